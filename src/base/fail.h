@@ -1,0 +1,18 @@
+/* fail.h: the one place where an error's text is made. */
+#ifndef EG_BASE_FAIL_H
+#define EG_BASE_FAIL_H
+
+#include "engraft.h"
+
+/* Fill err (may be NULL) and return status: `return eg__fail(err, EG_E_IO, ...)`. */
+__attribute__((format(printf, 3, 4))) enum eg_status
+eg__fail(struct eg_error *err, enum eg_status status, const char *format, ...);
+
+/* EG_E_MEMORY with the usual words; `what` is what there was no room for. */
+enum eg_status eg__fail_memory(struct eg_error *err, const char *what);
+
+/* Put "CONTEXT: " before the message already in err; returns status. */
+__attribute__((format(printf, 3, 4))) enum eg_status
+eg__fail_within(struct eg_error *err, enum eg_status status, const char *format, ...);
+
+#endif

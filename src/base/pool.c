@@ -1,0 +1,162 @@
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+
+/* Workers wait for the next run by spinning a little (layers follow each other within
+ * microseconds), then on a condition variable. */
+enum { SPINS = 4000 };
+
+struct eg_pool {
+    unsigned n_threads;
+    pthread_t *workers; /* n_threads - 1 */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    atomic_uint round; /* grows by one for each run */
+    atomic_uint busy;  /* workers still in this round */
+    atomic_bool stop;
+    atomic_size_t next;
+    size_t n_tasks;
+    eg_task_fn *task;
+    void *context;
+};
+
+struct worker_start {
+    struct eg_pool *pool;
+    unsigned thread;
+};
+
+static inline void pause_cpu(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void take_tasks(struct eg_pool *pool, unsigned thread)
+{
+    for (;;) {
+        size_t task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+        if (task >= pool->n_tasks) return;
+        pool->task(pool->context, task, thread);
+    }
+}
+
+static void *worker(void *argument)
+{
+    struct worker_start start = *(struct worker_start *)argument;
+    free(argument);
+    struct eg_pool *pool = start.pool;
+    unsigned seen = 0;
+    for (;;) {
+        unsigned spins = 0;
+        while (atomic_load_explicit(&pool->round, memory_order_acquire) == seen && spins < SPINS) {
+            pause_cpu();
+            spins++;
+        }
+        if (atomic_load_explicit(&pool->round, memory_order_acquire) == seen) {
+            pthread_mutex_lock(&pool->mutex);
+            while (atomic_load(&pool->round) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
+            pthread_mutex_unlock(&pool->mutex);
+        }
+        seen++;
+        if (atomic_load(&pool->stop)) return NULL;
+        take_tasks(pool, start.thread);
+        atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_release);
+    }
+}
+
+static void begin_round(struct eg_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static unsigned usable_cpus(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set)) return 1;
+    int n = CPU_COUNT(&set);
+    return n > 0 ? (unsigned)n : 1;
+}
+
+enum eg_status eg_pool_create(unsigned n_threads, eg_pool **out, struct eg_error *err)
+{
+    if (n_threads > 1024)
+        return eg__fail(err, EG_E_ARGUMENT, "%u threads asked for, the most is 1024", n_threads);
+    struct eg_pool *pool = eg__zalloc(1, sizeof *pool);
+    if (!pool) return eg__fail_memory(err, "the thread pool");
+    pool->n_threads = 1;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    if (!n_threads) n_threads = usable_cpus();
+    pool->workers = eg__zalloc(n_threads, sizeof *pool->workers);
+    if (!pool->workers) {
+        eg_pool_free(pool);
+        return eg__fail_memory(err, "the thread pool");
+    }
+    while (pool->n_threads < n_threads) {
+        struct worker_start *start = malloc(sizeof *start);
+        int failed = !start;
+        if (start) {
+            *start = (struct worker_start){pool, pool->n_threads};
+            failed = pthread_create(&pool->workers[pool->n_threads - 1], NULL, worker, start);
+        }
+        if (failed) {
+            free(start);
+            unsigned made = pool->n_threads;
+            eg_pool_free(pool);
+            return eg__fail(err, EG_E_SYSTEM, "cannot start thread %u of %u (ask for fewer)", made + 1,
+                            n_threads);
+        }
+        pool->n_threads++;
+    }
+    *out = pool;
+    return EG_OK;
+}
+
+unsigned eg_pool_threads(const eg_pool *pool) { return pool ? pool->n_threads : 1; }
+
+void eg_pool_free(eg_pool *pool)
+{
+    if (!pool) return;
+    atomic_store(&pool->stop, true);
+    begin_round(pool);
+    for (unsigned i = 0; i + 1 < pool->n_threads; i++) pthread_join(pool->workers[i], NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool->workers);
+    free(pool);
+}
+
+void eg__pool_run(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context)
+{
+    if (!pool || pool->n_threads == 1 || n_tasks <= 1) {
+        for (size_t i = 0; i < n_tasks; i++) task(context, i, 0);
+        return;
+    }
+    pool->n_tasks = n_tasks;
+    pool->task = task;
+    pool->context = context;
+    atomic_store(&pool->next, 0);
+    atomic_store(&pool->busy, pool->n_threads - 1);
+    begin_round(pool);
+    take_tasks(pool, 0);
+    for (unsigned spins = 0; atomic_load_explicit(&pool->busy, memory_order_acquire); spins++) {
+        if (spins < SPINS)
+            pause_cpu();
+        else
+            sched_yield();
+    }
+}

@@ -1,0 +1,15 @@
+/* pool.h: a fixed set of threads that share out numbered tasks. */
+#ifndef EG_BASE_POOL_H
+#define EG_BASE_POOL_H
+
+#include "engraft.h"
+
+typedef void eg_task_fn(void *context, size_t task, unsigned thread);
+
+/* Run task 0 .. n_tasks-1, each once, and return when all are done. The caller works too;
+ * `thread` is 0 for the caller, below eg_pool_threads(pool). pool NULL: all on the caller.
+ * Not reentrant: one eg__pool_run per pool at a time. Tasks must not depend on which
+ * thread runs them, so that results do not depend on the number of threads. */
+void eg__pool_run(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context);
+
+#endif

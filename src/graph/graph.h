@@ -1,0 +1,176 @@
+/* graph.h: what a network IS: operators in topological order, each with one output, and the
+ * tensors they hold. Nothing here computes an activation.
+ *
+ * Every value is one image's [h][w][c]; a vector is [1][1][c]; the batch is implicit.
+ * File formats with another order are turned into this one by their readers: a tensor is a
+ * strided view, so no weight is copied or moved to do so.
+ *
+ * A graph is as in the file: nothing is fused or folded away that a cut could name.
+ * It owns its nodes and names (one arena) and holds references to the mapped files behind
+ * its tensors; copies and cuts share those. */
+#ifndef EG_GRAPH_GRAPH_H
+#define EG_GRAPH_GRAPH_H
+
+#include "engraft.h"
+
+enum { EG_INPUTS_MAX = 64, EG_PARAMS_MAX = 6, EG_RANK_MAX = 6 };
+
+enum eg_op {
+#define EG_OP(name, ...) EG_OP_##name,
+#include "graph/ops.def"
+#undef EG_OP
+    EG_OP_COUNT
+};
+
+struct eg_op_info {
+    const char *text;
+    uint8_t least_inputs, most_inputs;
+    const char *params[EG_PARAMS_MAX]; /* NULL-terminated if fewer; "bias?" may be absent */
+};
+extern const struct eg_op_info eg__op_info[EG_OP_COUNT];
+
+/* ---- tensors ---------------------------------------------------------------- */
+
+enum eg_dtype { EG_F32, EG_F16, EG_BF16, EG_F64, EG_I64, EG_I32, EG_I16, EG_I8, EG_U8, EG_BOOL };
+size_t eg__dtype_size(enum eg_dtype dtype);
+
+/* A view of numbers in a mapped file or in a graph's arena. data may be unaligned. */
+struct eg_tensor {
+    const char *name;              /* as in the weights file; NULL: none */
+    const void *data;              /* NULL: no values at hand (`inspect` without weights) */
+    enum eg_dtype dtype;
+    uint8_t rank;
+    size_t dim[EG_RANK_MAX];       /* in the order the operator documents */
+    ptrdiff_t stride[EG_RANK_MAX]; /* in elements, for that order */
+};
+
+size_t eg__tensor_count(const struct eg_tensor *tensor); /* product of dim; 1 for rank 0 */
+/* All elements as float32, dense in the tensor's own order of dimensions. */
+void eg__tensor_read(const struct eg_tensor *tensor, float *out);
+/* Dense row-major strides for the dims set. */
+void eg__tensor_pack_strides(struct eg_tensor *tensor);
+/* The same values seen with dimension i of the result = dimension order[i] of tensor. */
+struct eg_tensor eg__tensor_permuted(const struct eg_tensor *tensor, const uint8_t *order);
+
+/* ---- nodes -------------------------------------------------------------------- */
+
+struct eg_shape { size_t h, w, c; };
+
+enum eg_padding { EG_PAD_EXPLICIT, EG_PAD_SAME_UPPER, EG_PAD_SAME_LOWER };
+
+/* pad_* are the numbers in force: for SAME_* shape inference computes them from the input
+ * size. With ceil_mode the last window may hang over the padded edge; what lies outside
+ * input + padding is never read and never counted. */
+struct eg_window {
+    uint32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    uint32_t pad_top, pad_left, pad_bottom, pad_right;
+    enum eg_padding padding;
+};
+
+struct eg_node {
+    enum eg_op op;
+    const char *name;           /* unique in the graph */
+    const char *const *aliases; /* other names that reach this output */
+    uint32_t n_aliases;
+    uint32_t n_inputs;
+    uint32_t inputs[EG_INPUTS_MAX]; /* indexes of earlier nodes */
+    struct eg_shape shape;      /* of the output, set by inference */
+    const struct eg_tensor *params[EG_PARAMS_MAX]; /* as named in ops.def; NULL: absent */
+    /* attributes, each used by the operators that ops.def says */
+    struct eg_window window;
+    uint32_t groups;
+    bool ceil_mode, count_include_pad, order_chw, swapped;
+    float alpha, beta, bias, epsilon;
+    size_t begin, end;          /* slice */
+    uint32_t size;              /* lrn */
+    uint32_t out_h, out_w;      /* adaptive pool */
+};
+
+/* Tree ensemble (TREE_ENSEMBLE), all trees in one numbering: at inner node i go to left[i]
+ * if x[feature[i]] <= threshold[i], else to right[i]; at a leaf feature[i] is -1 and the
+ * class scores are leaf[left[i]][0..c-1]. roots[t] is where tree t starts; the output is
+ * the sum over trees. feature, left, right, roots are I32 [n], threshold F32 [n],
+ * leaf F32 [n_leaves][c]. */
+
+struct eg_metadata { const char *key, *value; };
+
+struct eg_graph {
+    struct eg_node *nodes;      /* [n_nodes]; nodes[0] is the INPUT */
+    uint32_t n_nodes, capacity;
+    uint32_t output;            /* the whole network's result (before any ArgMax) */
+    uint32_t label_output;      /* ARG_MAX/WHERE node giving the label, or 0: none */
+    uint32_t default_cut;       /* 0: none known */
+    const char *name;           /* "vgg16", or the file's last part without suffix */
+    const char *weights_path;   /* the file weights_sha256 is of; NULL: none */
+    bool input_nchw;            /* order of the FILE's input tensor, for messages */
+    struct eg_metadata *metadata; /* "engraft.recipe", "engraft.classes", ... */
+    uint32_t n_metadata, metadata_capacity;
+    struct eg_arena *arena;     /* private */
+    struct eg_hold *holds;      /* private */
+};
+
+/* ---- making ------------------------------------------------------------------- */
+
+EG_MUST_CHECK enum eg_status
+eg__graph_create(const char *name, struct eg_graph **graph, struct eg_error *err);
+void eg__graph_free(struct eg_graph *graph);
+
+/* Add node `node` (its inputs, params and attributes filled in; name and aliases are copied;
+ * params must be in this graph's arena or static), infer its shape, and give its index.
+ * An existing name gets a suffix "_2", ...  EG_E_SHAPE / EG_E_UNSUPPORTED name the node. */
+EG_MUST_CHECK enum eg_status
+eg__graph_add(struct eg_graph *graph, const struct eg_node *node, uint32_t *index, struct eg_error *err);
+
+/* One more name for a node's output; a name already taken by another node is left alone. */
+EG_MUST_CHECK enum eg_status
+eg__graph_alias(struct eg_graph *graph, uint32_t index, const char *alias, struct eg_error *err);
+
+/* n bytes that live as long as the graph, 64-byte aligned; NULL: no memory. */
+void *eg__graph_memory(struct eg_graph *graph, size_t n, size_t size);
+char *eg__graph_string(struct eg_graph *graph, const char *string);
+/* A copy of *tensor's description (not of its values) in the arena; NULL: no memory. */
+struct eg_tensor *eg__graph_tensor(struct eg_graph *graph, const struct eg_tensor *tensor);
+/* A dense F32 tensor with its own values, copied. */
+struct eg_tensor *eg__graph_constant(struct eg_graph *graph, const char *name, uint8_t rank,
+                                     const size_t *dim, const float *values);
+
+/* Keep `object` until the last graph that shares it is freed, then release(object). On
+ * failure object is released at once. */
+EG_MUST_CHECK enum eg_status
+eg__graph_hold(struct eg_graph *graph, void *object, void (*release)(void *), struct eg_error *err);
+/* Let `to` share everything `from` holds (arena included), so it may point to its tensors. */
+EG_MUST_CHECK enum eg_status
+eg__graph_share(struct eg_graph *to, const struct eg_graph *from, struct eg_error *err);
+
+EG_MUST_CHECK enum eg_status
+eg__graph_set_metadata(struct eg_graph *graph, const char *key, const char *value, struct eg_error *err);
+const char *eg__graph_metadata(const struct eg_graph *graph, const char *key); /* NULL: none */
+
+/* ---- shapes, names, cuts ------------------------------------------------------- */
+
+/* All shapes again for another input size; checks everything. */
+EG_MUST_CHECK enum eg_status
+eg__graph_resize(struct eg_graph *graph, size_t h, size_t w, struct eg_error *err);
+/* The shape rule of one node. */
+EG_MUST_CHECK enum eg_status
+eg__infer(const struct eg_graph *graph, struct eg_node *node, struct eg_error *err);
+
+/* By name, alias, or "#31". EG_E_NOT_FOUND lists the nearest names. */
+EG_MUST_CHECK enum eg_status
+eg__graph_find(const struct eg_graph *graph, const char *name, uint32_t *index, struct eg_error *err);
+
+/* A new graph of `node` and all it needs, in order; shares holds. keep_name: metadata too. */
+EG_MUST_CHECK enum eg_status
+eg__graph_cut(const struct eg_graph *graph, uint32_t node, struct eg_graph **cut, struct eg_error *err);
+/* Put graph `head` (whose INPUT shape equals `at`'s shape) on node `at` of graph; head's
+ * output and label_output become graph's. Tensors are shared. */
+EG_MUST_CHECK enum eg_status
+eg__graph_attach(struct eg_graph *graph, uint32_t at, const struct eg_graph *head, struct eg_error *err);
+
+uint64_t eg__node_parameters(const struct eg_graph *graph, uint32_t index); /* trainable */
+uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index);       /* conv, linear */
+size_t eg__shape_count(struct eg_shape shape);                              /* h w c */
+/* May a feature vector be taken here (a float value, not argmax/less/...)? */
+bool eg__node_is_cut(const struct eg_graph *graph, uint32_t index);
+
+#endif

@@ -1,0 +1,70 @@
+/* learn.h: classifiers on rows of numbers. Rows come from a row source; what is learned is
+ * given back as a small graph (the head), so that one engine runs it and one writer saves it. */
+#ifndef EG_LEARN_LEARN_H
+#define EG_LEARN_LEARN_H
+
+#include "graph/graph.h"
+
+/* Where rows come from: a feature file, a subset of one, or memory. */
+struct eg_row_source {
+    size_t n, d;
+    /* rows[i] for i in 0..count-1 into out [count][d]; called from one thread at a time */
+    enum eg_status (*gather)(void *self, const size_t *rows, size_t count, float *out, struct eg_error *err);
+    void *self;
+};
+struct eg_row_source eg__rows_in_memory(const float *rows, size_t n, size_t d); /* borrows; d = stride */
+
+enum eg_learner { EG_LOGISTIC, EG_SVM, EG_FOREST, EG_MLP };
+enum eg_scaling { EG_SCALE_NONE, EG_SCALE_UNIT, EG_SCALE_ROOT, EG_SCALE_STANDARD, EG_SCALE_AUTO };
+
+struct eg_learn_options {
+    enum eg_learner learner;
+    enum eg_scaling scale;
+    const double *c;         /* grid of C; n_c 0 = the default grid */
+    size_t n_c;
+    unsigned folds;          /* 0 = 5, 1 = no cross-validation (then one C only) */
+    bool hinge;              /* svm: hinge in place of squared hinge */
+    bool balance;            /* class weights n / (K n_k) */
+    const int32_t *groups;   /* [n] rows of one group stay in one fold; NULL: none */
+    size_t n_trees;          /* forest; 0 = 500 */
+    size_t memory_bytes;     /* 0 = half of the machine's */
+    double tolerance;        /* relative gap; 0 = 1e-5 */
+    double reject_rate;      /* 0 = none */
+    uint64_t seed;
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+
+struct eg_grid_point { double c, cv_accuracy; };
+
+struct eg_learned {
+    struct eg_graph *head;     /* INPUT [1][1][d] -> scaler -> scores -> probabilities; owned */
+    enum eg_learner learner;
+    enum eg_scaling scale;
+    double c;                  /* NAN for a forest */
+    struct eg_grid_point *grid;
+    size_t n_grid;
+    double cv_accuracy;        /* NAN when folds = 1 */
+    double objective, gap;     /* NAN for a forest */
+    double oob_accuracy;       /* forest; else NAN */
+    float *importance;         /* forest [d]; else NULL */
+};
+
+/* rows: source; labels [n] in 0..n_classes-1. Errors: one class only, a class with no row,
+ * fewer rows in a class than folds, C <= 0, NaN or infinite features (names the row). */
+EG_MUST_CHECK enum eg_status
+eg__learn(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
+          const struct eg_learn_options *options, struct eg_learned *learned, struct eg_error *err);
+void eg__learned_release(struct eg_learned *learned);
+
+/* Stratified (and grouped, groups may be NULL) split by seed: part[i] = 0 train, 1 test. */
+EG_MUST_CHECK enum eg_status
+eg__split(const int32_t *labels, size_t n, size_t n_classes, const int32_t *groups,
+          double test_fraction, uint64_t seed, uint8_t *part, struct eg_error *err);
+/* Stratified folds by seed: fold[i] in 0..k-1. */
+EG_MUST_CHECK enum eg_status
+eg__folds(const int32_t *labels, size_t n, size_t n_classes, const int32_t *groups, unsigned k,
+          uint64_t seed, uint8_t *fold, struct eg_error *err);
+
+#endif
