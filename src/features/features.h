@@ -8,29 +8,30 @@
 enum eg_row_status { EG_ROW_WAITING, EG_ROW_DONE, EG_ROW_UNREADABLE, EG_ROW_VANISHED };
 
 struct eg_cut_info {
-    const char *name;        /* "pool5"; as typed, "/" written "." */
-    const char *layer;       /* as typed */
-    const char *layer_name;  /* the graph's name */
+    const char *name;       /* "pool5"; as typed, "/" written "." */
+    const char *layer;      /* as typed */
+    const char *layer_name; /* the graph's name */
     const char *op;
-    size_t shape[3];         /* h, w, c after pooling */
-    const char *order;       /* "chw" or "hwc" */
-    const char *pool;        /* "flatten", "avg", "max", "gem" */
-    size_t length;           /* D */
-    bool half;               /* float16 on disk */
+    size_t shape[3];   /* h, w, c after pooling */
+    const char *order; /* "chw" or "hwc" */
+    const char *pool;  /* "flatten", "avg", "max", "gem" */
+    size_t length;     /* D */
+    bool half;         /* float16 on disk */
 };
 
 /* Everything that must be equal for a run to resume a file; the first difference is named. */
 struct eg_store_spec {
     const char *network, *weights_sha256, *recipe; /* recipe: JSON */
     const char *root, *command;                    /* provenance, may differ */
+    const char *model; /* the MODEL it came from, files by absolute path: where train looks; may differ */
     const struct eg_cut_info *cuts;
     size_t n_cuts;
-    const char *const *paths;                      /* [n_rows], printable UTF-8, relative */
-    const int32_t *labels;                         /* [n_rows] */
+    const char *const *paths; /* [n_rows], printable UTF-8, relative */
+    const int32_t *labels;    /* [n_rows] */
     size_t n_rows;
     const char *const *classes;
     size_t n_classes;
-    unsigned deflate;                              /* 0 = none */
+    unsigned deflate; /* 0 = none */
 };
 
 struct eg_store;
@@ -38,11 +39,10 @@ struct eg_store;
 /* Make the file, or open it to go on (same spec), with a writer's lock.
  * overwrite: begin anew. EG_E_EXISTS: exists with another spec (message: first difference)
  * or is no feature file; EG_E_IO: another writer holds it. */
-EG_MUST_CHECK enum eg_status
-eg__store_write(const char *path, const struct eg_store_spec *spec, bool overwrite,
-                struct eg_store **store, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__store_open(const char *path, struct eg_store **store, struct eg_error *err); /* to read */
+EG_MUST_CHECK enum eg_status eg__store_write(const char *path, const struct eg_store_spec *spec,
+                                             bool overwrite, struct eg_store **store, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_open(const char *path, struct eg_store **store,
+                                            struct eg_error *err); /* to read */
 
 /* The spec as found in the file, strings owned by the store. */
 const struct eg_store_spec *eg__store_spec(const struct eg_store *store);
@@ -52,27 +52,25 @@ const char *eg__store_reason(const struct eg_store *store, size_t row); /* of an
 /* Put `count` finished rows at first..: values[cut] is [count][D] floats; hashes [count][32];
  * reasons[i] NULL = done, else unreadable and why (its values are ignored). Buffered;
  * durable after checkpoint, which eg__store_put calls by itself every few seconds. */
-EG_MUST_CHECK enum eg_status
-eg__store_put(struct eg_store *store, size_t first, size_t count, const float *const *values,
-              const uint8_t (*hashes)[32], const char *const *reasons, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__store_checkpoint(struct eg_store *store, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_put(struct eg_store *store, size_t first, size_t count,
+                                           const float *const *values, const uint8_t (*hashes)[32],
+                                           const char *const *reasons, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_checkpoint(struct eg_store *store, struct eg_error *err);
 
 /* Rows first.. of a cut as [count][D] floats; or any list of rows (sorted by us for disk). */
-EG_MUST_CHECK enum eg_status
-eg__store_read(struct eg_store *store, size_t cut, size_t first, size_t count, float *out, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__store_gather(struct eg_store *store, size_t cut, const size_t *rows, size_t count, float *out, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__store_hashes(struct eg_store *store, size_t first, size_t count, uint8_t (*hashes)[32], struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_read(struct eg_store *store, size_t cut, size_t first, size_t count,
+                                            float *out, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_gather(struct eg_store *store, size_t cut, const size_t *rows,
+                                              size_t count, float *out, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_hashes(struct eg_store *store, size_t first, size_t count,
+                                              uint8_t (*hashes)[32], struct eg_error *err);
 
 /* "pool5", a cut's name; NULL or "features": the first. */
-EG_MUST_CHECK enum eg_status
-eg__store_find_cut(const struct eg_store *store, const char *name, size_t *cut, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_find_cut(const struct eg_store *store, const char *name, size_t *cut,
+                                                struct eg_error *err);
 
-struct eg_history { char date[32], command[256], version[32], isa[32]; uint64_t rows; };
-EG_MUST_CHECK enum eg_status
-eg__store_history(struct eg_store *store, struct eg_history **records, size_t *n, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_history(struct eg_store *store, struct eg_history **records, size_t *n,
+                                               struct eg_error *err);
 
 /* Ends writing with a history record; can fail: it flushes. */
 EG_MUST_CHECK enum eg_status eg__store_close(struct eg_store *store, struct eg_error *err);

@@ -54,8 +54,6 @@ struct eg_tensor eg__tensor_permuted(const struct eg_tensor *tensor, const uint8
 
 /* ---- nodes -------------------------------------------------------------------- */
 
-struct eg_shape { size_t h, w, c; };
-
 enum eg_padding { EG_PAD_EXPLICIT, EG_PAD_SAME_UPPER, EG_PAD_SAME_LOWER };
 
 /* pad_* are the numbers in force: for SAME_* shape inference computes them from the input

@@ -36,8 +36,6 @@ struct eg_learn_options {
     void *user;
 };
 
-struct eg_grid_point { double c, cv_accuracy; };
-
 struct eg_learned {
     struct eg_graph *head;     /* INPUT [1][1][d] -> scaler -> scores -> probabilities; owned */
     enum eg_learner learner;
