@@ -1,0 +1,63 @@
+#!/bin/sh
+# Install the Debian or Ubuntu packages that engraft is built and tested with:
+#   tools/install-packages.sh build     what `make`, `make demo` and `make install` need
+#   tools/install-packages.sh test      that, and what `make test` needs
+# Does nothing when all are there. Uses sudo unless run as root.
+set -eu
+
+build="gcc libc6-dev make cmake ninja-build pkg-config
+libhdf5-dev libjpeg-dev libspng-dev libwebp-dev
+protobuf-c-compiler libprotobuf-c-dev libzip-dev libjansson-dev libssl-dev libcurl4-openssl-dev"
+
+test="libcmocka-dev clang clang-tidy clang-format cppcheck valgrind
+gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+libopenmpi-dev openmpi-bin hdf5-tools git ca-certificates
+python3 python3-venv python3-numpy python3-torch python3-torchvision"
+
+# Readers in other languages: their tests say so and are skipped where these are not to be had.
+optional="default-jre-headless libhdf5-java r-cran-hdf5r"
+
+case "${1:-}" in
+build) packages=$build optional= ;;
+test) packages="$build $test" ;;
+*)
+    echo "usage: $0 build|test" >&2
+    exit 2
+    ;;
+esac
+
+missing() {
+    for package in "$@"; do
+        # Names such as libjpeg-dev may be provided by another package.
+        dpkg-query -W -f='${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
+            grep -Eq "^installed (.*[ ,])?$package([ ,(]|\$)" || echo "$package"
+    done
+}
+
+wanted=$(missing $packages)
+if [ -z "$wanted" ] && [ -z "$optional" ]; then exit 0; fi
+extra=$(missing $optional)
+if [ -z "$wanted$extra" ]; then exit 0; fi
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "$0: sudo is not installed; as root, run: apt-get install" $wanted >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+apt() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+
+echo "installing:" $wanted $extra
+apt update
+if [ -n "$wanted" ]; then apt install -y --no-install-recommends $wanted; fi
+available=
+for package in $extra; do
+    if apt-cache show "$package" >/dev/null 2>&1; then available="$available $package"; fi
+done
+if [ -n "$available" ]; then
+    apt install -y --no-install-recommends $available || echo "going on without:" $available
+fi
