@@ -105,6 +105,7 @@ struct eg_graph {
     uint32_t n_metadata, metadata_capacity;
     struct eg_arena *arena;     /* private */
     struct eg_hold *holds;      /* private */
+    struct eg_names *names;     /* private */
 };
 
 /* ---- making ------------------------------------------------------------------- */

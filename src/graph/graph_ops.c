@@ -1,0 +1,48 @@
+/* graph_ops.c: what is known of every operator without running it. */
+#include "graph/graph.h"
+
+const struct eg_op_info eg__op_info[EG_OP_COUNT] = {
+#define EG_OP(name, text, least, most, ...) [EG_OP_##name] = {text, least, most, {__VA_ARGS__}},
+#include "graph/ops.def"
+#undef EG_OP
+};
+
+size_t eg__shape_count(struct eg_shape shape) { return shape.h * shape.w * shape.c; }
+
+static uint64_t parameter_count(const struct eg_node *node, unsigned param)
+{
+    return node->params[param] ? eg__tensor_count(node->params[param]) : 0;
+}
+
+uint64_t eg__node_parameters(const struct eg_graph *graph, uint32_t index)
+{
+    const struct eg_node *node = &graph->nodes[index];
+    switch (node->op) {
+    case EG_OP_CONV:
+    case EG_OP_LINEAR:
+    case EG_OP_BATCH_NORM:
+    case EG_OP_LAYER_NORM: return parameter_count(node, 0) + parameter_count(node, 1);
+    case EG_OP_ADD:
+    case EG_OP_SUB:
+    case EG_OP_MUL:
+    case EG_OP_DIV: /* a named vector was learned (layer scale); a bare number was not */
+        return node->params[0] && node->params[0]->name && parameter_count(node, 0) > 1
+                   ? parameter_count(node, 0)
+                   : 0;
+    default: return 0;
+    }
+}
+
+uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index)
+{
+    const struct eg_node *node = &graph->nodes[index];
+    if (node->op != EG_OP_CONV && node->op != EG_OP_LINEAR) return 0;
+    return (uint64_t)node->shape.h * node->shape.w * parameter_count(node, 0);
+}
+
+bool eg__node_is_cut(const struct eg_graph *graph, uint32_t index)
+{
+    enum eg_op op = graph->nodes[index].op;
+    return op != EG_OP_INPUT && op != EG_OP_ARG_MAX && op != EG_OP_LESS &&
+           (!graph->label_output || index != graph->label_output);
+}
