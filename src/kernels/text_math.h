@@ -1,0 +1,40 @@
+/* text_math.h: activations and the exponential on vectors; included once per instruction set. */
+
+/* e^x: x = n ln 2 + r, |r| <= ln 2 / 2, polynomial of degree 6 in r (the coefficients of
+ * Moshier's Cephes expf), scaled by 2^n in two steps so that results near both ends of the
+ * range come out right. Error below 2 units in the last place; NaN stays NaN. */
+static inline vf vexp(vf x)
+{
+    vf clamped = vmin(vset(89.0f), vmax(vset(-104.0f), x));
+    const vf magic = vset(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+    vf n = vfma(clamped, vset(1.44269504088896341f), magic) - magic;
+    vf r = vfma(n, vset(-0.693359375f), clamped);
+    r = vfma(n, vset(2.12194440e-4f), r);
+    vf p = vset(1.9875691500e-4f);
+    p = vfma(p, r, vset(1.3981999507e-3f));
+    p = vfma(p, r, vset(8.3334519073e-3f));
+    p = vfma(p, r, vset(4.1665795894e-2f));
+    p = vfma(p, r, vset(1.6666665459e-1f));
+    p = vfma(p, r, vset(5.0000001201e-1f));
+    p = vfma(p, r * r, r) + vset(1.0f);
+    vi exponent = __builtin_convertvector(n, vi), half = exponent >> 1;
+    vf low = (vf)((half + 127) << 23), high = (vf)((exponent - half + 127) << 23);
+    return vselect(x == x, p * low * high, x);
+}
+
+static inline vf vsigmoid(vf x) { return vset(1.0f) / (vset(1.0f) + vexp(-x)); }
+
+static inline vf act_vector(enum eg_activation act, float a, float b, vf x)
+{
+    const vf zero = {0}, one = vset(1.0f);
+    switch (act) {
+    case EG_ACT_NONE: break;
+    case EG_ACT_CLAMP: return vmin(vset(b), vmax(vset(a), x));
+    case EG_ACT_LEAKY: return vselect(x < zero, x * vset(a), x);
+    case EG_ACT_HARD_SWISH: return x * vmin(one, vmax(zero, vfma(x, vset(1.0f / 6), vset(0.5f))));
+    case EG_ACT_HARD_SIGMOID: return vmin(one, vmax(zero, vfma(x, vset(a), vset(b))));
+    case EG_ACT_SIGMOID: return vsigmoid(x);
+    case EG_ACT_SILU: return x * vsigmoid(x);
+    }
+    return x;
+}

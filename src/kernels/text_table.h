@@ -1,0 +1,19 @@
+/* text_table.h: all kernels and the table of one instruction set. The including file has
+ * included its vec_ISA.h and defines ISA_NAME (text) and ISA_TABLE (symbol). */
+#include "kernels/table.h"
+
+#include "kernels/text_gemm.h"
+#include "kernels/text_math.h"
+
+extern const struct eg_kernels ISA_TABLE;
+const struct eg_kernels ISA_TABLE = {
+    .name = ISA_NAME,
+    .lanes = VL,
+    .tile_rows = TILE_ROWS,
+    .panel = TILE_VECTORS * VL,
+#define EG_KERNEL(result, name, arguments) .name = name,
+#include "kernels/kernels.def"
+#undef EG_KERNEL
+};
+
+_Static_assert(TILE_ROWS <= EG_TILE_ROWS_MAX && TILE_VECTORS * VL <= EG_PANEL_MAX, "tile size");

@@ -1,0 +1,51 @@
+/* vec.h: the small vocabulary in which every kernel is written once: a vector of VL floats
+ * (GCC vector extension: + - * / and comparisons work on it), unaligned loads and stores,
+ * partial ones for the last n < VL elements, fused multiply-add. vec_ISA.h defines VEC_BYTES,
+ * includes this, and adds what the ISA does better (vfma, vmax, vmin, tails, tile size).
+ * vmax(a, b) and vmin(a, b) give b where either is NaN, as x86 does.
+ * Compiled with -ffp-contract=off: only vfma fuses. */
+#ifndef EG_KERNELS_VEC_H
+#define EG_KERNELS_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef float vf __attribute__((vector_size(VEC_BYTES)));
+typedef int32_t vi __attribute__((vector_size(VEC_BYTES)));
+typedef float vf_unaligned __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
+
+enum { VL = VEC_BYTES / 4 };
+
+static inline vf vload(const float *p) { return *(const vf_unaligned *)p; }
+static inline void vstore(float *p, vf v) { *(vf_unaligned *)p = v; }
+static inline vf vset(float x) { return x - (vf){0}; }
+static inline vf vselect(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
+
+#ifdef VEC_GENERIC_TAIL
+static inline vf vload_n(const float *p, size_t n)
+{
+    float lanes[VL] = {0};
+    for (size_t i = 0; i < n; i++) lanes[i] = p[i];
+    return vload(lanes);
+}
+
+static inline void vstore_n(float *p, vf v, size_t n)
+{
+    float lanes[VL];
+    vstore(lanes, v);
+    for (size_t i = 0; i < n; i++) p[i] = lanes[i];
+}
+#endif
+
+/* Lanes added in a fixed tree. */
+static inline float vsum(vf v)
+{
+    float lanes[VL];
+    vstore(lanes, v);
+    for (size_t half = VL / 2; half; half /= 2)
+        for (size_t i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+#endif
