@@ -99,7 +99,7 @@ enum eg_status eg__metrics(const int32_t *truth, const int32_t *predicted, const
     if (eg__mul(n_classes, n_classes, &cells)) m.confusion = eg__zalloc(cells, sizeof *m.confusion);
     m.per_class = eg__zalloc(n_classes, sizeof *m.per_class);
     if (!m.confusion || !m.per_class) {
-        eg__metrics_release(&m);
+        eg_metrics_release(&m);
         return eg__fail_memory(err, "the confusion matrix");
     }
     for (size_t i = 0; i < n; i++) {
@@ -118,7 +118,7 @@ enum eg_status eg__metrics(const int32_t *truth, const int32_t *predicted, const
     return EG_OK;
 }
 
-void eg__metrics_release(struct eg_metrics *metrics)
+void eg_metrics_release(struct eg_metrics *metrics)
 {
     free(metrics->confusion);
     free(metrics->per_class);
@@ -195,7 +195,7 @@ static void worst_confusions(struct eg_text *text, const struct eg_metrics *m, c
     }
 }
 
-char *eg__metrics_report(const struct eg_metrics *m, const char *const *classes)
+char *eg_metrics_report(const struct eg_metrics *m, const char *const *classes)
 {
     struct eg_text text = {0};
     size_t width = strlen("weighted avg");

@@ -39,7 +39,7 @@ static void figures_of_three_classes(void **state)
     assert_memory_equal(m.confusion, confusion, sizeof confusion);
     assert_true(isnan(m.log_loss) && isnan(m.top5));
     const char *classes[] = {"class 0", "class 1", "class 2"};
-    char *report = eg__metrics_report(&m, classes);
+    char *report = eg_metrics_report(&m, classes);
     /* scikit-learn's classification_report, byte for byte */
     const char *expected = "              precision    recall  f1-score   support\n"
                            "\n"
@@ -52,7 +52,7 @@ static void figures_of_three_classes(void **state)
                            "weighted avg       0.70      0.60      0.61         5\n";
     assert_memory_equal(report, expected, strlen(expected));
     free(report);
-    eg__metrics_release(&m);
+    eg_metrics_release(&m);
 }
 
 static void rejected_rows_are_wrong(void **state)
@@ -65,7 +65,7 @@ static void rejected_rows_are_wrong(void **state)
     near_to(m.accuracy, 0.5);
     near_to(m.per_class[0].recall, 0.5);
     assert_int_equal(m.per_class[0].support, 2);
-    eg__metrics_release(&m);
+    eg_metrics_release(&m);
 }
 
 static void probabilities_are_judged(void **state)
@@ -80,7 +80,7 @@ static void probabilities_are_judged(void **state)
     assert_true(fabs(m.log_loss - -(2 * log(0.7) + log(0.05)) / 3) < 1e-6);
     assert_true(fabs(m.calibration_error - (0.6 + 0.5) / 3) < 1e-6);
     near_to(m.top5, 2.0 / 3);
-    eg__metrics_release(&m);
+    eg_metrics_release(&m);
 }
 
 static void unknown_classes_are_refused(void **state)
@@ -106,10 +106,10 @@ static void many_classes_list_their_confusions(void **state)
     }
     struct eg_metrics m;
     assert_int_equal(eg__metrics(truth, predicted, NULL, K, K, &m, NULL), EG_OK);
-    char *report = eg__metrics_report(&m, classes);
+    char *report = eg_metrics_report(&m, classes);
     assert_non_null(strstr(report, "    1  cat -> dog\n"));
     free(report);
-    eg__metrics_release(&m);
+    eg_metrics_release(&m);
 }
 
 int main(void)
