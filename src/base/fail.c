@@ -1,3 +1,4 @@
+#define EG_BASE_FAIL_C
 #include "base/fail.h"
 
 #include <stdarg.h>

@@ -15,4 +15,11 @@ enum eg_status eg__fail_memory(struct eg_error *err, const char *what);
 __attribute__((format(printf, 3, 4))) enum eg_status
 eg__fail_within(struct eg_error *err, enum eg_status status, const char *format, ...);
 
+/* What static analysis cannot see across files: a failure is never EG_OK. */
+#if defined(__clang_analyzer__) && !defined(EG_BASE_FAIL_C)
+#define eg__fail(err, status, ...) ((void)eg__fail(err, status, __VA_ARGS__), (status))
+#define eg__fail_memory(err, what) ((void)eg__fail_memory(err, what), EG_E_MEMORY)
+#define eg__fail_within(err, status, ...) ((void)eg__fail_within(err, status, __VA_ARGS__), (status))
+#endif
+
 #endif

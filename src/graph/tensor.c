@@ -1,4 +1,5 @@
 /* tensor.c: strided views of numbers, whatever their type and order of dimensions. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/half.h"
@@ -97,6 +98,7 @@ void eg__tensor_read(const struct eg_tensor *tensor, float *out)
     for (unsigned i = 0; i < rank; i++)
         if (tensor->dim[i] > 1 && (tensor->dim[near] == 1 || tensor->stride[i] < tensor->stride[near]))
             near = i;
+    assert(tensor->dim[last] && tensor->dim[near]); /* their product is count */
     size_t outer = count / tensor->dim[last];
     if (near != last) outer /= tensor->dim[near];
     for (size_t o = 0; o < outer; o++) {
@@ -105,6 +107,7 @@ void eg__tensor_read(const struct eg_tensor *tensor, float *out)
         size_t index = o;
         for (unsigned i = rank; i-- > 0;) {
             if (i == last || i == near) continue;
+            assert(tensor->dim[i]);
             size_t at = index % tensor->dim[i];
             index /= tensor->dim[i];
             from += (ptrdiff_t)at * tensor->stride[i] * (ptrdiff_t)size;

@@ -79,6 +79,7 @@ static void lower_tile(const struct product *p, struct eg_tile *tile, size_t row
     for (size_t i = 0; i < tile->rows; i++)
         for (size_t j = 0; j < tile->columns && column + j <= row + i; j++) {
             float *c = p->c + (row + i) * p->ldc + column + j;
+            // cppcheck-suppress uninitvar ; gemm_tile has filled it
             float sum = values[i * EG_PANEL_MAX + j];
             *c = p->accumulate ? *c + sum : sum;
         }

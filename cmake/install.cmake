@@ -1,0 +1,37 @@
+# What `make install` puts in place. The manual page and the completions are printed by the
+# program itself, from the option tables that --help is made of.
+install(TARGETS engraft_static engraft_shared
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES include/engraft.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/engraft/models)
+
+# For those who link libengraft.a: libhdf5 by file, since only some systems have a .pc of it.
+set(EG_PRIVATE_LIBRARIES "")
+foreach(library ${HDF5_C_LIBRARIES})
+  if(library MATCHES "\\\\.(so|a)$")
+    string(APPEND EG_PRIVATE_LIBRARIES " ${library}")
+  endif()
+endforeach()
+list(JOIN packages " " EG_PRIVATE_PACKAGES)
+configure_file(cmake/engraft.pc.in engraft.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/engraft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+if(NOT TARGET engraft OR CMAKE_CROSSCOMPILING)
+  return()
+endif()
+install(TARGETS engraft RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+function(eg_printed_by_engraft file destination)
+  add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/printed/${file}
+    COMMAND engraft ${ARGN} > ${CMAKE_BINARY_DIR}/printed/${file}
+    DEPENDS engraft VERBATIM)
+  add_custom_target(print_${file} ALL DEPENDS ${CMAKE_BINARY_DIR}/printed/${file})
+  install(FILES ${CMAKE_BINARY_DIR}/printed/${file} DESTINATION ${destination})
+endfunction()
+
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/printed)
+eg_printed_by_engraft(engraft.1 ${CMAKE_INSTALL_MANDIR}/man1 --man)
+eg_printed_by_engraft(engraft ${CMAKE_INSTALL_DATADIR}/bash-completion/completions --completion bash)
+eg_printed_by_engraft(_engraft ${CMAKE_INSTALL_DATADIR}/zsh/site-functions --completion zsh)
+eg_printed_by_engraft(engraft.fish ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d --completion fish)

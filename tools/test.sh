@@ -1,0 +1,139 @@
+#!/bin/bash
+# Build and run the tests in every way CI does, quick checks first:
+#   tools/test.sh [LEG...]        default: all of them
+# Each leg's output goes to build/test/LEG.log and is shown when the leg fails. The last line
+# counts tests over all legs: N passed, N failed, N skipped.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+all_legs="rules gcc install demo asan cppcheck tidy clang tsan valgrind aarch64 mpi"
+legs=${*:-$all_legs}
+jobs=$(nproc)
+logs=build/test
+passed=0 failed=0 skipped=0
+
+# ---- how a leg builds and counts ------------------------------------------------
+
+build() { # preset, cmake arguments
+    local preset=$1
+    shift
+    cmake --preset "$preset" "$@" >"$logs/configure-$preset.log" 2>&1 ||
+        { cat "$logs/configure-$preset.log"; return 1; }
+    cmake --build "build/$preset" -j "$jobs"
+}
+
+# Runs the tests of a build and leaves "passed failed skipped" for count_leg.
+run_ctest() { # preset, ctest arguments
+    local preset=$1 report=$PWD/$logs/$1.xml
+    shift
+    rm -f "$report"
+    ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --output-junit "$report" "$@"
+    local status=$?
+    [ -e "$report" ] && python3 - "$report" >"$logs/count" <<'PY'
+import sys, xml.etree.ElementTree as tree
+cases = list(tree.parse(sys.argv[1]).getroot().iter("testcase"))
+failed = sum(case.get("status") == "fail" for case in cases)
+skipped = sum(case.get("status") in ("notrun", "disabled") for case in cases)
+print(len(cases) - failed - skipped, failed, skipped)
+PY
+    return $status
+}
+
+# ---- the legs ---------------------------------------------------------------------
+
+leg_rules() {
+    git ls-files -co --exclude-standard '*.c' | xargs -r clang-format --dry-run -Werror &&
+        python3 tools/check_tree.py
+}
+
+leg_gcc() {
+    build release && python3 tools/check_tree.py build/release && run_ctest release
+}
+
+# What `make install` puts in place works from there, and nothing else is put there.
+leg_install() {
+    build release && tools/check_install.sh build/release
+}
+
+leg_demo() {
+    build release && tools/demo.sh build/release/engraft
+}
+
+leg_clang() {
+    build clang && run_ctest clang -LE 'peers|cli'
+}
+
+leg_asan() {
+    build asan && ASAN_OPTIONS=detect_leaks=1 run_ctest asan -LE peers
+}
+
+leg_tsan() {
+    build tsan && run_ctest tsan -L 'unit|property'
+}
+
+# The portable kernels: valgrind knows AVX2 but not AVX-512, and runs plain code faster.
+leg_valgrind() {
+    build valgrind && run_ctest valgrind -L unit
+}
+
+leg_aarch64() {
+    tools/aarch64-sysroot.sh || return
+    build aarch64 && run_ctest aarch64
+}
+
+leg_mpi() {
+    build mpi && run_ctest mpi -R 'dist|mpi|shard'
+}
+
+leg_tidy() {
+    build release || return
+    git ls-files 'src/*.c' 'cli/*.c' |
+        xargs -P "$jobs" -n 4 clang-tidy -p build/release --quiet --warnings-as-errors='*'
+}
+
+leg_cppcheck() {
+    build release || return
+    cppcheck -q -j "$jobs" --project=build/release/compile_commands.json \
+        --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+        --suppressions-list=tools/cppcheck.txt
+}
+
+# ---- run them ------------------------------------------------------------------------
+
+mkdir -p $logs
+if ! tools/install-packages.sh test || ! tools/peers.sh; then
+    echo "the packages that the tests need could not be installed"
+    echo "0 passed, 1 failed"
+    exit 1
+fi
+for leg in $legs; do
+    if ! declare -F "leg_$leg" >/dev/null; then
+        echo "no leg '$leg' (there are: $all_legs)" >&2
+        exit 2
+    fi
+done
+
+for leg in $legs; do
+    start=$SECONDS
+    rm -f $logs/count
+    "leg_$leg" >"$logs/$leg.log" 2>&1 </dev/null
+    status=$?
+    # A leg without counts of its own is one test.
+    p=0 f=0 s=0
+    if [ -s $logs/count ]; then read -r p f s <$logs/count; fi
+    case $status in
+    0) if [ "$((p + f + s))" = 0 ]; then p=1; fi ;;
+    77) s=$((s + 1)) ;;
+    *) if [ "$f" = 0 ]; then f=1; fi ;;
+    esac
+    if [ $status -ne 0 ] && [ $status -ne 77 ]; then
+        echo "---- $leg"
+        tail -n 200 "$logs/$leg.log"
+        echo "----"
+    fi
+    printf '%-10s %4d s   %4d passed, %d failed, %d skipped\n' "$leg" $((SECONDS - start)) "$p" "$f" "$s"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
