@@ -5,38 +5,37 @@
 #include "engraft.h"
 
 struct eg_dataset_item {
-    const char *path;     /* as stored in the feature file: relative; x.npy#0 for arrays */
-    int32_t label;        /* -1: unlabelled */
+    const char *path; /* as stored in the feature file: relative; x.npy#0 for arrays */
+    int32_t label;    /* -1: unlabelled */
 };
 
 struct eg_dataset {
-    char *root;           /* folder that paths are relative to, as given */
+    char *root; /* folder that paths are relative to, as given */
     struct eg_dataset_item *items;
     size_t n_items;
-    char **classes;       /* in label order: byte order of name */
+    char **classes; /* in label order: byte order of name */
     size_t n_classes;
-    size_t n_ignored;     /* files that are no photos */
+    size_t n_ignored;       /* files that are no photos */
     size_t n_per_class_min; /* of labelled classes; 0 when none */
-    bool is_array;        /* items are rows of a .npy file */
-    struct eg_npy *array; /* private */
+    bool is_array;          /* items are rows of a .npy file */
+    struct eg_npy *array;   /* private */
 };
 
 /* As CLI.md says of IMAGES. A train/val/test folder: EG_E_ARGUMENT. */
-EG_MUST_CHECK enum eg_status
-eg__dataset_open(const char *path, struct eg_dataset **dataset, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__dataset_open(const char *path, struct eg_dataset **dataset,
+                                              struct eg_error *err);
 /* One image file, or a folder, without labels (`classify`, `predict`). */
-EG_MUST_CHECK enum eg_status
-eg__dataset_list(const char *const *paths, size_t n_paths, struct eg_dataset **dataset, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__dataset_list(const char *const *paths, size_t n_paths,
+                                              struct eg_dataset **dataset, struct eg_error *err);
 void eg__dataset_free(struct eg_dataset *dataset);
 
 /* The file's bytes, limited to 1 GiB. free(*bytes). */
-EG_MUST_CHECK enum eg_status
-eg__dataset_read(const struct eg_dataset *dataset, size_t index, uint8_t **bytes, size_t *n_bytes,
-                 struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__dataset_read(const struct eg_dataset *dataset, size_t index, uint8_t **bytes,
+                                              size_t *n_bytes, struct eg_error *err);
 /* is_array: item `index` as [h][w][c] floats. */
-EG_MUST_CHECK enum eg_status
-eg__dataset_array_shape(const struct eg_dataset *dataset, size_t *h, size_t *w, size_t *c, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__dataset_array_read(const struct eg_dataset *dataset, size_t index, float *hwc, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__dataset_array_shape(const struct eg_dataset *dataset, size_t *h, size_t *w,
+                                                     size_t *c, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__dataset_array_read(const struct eg_dataset *dataset, size_t index,
+                                                    float *hwc, struct eg_error *err);
 
 #endif

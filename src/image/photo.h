@@ -11,26 +11,26 @@ struct eg_decode_options {
 
 /* Sniffed from the bytes. EG_E_FORMAT: damaged or not an image; EG_E_UNSUPPORTED: a kind not
  * built in, or past the pixel limit of 256 million (checked before any allocation). */
-EG_MUST_CHECK enum eg_status
-eg__photo_decode(const void *bytes, size_t n_bytes, const struct eg_decode_options *options,
-                 struct eg_image *image, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__photo_decode(const void *bytes, size_t n_bytes,
+                                              const struct eg_decode_options *options, struct eg_image *image,
+                                              struct eg_error *err);
 bool eg__photo_sniff(const void *bytes, size_t n_bytes); /* do the first bytes say photo? */
 
 /* The pixels of the network's input by the recipe, before normalisation:
  * out [crop h][crop w][3] RGB bytes. Decodes, orients, resizes, crops; only what the crop
  * keeps need be finished. */
-EG_MUST_CHECK enum eg_status
-eg__photo_input(const void *bytes, size_t n_bytes, const struct eg_recipe *recipe, uint8_t *out,
-                struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__photo_input(const void *bytes, size_t n_bytes,
+                                             const struct eg_recipe *recipe, uint8_t *out,
+                                             struct eg_error *err);
 
 /* Pillow's antialiased resampling, two passes on 8-bit values. out [h][w][3]. */
-EG_MUST_CHECK enum eg_status
-eg__resize(const struct eg_image *image, size_t h, size_t w, enum eg_filter filter, bool antialias,
-           uint8_t *out, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__resize(const struct eg_image *image, size_t h, size_t w,
+                                        enum eg_filter filter, bool antialias, uint8_t *out,
+                                        struct eg_error *err);
 
 /* A preset's name or the JSON of a recipe (unknown keys and values refused by name). */
-EG_MUST_CHECK enum eg_status
-eg__recipe_parse(const char *name_or_json, struct eg_recipe *recipe, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__recipe_parse(const char *name_or_json, struct eg_recipe *recipe,
+                                              struct eg_error *err);
 /* Canonical JSON, keys in DESIGN's order; malloc'd. Equal recipes give equal strings. */
 char *eg__recipe_json(const struct eg_recipe *recipe);
 /* value = byte * scale + offset, per channel of the network's order. */
