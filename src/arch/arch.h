@@ -5,13 +5,13 @@
 #include "graph/weights.h"
 
 struct eg_arch {
-    const char *name;         /* "resnet50", "keras-resnet50", "efficientnet-lite0" */
-    const char *title;        /* "ResNet-50 (torchvision)" */
-    const char *recipe;       /* preset name: "torchvision", "keras-caffe", ... */
-    size_t size, resize;      /* crop side; short side before the crop (0: squash) */
-    uint64_t parameters;      /* with 1000 classes */
+    const char *name;                /* "resnet50", "keras-resnet50", "efficientnet-lite0" */
+    const char *title;               /* "ResNet-50 (torchvision)" */
+    const char *recipe;              /* preset name: "torchvision", "keras-caffe", ... */
+    size_t size, resize;             /* crop side; short side before the crop (0: squash) */
+    uint64_t parameters;             /* with 1000 classes */
     const char *file, *sha256, *url; /* the official weights; NULL: none known */
-    const char *licence;      /* of those weights */
+    const char *licence;             /* of those weights */
 };
 
 size_t eg__arch_count(void);
@@ -20,18 +20,17 @@ const struct eg_arch *eg__arch_at(size_t index);
 const struct eg_arch *eg__arch_find(const char *name);
 
 /* The graph with its parameter names and shapes and no values (n_classes 0 = 1000;
- * top false: without the FC layers). Sets metadata engraft.recipe (preset JSON is the
- * caller's), default_cut, aliases. */
-EG_MUST_CHECK enum eg_status
-eg__arch_build(const struct eg_arch *arch, size_t n_classes, bool top, struct eg_graph **graph,
-               struct eg_error *err);
+ * top false: without the FC layers). Sets metadata engraft.recipe to arch->recipe
+ * (its sizes are the caller's to set from arch->size and resize), default_cut, aliases. */
+EG_MUST_CHECK enum eg_status eg__arch_build(const struct eg_arch *arch, size_t n_classes, bool top,
+                                            struct eg_graph **graph, struct eg_error *err);
 
 /* The same with values: every parameter found by name and its shape checked. Number of
  * classes and presence of the FC layers are read from the weights. EG_E_SHAPE lists what is
  * missing, unexpected, of the wrong shape. weights is kept alive by the graph (ownership
- * passes on success). arch NULL: the one that fits. */
-EG_MUST_CHECK enum eg_status
-eg__arch_load(const struct eg_arch *arch, struct eg_weights *weights, struct eg_graph **graph,
-              struct eg_error *err);
+ * passes on success). arch NULL: the one that fits. A Keras file given for 'vgg16' makes
+ * 'keras-vgg16': graph->name says which row it became. */
+EG_MUST_CHECK enum eg_status eg__arch_load(const struct eg_arch *arch, struct eg_weights *weights,
+                                           struct eg_graph **graph, struct eg_error *err);
 
 #endif

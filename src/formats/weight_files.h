@@ -5,7 +5,7 @@
 #include "graph/weights.h"
 
 /* The kind is told by the file's first bytes, not its name. The file is mapped, not read. */
-EG_MUST_CHECK enum eg_status
-eg__weights_load(const char *path, struct eg_weights **weights, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__weights_load(const char *path, struct eg_weights **weights,
+                                              struct eg_error *err);
 
 #endif

@@ -1,0 +1,82 @@
+/* efficientnet_lite.c: EfficientNet without squeeze-and-excitation, ReLU6 for swish, stem and
+ * head unscaled, so that it runs well with 8 bits (Liu 2020; Tan and Le 2019). Names are those
+ * of efficientnet_lite_pytorch, TensorFlow's padding and epsilon those it was trained with. */
+#include <math.h>
+
+#include "arch/build.h"
+
+struct lite {
+    double width, depth;
+    float dropout;
+};
+
+static const struct {
+    uint32_t kernel, stride, expand, out, repeat;
+} stages[] = {{3, 1, 1, 16, 1},  {3, 2, 6, 24, 2},  {5, 2, 6, 40, 2}, {3, 2, 6, 80, 3},
+              {5, 1, 6, 112, 3}, {5, 2, 6, 192, 4}, {3, 1, 6, 320, 1}};
+enum { N_STAGES = sizeof stages / sizeof *stages };
+
+static uint32_t block(struct eg_builder *b, uint32_t x, uint32_t index, uint32_t kernel, uint32_t stride,
+                      uint32_t expand, uint32_t out)
+{
+    uint32_t in = channels(b, x), wide = in * expand, y = x;
+    scope(b, "_blocks.%u.", index);
+    if (expand != 1) {
+        y = conv(b, y, "_expand_conv", .out = wide);
+        y = relu6(b, batch_norm(b, y, "_bn0"), "_relu0");
+    }
+    y = conv(b, y, "_depthwise_conv", .out = wide, .kernel = kernel, .stride = stride, .groups = wide,
+             .same = true);
+    y = relu6(b, batch_norm(b, y, "_bn1"), "_relu1");
+    y = conv(b, y, "_project_conv", .out = out);
+    y = batch_norm(b, y, "_bn2");
+    return stride == 1 && in == out ? add(b, y, x, "add") : y;
+}
+
+static void describe(struct eg_builder *b, const void *variant)
+{
+    const struct lite *lite = variant;
+    b->epsilon = 1e-3f;
+    uint32_t index = 0, x = conv(b, 0, "_conv_stem", .out = 32, .kernel = 3, .stride = 2, .same = true);
+    x = relu6(b, batch_norm(b, x, "_bn0"), "_relu0");
+    for (unsigned s = 0; s < N_STAGES; s++) {
+        bool end = s == 0 || s == N_STAGES - 1;
+        uint32_t out = round_channels(stages[s].out * lite->width, 8);
+        uint32_t repeat = end ? stages[s].repeat : (uint32_t)ceil(stages[s].repeat * lite->depth);
+        for (uint32_t r = 0; r < repeat; r++)
+            x = block(b, x, index++, stages[s].kernel, r ? 1 : stages[s].stride, stages[s].expand, out);
+    }
+    scope(b, "%s", "");
+    x = conv(b, x, "_conv_head", .out = 1280);
+    x = relu6(b, batch_norm(b, x, "_bn1"), "_relu1");
+    x = apply(b, EG_OP_GLOBAL_AVG, x, "avgpool");
+    alias(b, x, "_avg_pooling");
+    default_cut(b, x);
+    if (!b->top) return;
+    x = dropout(b, x, "_dropout", lite->dropout);
+    linear(b, x, "_fc", b->n_classes, 0);
+}
+
+#define LITE(n, side, short_side, count, file_name, hash, ...)                                               \
+    {                                                                                                        \
+        .arch = {.name = "efficientnet-lite" n,                                                              \
+                 .title = "EfficientNet-Lite" n,                                                             \
+                 .recipe = "efficientnet-lite",                                                              \
+                 .size = side,                                                                               \
+                 .resize = short_side,                                                                       \
+                 .parameters = count,                                                                        \
+                 .file = file_name,                                                                          \
+                 .sha256 = hash,                                                                             \
+                 .licence = "Apache-2.0"},                                                                   \
+        .describe = describe, .variant = &(const struct lite){__VA_ARGS__}, .classifier = "_fc"              \
+    }
+
+const struct eg_arch_row eg__arch_efficientnet_lite[] = {
+    LITE("0", 224, 256, 4652008, "efficientnet-lite0-57934424.pth",
+         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 1.0, 1.0, 0.2f),
+    LITE("1", 240, 272, 5416680, NULL, NULL, 1.0, 1.1, 0.2f),
+    LITE("2", 260, 292, 6092072, NULL, NULL, 1.1, 1.2, 0.3f),
+    LITE("3", 280, 312, 8197096, NULL, NULL, 1.2, 1.4, 0.3f),
+    LITE("4", 300, 332, 13006568, NULL, NULL, 1.4, 1.8, 0.3f),
+    {.arch = {.name = NULL}},
+};

@@ -1,0 +1,112 @@
+/* weight_files.c: which kind of weights file it is, and what all kinds share. */
+#include "formats/weight_files.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "formats/weight_list.h"
+#include "formats/zip_map.h"
+
+static void list_free(void *object)
+{
+    struct eg_weight_list *list = object;
+    for (size_t i = 0; i < list->n_blocks; i++) free(list->blocks[i]);
+    free(list->blocks);
+    eg__unmap_file(&list->mapping);
+    free(list);
+}
+
+enum eg_status eg__weight_list_keep(struct eg_weight_list *list, void *block, struct eg_error *err)
+{
+    if (!eg__grow(&list->blocks, &list->blocks_capacity, list->n_blocks + 1, sizeof *list->blocks)) {
+        free(block);
+        return eg__fail_memory(err, "the weights' names");
+    }
+    list->blocks[list->n_blocks++] = block;
+    return EG_OK;
+}
+
+enum eg_status eg__weight_list_add(struct eg_weight_list *list, const char *name, size_t length,
+                                   const struct eg_tensor *tensor, struct eg_error *err)
+{
+    struct eg_weights *weights = list->weights;
+    char *copy = strndup(name, length), *printable = copy ? eg__printable(copy) : NULL;
+    free(copy);
+    if (!printable || !eg__grow(&weights->tensors, &list->capacity, weights->n_tensors + 1, sizeof *tensor)) {
+        free(printable);
+        return eg__fail_memory(err, "the weights' names");
+    }
+    enum eg_status status = eg__weight_list_keep(list, printable, err);
+    if (status) return status;
+    weights->tensors[weights->n_tensors] = *tensor;
+    weights->tensors[weights->n_tensors++].name = printable;
+    return EG_OK;
+}
+
+/* What training code puts in front of every name. */
+static void strip_prefixes(struct eg_weights *weights)
+{
+    static const char *const prefixes[] = {"module.", "model.", "_orig_mod.", "net.", "backbone."};
+    for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes;) {
+        size_t length = strlen(prefixes[p]), n = 0;
+        while (n < weights->n_tensors && !strncmp(weights->tensors[n].name, prefixes[p], length)) n++;
+        if (!n || n < weights->n_tensors) {
+            p++;
+            continue;
+        }
+        for (size_t i = 0; i < n; i++) weights->tensors[i].name += length;
+        p = 0; /* "module.model.conv1.weight" */
+    }
+}
+
+static enum eg_status read_zip(struct eg_weight_list *list, struct eg_error *err)
+{
+    struct eg_zip zip;
+    enum eg_status status = eg__zip_open(list->mapping.bytes, list->mapping.size, &zip, err);
+    if (status) return status;
+    status = eg__torch_zip_read(list, &zip, err);
+    eg__zip_release(&zip);
+    return status;
+}
+
+static enum eg_status read_any(struct eg_weight_list *list, struct eg_error *err)
+{
+    const uint8_t *bytes = list->mapping.bytes;
+    size_t size = list->mapping.size;
+    if (size >= 4 && !memcmp(bytes, "PK\3\4", 4)) return read_zip(list, err);
+    if (size >= 2 && bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5)
+        return eg__torch_stream_read(list, err);
+    return eg__fail(err, EG_E_FORMAT, "neither PyTorch, safetensors nor Keras weights by its first bytes");
+}
+
+enum eg_status eg__weights_load(const char *path, struct eg_weights **weights, struct eg_error *err)
+{
+    struct eg_weights *made = eg__zalloc(1, sizeof *made);
+    struct eg_weight_list *list = eg__zalloc(1, sizeof *list);
+    if (made) made->path = strdup(path);
+    if (!made || !list || !made->path) {
+        free(list);
+        if (made) free(made->path);
+        free(made);
+        return eg__fail_memory(err, "a weights file");
+    }
+    list->weights = made;
+    made->owner = list;
+    made->release_owner = list_free;
+    enum eg_status status = eg__map_file(path, &list->mapping, err);
+    if (!status) {
+        status = read_any(list, err);
+        if (!status && !made->n_tensors) status = eg__fail(err, EG_E_FORMAT, "it holds no weights");
+        if (status) eg__fail_within(err, status, "cannot read weights '%s'", path);
+    }
+    if (status) {
+        eg__weights_free(made);
+        return status;
+    }
+    strip_prefixes(made);
+    *weights = made;
+    return EG_OK;
+}
