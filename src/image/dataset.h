@@ -5,15 +5,18 @@
 #include "engraft.h"
 
 struct eg_dataset_item {
-    const char *path; /* as stored in the feature file: relative; x.npy#0 for arrays */
+    const char *path; /* as stored in the feature file: relative, printable UTF-8; x.npy#0 for arrays */
     int32_t label;    /* -1: unlabelled */
+    const char *file; /* the name that opens it, byte for byte, below root; NULL for arrays */
 };
 
+struct eg_npy;
+
 struct eg_dataset {
-    char *root; /* folder that paths are relative to, as given */
+    char *root; /* folder that paths are relative to, as given; "" when paths stand alone */
     struct eg_dataset_item *items;
-    size_t n_items;
-    char **classes; /* in label order: byte order of name */
+    size_t n_items; /* never 0 */
+    char **classes; /* in label order: byte order of name; printable; a class may have no image */
     size_t n_classes;
     size_t n_ignored;       /* files that are no photos */
     size_t n_per_class_min; /* of labelled classes; 0 when none */
@@ -21,17 +24,25 @@ struct eg_dataset {
     struct eg_npy *array;   /* private */
 };
 
-/* As CLI.md says of IMAGES. A train/val/test folder: EG_E_ARGUMENT. */
+/* As CLI.md says of IMAGES; one photo is a dataset of one unlabelled row. What has a photo's
+ * name is an item, readable or not. Nothing found: EG_E_NOT_FOUND. A train/val/test folder:
+ * EG_E_ARGUMENT. */
 EG_MUST_CHECK enum eg_status eg__dataset_open(const char *path, struct eg_dataset **dataset,
                                               struct eg_error *err);
-/* One image file, or a folder, without labels (`classify`, `predict`). */
+/* Image files, and folders, without labels (`classify`, `predict`): in the order given, a
+ * folder's photos in byte order, each path beginning as given. A file that is named is an
+ * item even if it does not exist. */
 EG_MUST_CHECK enum eg_status eg__dataset_list(const char *const *paths, size_t n_paths,
                                               struct eg_dataset **dataset, struct eg_error *err);
 void eg__dataset_free(struct eg_dataset *dataset);
 
-/* The file's bytes, limited to 1 GiB. free(*bytes). */
+/* The file's bytes, limited to 1 GiB. free(*bytes). EG_E_NOT_FOUND: it is gone, or a link that
+ * leads nowhere. The message is a reason only; it does not name the file. */
 EG_MUST_CHECK enum eg_status eg__dataset_read(const struct eg_dataset *dataset, size_t index, uint8_t **bytes,
                                               size_t *n_bytes, struct eg_error *err);
+/* The name to open an item by (root and file joined), for messages and hashing; malloc'd,
+ * NULL: no memory. */
+char *eg__dataset_file(const struct eg_dataset *dataset, size_t index);
 /* is_array: item `index` as [h][w][c] floats. */
 EG_MUST_CHECK enum eg_status eg__dataset_array_shape(const struct eg_dataset *dataset, size_t *h, size_t *w,
                                                      size_t *c, struct eg_error *err);

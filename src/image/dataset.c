@@ -1,0 +1,391 @@
+/* dataset.c: what IMAGES names, as sorted rows with labels. */
+#include "image/dataset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "image/dataset_build.h"
+
+#define MAX_PHOTO_BYTES ((size_t)1 << 30)
+
+/* ---- building ---- */
+
+struct class_name {
+    int32_t label;
+    char *name; /* as the file system or the CSV has it */
+};
+
+static int compare_class_names(const void *a, const void *b)
+{
+    return strcmp(((const struct class_name *)a)->name, ((const struct class_name *)b)->name);
+}
+
+static void free_class_name(void *node)
+{
+    struct class_name *class = node;
+    free(class->name);
+    free(class);
+}
+
+enum eg_status eg__dataset_class(struct eg_dataset_builder *builder, const char *name, int32_t *label,
+                                 struct eg_error *err)
+{
+    struct eg_dataset *d = builder->dataset;
+    char copy_of_name[256];
+    struct class_name wanted = {.name = copy_of_name}; /* the tree takes no const key */
+    if (strlen(name) >= sizeof copy_of_name) {
+        char *shown = eg__printable(name);
+        enum eg_status status = eg__fail(
+            err, EG_E_FORMAT, "the class name '%.40s...' is longer than 255 bytes", shown ? shown : "?");
+        free(shown);
+        return status;
+    }
+    memcpy(copy_of_name, name, strlen(name) + 1);
+    struct class_name **found = tfind(&wanted, &builder->classes_by_name, compare_class_names);
+    if (found) {
+        *label = (*found)->label;
+        return EG_OK;
+    }
+    struct class_name *class = eg__zalloc(1, sizeof *class);
+    if (class) class->name = strdup(name);
+    char *shown = eg__printable(name);
+    if (!class || !class->name || !shown ||
+        !eg__grow(&d->classes, &builder->class_capacity, d->n_classes + 1, sizeof *d->classes) ||
+        !tsearch(class, &builder->classes_by_name, compare_class_names)) {
+        if (class) free_class_name(class);
+        free(shown);
+        return eg__fail_memory(err, "the classes");
+    }
+    class->label = (int32_t)d->n_classes;
+    d->classes[d->n_classes++] = shown;
+    *label = class->label;
+    return EG_OK;
+}
+
+enum eg_status eg__dataset_add(struct eg_dataset_builder *builder, const char *file, int32_t label,
+                               struct eg_error *err)
+{
+    struct eg_dataset *d = builder->dataset;
+    struct eg_dataset_item item = {.label = label};
+    char *copy = strdup(file), *shown = eg__printable(file);
+    if (!copy || !shown || !eg__grow(&d->items, &builder->item_capacity, d->n_items + 1, sizeof *d->items)) {
+        free(copy);
+        free(shown);
+        return eg__fail_memory(err, "the list of photos");
+    }
+    item.file = copy;
+    if (!strcmp(copy, shown)) { /* the usual case: one string does */
+        free(shown);
+        shown = copy;
+    }
+    item.path = shown;
+    d->items[d->n_items++] = item;
+    return EG_OK;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    const struct eg_dataset_item *x = a, *y = b;
+    int order = strcmp(x->path, y->path);
+    return order ? order : strcmp(x->file, y->file);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Labels in byte order of class name; how many each class has. */
+static enum eg_status finish_labels(struct eg_dataset *d, struct eg_error *err)
+{
+    char **given = eg__alloc(d->n_classes, sizeof *given);
+    int32_t *label = eg__alloc(d->n_classes, sizeof *label);
+    size_t *count = eg__zalloc(d->n_classes, sizeof *count);
+    if (!given || !label || !count) {
+        free(given);
+        free(label);
+        free(count);
+        return eg__fail_memory(err, "the classes");
+    }
+    if (d->n_classes) {
+        memcpy(given, d->classes, d->n_classes * sizeof *given);
+        qsort(d->classes, d->n_classes, sizeof *d->classes, compare_strings);
+    }
+    for (size_t i = 0; i < d->n_classes; i++) {
+        char **at = bsearch(&given[i], d->classes, d->n_classes, sizeof *d->classes, compare_strings);
+        label[i] = (int32_t)(at - d->classes);
+    }
+    for (size_t i = 0; i < d->n_items; i++) {
+        if (d->items[i].label < 0) continue;
+        d->items[i].label = label[d->items[i].label];
+        count[d->items[i].label]++;
+    }
+    for (size_t i = 0; i < d->n_classes; i++)
+        if (!i || count[i] < d->n_per_class_min) d->n_per_class_min = count[i];
+    free(given);
+    free(label);
+    free(count);
+    return EG_OK;
+}
+
+/* The same photo under two classes is a mistake no classifier can learn from. */
+static enum eg_status refuse_two_labels(const struct eg_dataset *d, struct eg_error *err)
+{
+    for (size_t i = 1; i < d->n_items; i++) {
+        const struct eg_dataset_item *a = &d->items[i - 1], *b = &d->items[i];
+        if (a->label != b->label && !strcmp(a->file, b->file))
+            return eg__fail(err, EG_E_FORMAT, "'%.300s' is listed with two different labels", b->path);
+    }
+    return EG_OK;
+}
+
+static enum eg_status begin(struct eg_dataset_builder *builder, struct eg_error *err)
+{
+    *builder = (struct eg_dataset_builder){.dataset = eg__zalloc(1, sizeof(struct eg_dataset))};
+    return builder->dataset ? EG_OK : eg__fail_memory(err, "a dataset");
+}
+
+static enum eg_status end(struct eg_dataset_builder *builder, enum eg_status status,
+                          struct eg_dataset **dataset)
+{
+    if (builder->classes_by_name) tdestroy(builder->classes_by_name, free_class_name);
+    if (status)
+        eg__dataset_free(builder->dataset);
+    else
+        *dataset = builder->dataset;
+    return status;
+}
+
+void eg__dataset_free(struct eg_dataset *d)
+{
+    if (!d) return;
+    for (size_t i = 0; i < d->n_items; i++) {
+        char *path, *file;
+        memcpy(&path, &d->items[i].path, sizeof path);
+        memcpy(&file, &d->items[i].file, sizeof file);
+        if (file != path) free(file);
+        free(path);
+    }
+    for (size_t i = 0; i < d->n_classes; i++) free(d->classes[i]);
+    free(d->items);
+    free(d->classes);
+    free(d->root);
+    eg__npy_close(d->array);
+    free(d);
+}
+
+/* ---- what a path names ---- */
+
+static enum eg_status add_array_rows(struct eg_dataset_builder *builder, const char *name,
+                                     struct eg_error *err)
+{
+    struct eg_dataset *d = builder->dataset;
+    size_t rows = eg__npy_rows(d->array);
+    char *shown = eg__printable(name);
+    d->is_array = true;
+    d->items = shown ? eg__zalloc(rows, sizeof *d->items) : NULL;
+    if (!d->items) {
+        free(shown);
+        return eg__fail_memory(err, "the rows of an array");
+    }
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; i < rows && !status; i++) {
+        char *path;
+        if (asprintf(&path, "%s#%zu", shown, i) < 0) {
+            status = eg__fail_memory(err, "the rows of an array");
+        } else {
+            d->items[i] = (struct eg_dataset_item){.path = path, .label = -1};
+            d->n_items = i + 1;
+        }
+    }
+    free(shown);
+    return status;
+}
+
+static bool has_suffix(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), m = strlen(suffix);
+    return n >= m && !strcasecmp(path + n - m, suffix);
+}
+
+static enum eg_status open_csv(struct eg_dataset_builder *builder, const char *path, struct eg_error *err)
+{
+    struct eg_mapping mapping;
+    enum eg_status status = eg__map_file(path, &mapping, err);
+    if (status) return status;
+    if (mapping.size > MAX_PHOTO_BYTES)
+        status = eg__fail(err, EG_E_UNSUPPORTED, "larger than 1 GiB");
+    else
+        status = eg__scan_csv(builder, (const char *)mapping.bytes, mapping.size, err);
+    eg__unmap_file(&mapping);
+    return status;
+}
+
+static enum eg_status open_file(struct eg_dataset_builder *builder, const char *path, struct eg_error *err)
+{
+    struct eg_dataset *d = builder->dataset;
+    const char *last = eg__path_last(path);
+    d->root = strndup(path, (size_t)(last - path));
+    if (!d->root) return eg__fail_memory(err, "a path");
+    enum eg_status status;
+    if (has_suffix(path, ".csv")) {
+        status = open_csv(builder, path, err);
+    } else if (has_suffix(path, ".npy")) {
+        status = eg__npy_open(path, &d->array, err);
+        if (!status) status = add_array_rows(builder, last, err);
+    } else if (eg__photo_name(path)) {
+        return eg__dataset_add(builder, last, -1, err);
+    } else {
+        status =
+            eg__fail(err, EG_E_FORMAT, "neither a folder nor a file ending in .csv, .npy or as photos do");
+    }
+    if (!status) return EG_OK;
+    char *shown = eg__printable(path);
+    status = eg__fail_within(err, status, "cannot use '%.300s' as images", shown ? shown : "?");
+    free(shown);
+    return status;
+}
+
+static enum eg_status nothing_found(const struct eg_dataset *d, const char *path, struct eg_error *err)
+{
+    char *shown = eg__printable(path);
+    enum eg_status status = eg__fail(err, EG_E_NOT_FOUND, "no photos in '%.300s' (%zu other files there)",
+                                     shown ? shown : "?", d->n_ignored);
+    free(shown);
+    return status;
+}
+
+enum eg_status eg__dataset_open(const char *path, struct eg_dataset **dataset, struct eg_error *err)
+{
+    struct stat info;
+    if (stat(path, &info)) return eg__fail(err, EG_E_IO, "cannot open '%.300s': %s", path, strerror(errno));
+    struct eg_dataset_builder builder;
+    enum eg_status status = begin(&builder, err);
+    if (status) return status;
+    struct eg_dataset *d = builder.dataset;
+    if (S_ISDIR(info.st_mode)) {
+        d->root = strdup(path);
+        status = d->root ? eg__scan_folder(&builder, path, "", true, err) : eg__fail_memory(err, "a path");
+    } else {
+        status = open_file(&builder, path, err);
+    }
+    if (!status && !d->n_items) status = nothing_found(d, path, err);
+    if (!status && !d->is_array) {
+        qsort(d->items, d->n_items, sizeof *d->items, compare_items);
+        status = refuse_two_labels(d, err);
+    }
+    if (!status) status = finish_labels(d, err);
+    return end(&builder, status, dataset);
+}
+
+enum eg_status eg__dataset_list(const char *const *paths, size_t n_paths, struct eg_dataset **dataset,
+                                struct eg_error *err)
+{
+    struct eg_dataset_builder builder;
+    enum eg_status status = begin(&builder, err);
+    if (status) return status;
+    struct eg_dataset *d = builder.dataset;
+    d->root = strdup("");
+    if (!d->root) status = eg__fail_memory(err, "a path");
+    for (size_t i = 0; i < n_paths && !status; i++) {
+        struct stat info;
+        size_t before = d->n_items;
+        if (stat(paths[i], &info) || !S_ISDIR(info.st_mode)) {
+            status = eg__dataset_add(&builder, paths[i], -1, err);
+            continue;
+        }
+        status = eg__scan_folder(&builder, paths[i], paths[i], false, err);
+        if (d->n_items > before)
+            qsort(d->items + before, d->n_items - before, sizeof *d->items, compare_items);
+    }
+    if (!status && !d->n_items) status = nothing_found(d, n_paths ? paths[0] : "", err);
+    return end(&builder, status, dataset);
+}
+
+/* ---- reading ---- */
+
+char *eg__dataset_file(const struct eg_dataset *d, size_t index)
+{
+    const char *file = d->items[index].file;
+    char *joined;
+    if (!file) { /* a row of an array: the array's own file, its name before the '#' */
+        const char *path = d->items[index].path;
+        return asprintf(&joined, "%s%.*s", d->root, (int)(strrchr(path, '#') - path), path) < 0 ? NULL
+                                                                                                : joined;
+    }
+    size_t n = strlen(d->root);
+    if (!n || *file == '/') return strdup(file);
+    return asprintf(&joined, "%s%s%s", d->root, d->root[n - 1] == '/' ? "" : "/", file) < 0 ? NULL : joined;
+}
+
+static enum eg_status read_all(int fd, size_t size, uint8_t **bytes, size_t *n_bytes, struct eg_error *err)
+{
+    uint8_t *made = eg__alloc(size, 1);
+    size_t done = 0;
+    if (!made) return eg__fail_memory(err, "a photo's file");
+    while (done < size) {
+        ssize_t got = read(fd, made + done, size - done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            free(made);
+            return eg__fail(err, EG_E_IO, "cannot be read: %s", strerror(errno));
+        }
+        if (!got) break; /* it has shrunk: the decoder will say so */
+        done += (size_t)got;
+    }
+    *bytes = made;
+    *n_bytes = done;
+    return EG_OK;
+}
+
+enum eg_status eg__dataset_read(const struct eg_dataset *d, size_t index, uint8_t **bytes, size_t *n_bytes,
+                                struct eg_error *err)
+{
+    char *path = eg__dataset_file(d, index);
+    if (!path) return eg__fail_memory(err, "a path");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), cause = errno; /* a pipe must not block us */
+    free(path);
+    if (fd < 0 && cause == ENOENT)
+        return eg__fail(err, EG_E_NOT_FOUND, "no such file, or a link that leads nowhere");
+    if (fd < 0) return eg__fail(err, EG_E_IO, "cannot be opened: %s", strerror(cause));
+    struct stat info;
+    enum eg_status status;
+    if (fstat(fd, &info))
+        status = eg__fail(err, EG_E_IO, "cannot be read: %s", strerror(errno));
+    else if (S_ISDIR(info.st_mode))
+        status = eg__fail(err, EG_E_FORMAT, "a folder, not a photo");
+    else if (!S_ISREG(info.st_mode))
+        status = eg__fail(err, EG_E_FORMAT, "not a regular file");
+    else if ((uint64_t)info.st_size > MAX_PHOTO_BYTES)
+        status = eg__fail(err, EG_E_UNSUPPORTED, "larger than 1 GiB");
+    else
+        status = read_all(fd, (size_t)info.st_size, bytes, n_bytes, err);
+    close(fd);
+    return status;
+}
+
+enum eg_status eg__dataset_array_shape(const struct eg_dataset *d, size_t *h, size_t *w, size_t *c,
+                                       struct eg_error *err)
+{
+    if (!d->is_array) return eg__fail(err, EG_E_ARGUMENT, "these images are not an array");
+    eg__npy_shape(d->array, h, w, c);
+    return EG_OK;
+}
+
+enum eg_status eg__dataset_array_read(const struct eg_dataset *d, size_t index, float *hwc,
+                                      struct eg_error *err)
+{
+    if (!d->is_array || index >= d->n_items) return eg__fail(err, EG_E_ARGUMENT, "no such row of an array");
+    return eg__npy_read(d->array, index, hwc, err);
+}
