@@ -43,6 +43,8 @@ struct eg_tile {
     const struct eg_epilogue *epilogue; /* NULL: none; bias and residual are at the tile's corner */
 };
 
+struct eg_grad_loops; /* grad_table.h */
+
 struct eg_kernels {
     const char *name;
     size_t lanes;     /* floats in a vector */
@@ -51,6 +53,7 @@ struct eg_kernels {
 #define EG_KERNEL(result, name, arguments) result(*name) arguments;
 #include "kernels/kernels.def"
 #undef EG_KERNEL
+    const struct eg_grad_loops *grad; /* what only learning needs */
 };
 
 /* The table in use. */

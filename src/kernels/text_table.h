@@ -5,6 +5,8 @@
 #include "kernels/text_gemm.h"
 #include "kernels/text_math.h"
 
+#include "kernels/text_grad.h"
+
 extern const struct eg_kernels ISA_TABLE;
 const struct eg_kernels ISA_TABLE = {
     .name = ISA_NAME,
@@ -14,6 +16,7 @@ const struct eg_kernels ISA_TABLE = {
 #define EG_KERNEL(result, name, arguments) .name = name,
 #include "kernels/kernels.def"
 #undef EG_KERNEL
+    .grad = &grad_loops,
 };
 
 _Static_assert(TILE_ROWS <= EG_TILE_ROWS_MAX && TILE_VECTORS * VL <= EG_PANEL_MAX, "tile size");

@@ -1,0 +1,504 @@
+/* text_grad.h: the inner loops of grad_kernels.c; included once per instruction set. Plain C
+ * over channels where the compiler vectorises well, vec.h's vectors elsewhere. */
+#include <math.h>
+
+#include "kernels/grad_table.h"
+
+/* y += a b */
+static inline void multiply_into(float *restrict y, const float *restrict a, const float *restrict b,
+                                 size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) vstore(y + i, vfma(vload(a + i), vload(b + i), vload(y + i)));
+    if (i < n)
+        vstore_n(y + i, vfma(vload_n(a + i, n - i), vload_n(b + i, n - i), vload_n(y + i, n - i)), n - i);
+}
+
+static void grad_add_row(float *restrict y, const float *restrict row, size_t rows, size_t c)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t k = 0; k < c; k++) y[r * c + k] += row[k];
+}
+
+static void grad_affine_rows(const float *x, const float *restrict a, const float *restrict b, float *y,
+                             size_t rows, size_t c, bool add)
+{
+    for (size_t r = 0; r < rows; r++, x += c, y += c) {
+        if (add && b)
+            for (size_t k = 0; k < c; k++) y[k] += x[k] * a[k] + b[k];
+        else if (add)
+            for (size_t k = 0; k < c; k++) y[k] += x[k] * a[k];
+        else if (b)
+            for (size_t k = 0; k < c; k++) y[k] = x[k] * a[k] + b[k];
+        else
+            for (size_t k = 0; k < c; k++) y[k] = x[k] * a[k];
+    }
+}
+
+static void grad_column_sums(const float *restrict x, const float *restrict z, size_t rows, size_t c,
+                             size_t stride, float *restrict sums)
+{
+    memset(sums, 0, c * sizeof *sums);
+    for (size_t r = 0; r < rows; r++) {
+        if (z)
+            for (size_t k = 0; k < c; k++) sums[k] += x[r * stride + k] * z[r * stride + k];
+        else
+            for (size_t k = 0; k < c; k++) sums[k] += x[r * stride + k];
+    }
+}
+
+/* ---- pointwise ------------------------------------------------------------------ */
+
+#define EACH_VECTOR(expression)                                                                              \
+    do {                                                                                                     \
+        size_t i = 0;                                                                                        \
+        for (; i + VL <= n; i += VL) {                                                                       \
+            vf v = vload(x + i);                                                                             \
+            vstore(y + i, (expression));                                                                     \
+        }                                                                                                    \
+        if (i < n) {                                                                                         \
+            vf v = vload_n(x + i, n - i);                                                                    \
+            vstore_n(y + i, (expression), n - i);                                                            \
+        }                                                                                                    \
+    } while (0)
+
+#define EACH(expression)                                                                                     \
+    for (size_t i = 0; i < n; i++) {                                                                         \
+        float v = x[i];                                                                                      \
+        y[i] = (expression);                                                                                 \
+    }                                                                                                        \
+    return
+
+static void grad_unary(enum eg_unary f, float alpha, float beta, const float *x, float *y, size_t n)
+{
+    switch (f) {
+    case EG_UNARY_IDENTITY:
+        if (x != y) memcpy(y, x, n * sizeof *y);
+        return;
+    case EG_UNARY_RELU: EACH(v > 0 ? v : 0);
+    case EG_UNARY_LEAKY_RELU: EACH(v > 0 ? v : alpha * v);
+    case EG_UNARY_CLIP: EACH(v < alpha ? alpha : v > beta ? beta : v);
+    case EG_UNARY_SIGMOID: EACH_VECTOR(vsigmoid(v)); return;
+    case EG_UNARY_HARD_SIGMOID: EACH(fminf(1, fmaxf(0, alpha * v + beta)));
+    case EG_UNARY_HARD_SWISH: EACH(v * fminf(1, fmaxf(0, v * (1.0f / 6) + 0.5f)));
+    case EG_UNARY_SILU: EACH_VECTOR(v * vsigmoid(v)); return;
+    case EG_UNARY_GELU: EACH(0.5f * v * (1 + erff(v * 0.70710678118654752f)));
+    case EG_UNARY_GELU_TANH: EACH(0.5f * v * (1 + tanhf(0.79788456080286536f * (v + 0.044715f * v * v * v))));
+    case EG_UNARY_TANH: EACH(tanhf(v));
+    case EG_UNARY_ERF: EACH(erff(v));
+    case EG_UNARY_EXP: EACH(expf(v));
+    case EG_UNARY_SQRT: EACH(sqrtf(v));
+    case EG_UNARY_ABS: EACH(fabsf(v));
+    case EG_UNARY_SIGN: EACH((float)((v > 0) - (v < 0)));
+    case EG_UNARY_NEG: EACH(-v);
+    case EG_UNARY_POW: EACH(powf(v, alpha));
+    }
+}
+
+static inline float hard_swish_slope(float v) { return v <= -3 ? 0 : v >= 3 ? 1 : v * (1.0f / 3) + 0.5f; }
+
+static inline vf silu_slope(vf v)
+{
+    vf p = vsigmoid(v);
+    return vfma(v * p, vset(1.0f) - p, p);
+}
+
+static void silu_gradient(const float *x, const float *dy, float *dx, size_t n, bool add)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        vf d = vload(dy + i) * silu_slope(vload(x + i));
+        vstore(dx + i, add ? vload(dx + i) + d : d);
+    }
+    if (i < n) {
+        vf d = vload_n(dy + i, n - i) * silu_slope(vload_n(x + i, n - i));
+        vstore_n(dx + i, add ? vload_n(dx + i, n - i) + d : d, n - i);
+    }
+}
+
+static inline float gelu_slope(float v)
+{
+    return 0.5f * (1 + erff(v * 0.70710678118654752f)) + v * 0.39894228040143268f * expf(-0.5f * v * v);
+}
+
+static inline float gelu_tanh_slope(float v)
+{
+    float u = 0.79788456080286536f * (v + 0.044715f * v * v * v), t = tanhf(u);
+    return 0.5f * (1 + t) + 0.5f * v * (1 - t * t) * 0.79788456080286536f * (1 + 3 * 0.044715f * v * v);
+}
+
+/* The slope from x (v) or from y (w); the unused one is not read, as it may be overwritten. */
+#define EACH_DX(expression)                                                                                  \
+    if (add)                                                                                                 \
+        for (size_t i = 0; i < n; i++) dx[i] += dy[i] * (expression);                                        \
+    else                                                                                                     \
+        for (size_t i = 0; i < n; i++) dx[i] = dy[i] * (expression);                                         \
+    return
+#define V x[i]
+#define W y[i]
+
+static void grad_unary_gradient(enum eg_unary f, float alpha, float beta, const float *x, const float *y,
+                                const float *dy, float *dx, size_t n, bool add)
+{
+    switch (f) {
+    case EG_UNARY_IDENTITY: EACH_DX(1);
+    case EG_UNARY_RELU: EACH_DX(W > 0 ? 1.0f : 0.0f);
+    case EG_UNARY_LEAKY_RELU: EACH_DX(V > 0 ? 1.0f : alpha);
+    case EG_UNARY_CLIP: EACH_DX(W > alpha && W < beta ? 1.0f : 0.0f);
+    case EG_UNARY_SIGMOID: EACH_DX(W * (1 - W));
+    case EG_UNARY_HARD_SIGMOID: EACH_DX(alpha * V + beta > 0 && alpha * V + beta < 1 ? alpha : 0.0f);
+    case EG_UNARY_HARD_SWISH: EACH_DX(hard_swish_slope(V));
+    case EG_UNARY_SILU: silu_gradient(x, dy, dx, n, add); return;
+    case EG_UNARY_GELU: EACH_DX(gelu_slope(V));
+    case EG_UNARY_GELU_TANH: EACH_DX(gelu_tanh_slope(V));
+    case EG_UNARY_TANH: EACH_DX(1 - W * W);
+    case EG_UNARY_ERF: EACH_DX(1.1283791670955126f * expf(-V * V));
+    case EG_UNARY_EXP: EACH_DX(W);
+    case EG_UNARY_SQRT: EACH_DX(0.5f / W);
+    case EG_UNARY_ABS: EACH_DX((float)((V > 0) - (V < 0)));
+    case EG_UNARY_SIGN: EACH_DX(0.0f);
+    case EG_UNARY_NEG: EACH_DX(-1.0f);
+    case EG_UNARY_POW: EACH_DX(alpha * powf(V, alpha - 1));
+    }
+}
+
+/* ---- depthwise -------------------------------------------------------------------- */
+
+/* What one offset of the kernel meets along a line of outputs: outputs first..last-1 read
+ * inputs that exist. */
+struct reach {
+    size_t first, last;
+};
+
+static struct reach reach_of(size_t offset, size_t pad, size_t stride, size_t in, size_t out)
+{
+    struct reach reach = {0, 0};
+    if (pad > offset) reach.first = (pad - offset + stride - 1) / stride;
+    if (in + pad > offset) reach.last = (in + pad - offset - 1) / stride + 1;
+    if (reach.last > out) reach.last = out;
+    if (reach.first > reach.last) reach.first = reach.last;
+    return reach;
+}
+
+static void depthwise_line(const struct eg_conv_geometry *g, const float *restrict x,
+                           const float *restrict weight, const float *restrict bias, float *restrict y,
+                           size_t oy)
+{
+    size_t c = g->in_c;
+    for (size_t ox = 0; ox < g->out_w; ox++) {
+        if (bias)
+            memcpy(y + ox * c, bias, c * sizeof *y);
+        else
+            memset(y + ox * c, 0, c * sizeof *y);
+    }
+    for (size_t ky = 0; ky < g->kernel_h; ky++) {
+        size_t iy = oy * g->stride_h + ky * g->dilation_h;
+        if (iy < g->pad_top || iy - g->pad_top >= g->in_h) continue;
+        const float *line = x + (iy - g->pad_top) * g->in_w * c;
+        for (size_t kx = 0; kx < g->kernel_w; kx++) {
+            const float *restrict w = weight + (ky * g->kernel_w + kx) * c;
+            struct reach reach = reach_of(kx * g->dilation_w, g->pad_left, g->stride_w, g->in_w, g->out_w);
+            for (size_t ox = reach.first; ox < reach.last; ox++) {
+                const float *restrict in = line + (ox * g->stride_w + kx * g->dilation_w - g->pad_left) * c;
+                multiply_into(y + ox * c, in, w, c);
+            }
+        }
+    }
+}
+
+static void depthwise_input_gradient_line(const struct eg_conv_geometry *g, const float *restrict dy,
+                                          const float *restrict weight, float *restrict dx, size_t iy,
+                                          bool add)
+{
+    size_t c = g->in_c;
+    if (!add) memset(dx, 0, g->in_w * c * sizeof *dx);
+    for (size_t ky = 0; ky < g->kernel_h; ky++) {
+        size_t at = iy + g->pad_top, offset = ky * g->dilation_h;
+        if (at < offset || (at - offset) % g->stride_h || (at - offset) / g->stride_h >= g->out_h) continue;
+        const float *line = dy + (at - offset) / g->stride_h * g->out_w * c;
+        for (size_t kx = 0; kx < g->kernel_w; kx++) {
+            const float *restrict w = weight + (ky * g->kernel_w + kx) * c;
+            struct reach reach = reach_of(kx * g->dilation_w, g->pad_left, g->stride_w, g->in_w, g->out_w);
+            for (size_t ox = reach.first; ox < reach.last; ox++) {
+                float *restrict to = dx + (ox * g->stride_w + kx * g->dilation_w - g->pad_left) * c;
+                multiply_into(to, line + ox * c, w, c);
+            }
+        }
+    }
+}
+
+static void depthwise_weight_gradient_image(const struct eg_conv_geometry *g, const float *restrict x,
+                                            const float *restrict dy, float *restrict gradient)
+{
+    size_t c = g->in_c;
+    memset(gradient, 0, g->kernel_h * g->kernel_w * c * sizeof *gradient);
+    for (size_t oy = 0; oy < g->out_h; oy++)
+        for (size_t ky = 0; ky < g->kernel_h; ky++) {
+            size_t iy = oy * g->stride_h + ky * g->dilation_h;
+            if (iy < g->pad_top || iy - g->pad_top >= g->in_h) continue;
+            const float *line = x + (iy - g->pad_top) * g->in_w * c;
+            for (size_t kx = 0; kx < g->kernel_w; kx++) {
+                float *restrict sum = gradient + (ky * g->kernel_w + kx) * c;
+                struct reach reach =
+                    reach_of(kx * g->dilation_w, g->pad_left, g->stride_w, g->in_w, g->out_w);
+                for (size_t ox = reach.first; ox < reach.last; ox++) {
+                    const float *restrict in =
+                        line + (ox * g->stride_w + kx * g->dilation_w - g->pad_left) * c;
+                    const float *restrict out = dy + (oy * g->out_w + ox) * c;
+                    multiply_into(sum, in, out, c);
+                }
+            }
+        }
+}
+
+/* ---- Winograd F(4x4,3x3) ------------------------------------------------------------ */
+
+/* One dimension of each transform on six (or three, four) vectors: r = B' d, M' adjoint.. */
+static inline void times_bt(const vf d[6], vf r[6])
+{
+    r[0] = 4 * d[0] - 5 * d[2] + d[4];
+    r[1] = (d[4] - 4 * d[2]) + (d[3] - 4 * d[1]);
+    r[2] = (d[4] - 4 * d[2]) - (d[3] - 4 * d[1]);
+    r[3] = (d[4] - d[2]) + 2 * (d[3] - d[1]);
+    r[4] = (d[4] - d[2]) - 2 * (d[3] - d[1]);
+    r[5] = 4 * d[1] - 5 * d[3] + d[5];
+}
+
+static inline void times_b(const vf d[6], vf r[6])
+{
+    r[0] = 4 * d[0];
+    r[1] = -4 * d[1] + 4 * d[2] - 2 * d[3] + 2 * d[4] + 4 * d[5];
+    r[2] = -5 * d[0] - 4 * d[1] - 4 * d[2] - d[3] - d[4];
+    r[3] = d[1] - d[2] + 2 * d[3] - 2 * d[4] - 5 * d[5];
+    r[4] = d[0] + d[1] + d[2] + d[3] + d[4];
+    r[5] = d[5];
+}
+
+static inline void times_at(const vf m[6], vf r[4])
+{
+    vf a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
+    r[0] = m[0] + a + c;
+    r[1] = b + 2 * d;
+    r[2] = a + 4 * c;
+    r[3] = b + 8 * d + m[5];
+}
+
+static inline void times_a(const vf y[4], vf r[6])
+{
+    r[0] = y[0];
+    r[1] = y[0] + y[1] + y[2] + y[3];
+    r[2] = y[0] - y[1] + y[2] - y[3];
+    r[3] = y[0] + 2 * y[1] + 4 * y[2] + 8 * y[3];
+    r[4] = y[0] - 2 * y[1] + 4 * y[2] - 8 * y[3];
+    r[5] = y[3];
+}
+
+static inline void times_g(const vf w[3], vf r[6])
+{
+    vf a = (w[0] + w[2]) * (-1.0f / 6), b = w[1] * (-1.0f / 6);
+    vf c = w[0] * (1.0f / 24) + w[2] * (1.0f / 6), d = w[1] * (1.0f / 12);
+    r[0] = w[0] * 0.25f;
+    r[1] = a + b;
+    r[2] = a - b;
+    r[3] = c + d;
+    r[4] = c - d;
+    r[5] = w[2];
+}
+
+static inline void times_gt(const vf u[6], vf r[3])
+{
+    vf a = u[1] + u[2], b = u[1] - u[2], c = u[3] + u[4], d = u[3] - u[4];
+    r[0] = u[0] * 0.25f - a * (1.0f / 6) + c * (1.0f / 24);
+    r[1] = b * (-1.0f / 6) + d * (1.0f / 12);
+    r[2] = a * (-1.0f / 6) + c * (1.0f / 6) + u[5];
+}
+
+static void winograd_weight_row(const struct eg_conv_geometry *g, const float *weight, float *u, size_t k)
+{
+    size_t c = g->in_c, plane = g->out_c * c;
+    for (size_t i = 0; i < c; i += VL) {
+        vf t[6][3], w[3], r[6];
+        for (int x = 0; x < 3; x++) {
+            for (int y = 0; y < 3; y++) w[y] = vload(weight + ((k * 3 + (size_t)y) * 3 + (size_t)x) * c + i);
+            times_g(w, r);
+            for (int y = 0; y < 6; y++) t[y][x] = r[y];
+        }
+        for (int y = 0; y < 6; y++) {
+            times_g(t[y], r);
+            for (int x = 0; x < 6; x++) vstore(u + (size_t)(y * 6 + x) * plane + k * c + i, r[x]);
+        }
+    }
+}
+
+static void winograd_weight_gradient_row(const struct eg_conv_geometry *g, const float *du, float *dweight,
+                                         size_t k)
+{
+    size_t c = g->in_c, plane = g->out_c * c;
+    for (size_t i = 0; i < c; i += VL) {
+        vf t[3][6], d[6], r[3];
+        for (int x = 0; x < 6; x++) {
+            for (int y = 0; y < 6; y++) d[y] = vload(du + (size_t)(y * 6 + x) * plane + k * c + i);
+            times_gt(d, r);
+            for (int y = 0; y < 3; y++) t[y][x] = r[y];
+        }
+        for (int y = 0; y < 3; y++) {
+            times_gt(t[y], r);
+            for (int x = 0; x < 3; x++) vstore(dweight + ((k * 3 + (size_t)y) * 3 + (size_t)x) * c + i, r[x]);
+        }
+    }
+}
+
+/* The part of a tile's patch (size `patch`) at `from` that lies inside 0..limit-1. */
+struct span {
+    size_t first, last;
+};
+
+static inline struct span inside(size_t at, size_t pad, size_t patch, size_t limit)
+{
+    struct span s = {at < pad ? pad - at : 0, patch};
+    if (at + patch > limit + pad) s.last = at < limit + pad ? limit + pad - at : 0;
+    if (s.first > s.last) s.first = s.last;
+    return s;
+}
+
+static void winograd_input_line(const struct eg_conv_geometry *g, const float *x, float *v, size_t plane,
+                                size_t ty)
+{
+    size_t c = g->in_c, tiles_w = (g->out_w + 3) / 4;
+    struct span rows = inside(4 * ty, g->pad_top, 6, g->in_h);
+    for (size_t tx = 0; tx < tiles_w; tx++) {
+        struct span columns = inside(4 * tx, g->pad_left, 6, g->in_w);
+        for (size_t i = 0; i < c; i += VL) {
+            vf t[6][6], d[6], r[6];
+            for (size_t px = 0; px < 6; px++) {
+                bool in = px >= columns.first && px < columns.last;
+                for (size_t py = 0; py < 6; py++)
+                    d[py] =
+                        in && py >= rows.first && py < rows.last
+                            ? vload(x +
+                                    ((4 * ty + py - g->pad_top) * g->in_w + 4 * tx + px - g->pad_left) * c +
+                                    i)
+                            : (vf){0};
+                times_bt(d, r);
+                for (size_t py = 0; py < 6; py++) t[py][px] = r[py];
+            }
+            for (size_t py = 0; py < 6; py++) {
+                times_bt(t[py], r);
+                for (size_t px = 0; px < 6; px++) vstore(v + (py * 6 + px) * plane + tx * c + i, r[px]);
+            }
+        }
+    }
+}
+
+static void winograd_input_gradient_line(const struct eg_conv_geometry *g, const float *dv, float *dx,
+                                         size_t plane, size_t ty)
+{
+    size_t c = g->in_c, tiles_w = (g->out_w + 3) / 4;
+    struct span rows = inside(4 * ty, g->pad_top, 6, g->in_h);
+    for (size_t tx = 0; tx < tiles_w; tx++) {
+        struct span columns = inside(4 * tx, g->pad_left, 6, g->in_w);
+        for (size_t i = 0; i < c; i += VL) {
+            vf t[6][6], d[6], r[6];
+            for (size_t px = 0; px < 6; px++) {
+                for (size_t py = 0; py < 6; py++) d[py] = vload(dv + (py * 6 + px) * plane + tx * c + i);
+                times_b(d, r);
+                for (size_t py = 0; py < 6; py++) t[py][px] = r[py];
+            }
+            for (size_t py = rows.first; py < rows.last; py++) {
+                times_b(t[py], r);
+                for (size_t px = columns.first; px < columns.last; px++) {
+                    float *to =
+                        dx + ((4 * ty + py - g->pad_top) * g->in_w + 4 * tx + px - g->pad_left) * c + i;
+                    vstore(to, vload(to) + r[px]);
+                }
+            }
+        }
+    }
+}
+
+static void winograd_output_line(const struct eg_conv_geometry *g, const float *m, const float *bias,
+                                 float *y, size_t plane, size_t ty)
+{
+    size_t c = g->out_c, tiles_w = (g->out_w + 3) / 4;
+    for (size_t tx = 0; tx < tiles_w; tx++)
+        for (size_t i = 0; i < c; i += VL) {
+            vf t[4][6], d[6], r[4], b = bias ? vload(bias + i) : (vf){0};
+            for (size_t px = 0; px < 6; px++) {
+                for (size_t py = 0; py < 6; py++) d[py] = vload(m + (py * 6 + px) * plane + tx * c + i);
+                times_at(d, r);
+                for (size_t py = 0; py < 4; py++) t[py][px] = r[py];
+            }
+            for (size_t py = 0; py < 4 && 4 * ty + py < g->out_h; py++) {
+                times_at(t[py], r);
+                for (size_t px = 0; px < 4 && 4 * tx + px < g->out_w; px++)
+                    vstore(y + ((4 * ty + py) * g->out_w + 4 * tx + px) * c + i, r[px] + b);
+            }
+        }
+}
+
+static void winograd_output_gradient_line(const struct eg_conv_geometry *g, const float *dy, float *dm,
+                                          size_t plane, size_t ty)
+{
+    size_t c = g->out_c, tiles_w = (g->out_w + 3) / 4;
+    for (size_t tx = 0; tx < tiles_w; tx++)
+        for (size_t i = 0; i < c; i += VL) {
+            vf t[6][4], d[4], r[6];
+            for (size_t px = 0; px < 4; px++) {
+                for (size_t py = 0; py < 4; py++)
+                    d[py] = 4 * ty + py < g->out_h && 4 * tx + px < g->out_w
+                                ? vload(dy + ((4 * ty + py) * g->out_w + 4 * tx + px) * c + i)
+                                : (vf){0};
+                times_a(d, r);
+                for (size_t py = 0; py < 6; py++) t[py][px] = r[py];
+            }
+            for (size_t py = 0; py < 6; py++) {
+                times_a(t[py], r);
+                for (size_t px = 0; px < 6; px++) vstore(dm + (py * 6 + px) * plane + tx * c + i, r[px]);
+            }
+        }
+}
+
+/* ---- optimisers --------------------------------------------------------------------- */
+
+static void grad_sgd(float *restrict w, const float *restrict gradient, float *restrict velocity, size_t n,
+                     float rate, float momentum, float decay, bool nesterov, float gradient_scale)
+{
+    for (size_t i = 0; i < n; i++) {
+        float g = gradient[i] * gradient_scale + decay * w[i];
+        float v = momentum * velocity[i] + g;
+        velocity[i] = v;
+        w[i] -= rate * (nesterov ? g + momentum * v : v);
+    }
+}
+
+static void grad_adamw(float *restrict w, const float *restrict gradient, float *restrict m,
+                       float *restrict v, size_t n, float rate, float beta1, float beta2, float epsilon,
+                       float decay, float correction1, float correction2, float gradient_scale)
+{
+    float root = sqrtf(correction2);
+    for (size_t i = 0; i < n; i++) {
+        float g = gradient[i] * gradient_scale;
+        m[i] = beta1 * m[i] + (1 - beta1) * g;
+        v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+        w[i] -= rate * decay * w[i] + rate * correction1 * m[i] / (sqrtf(v[i]) * root + epsilon);
+    }
+}
+
+static const struct eg_grad_loops grad_loops = {
+    grad_add_row,
+    grad_affine_rows,
+    grad_column_sums,
+    grad_unary,
+    grad_unary_gradient,
+    depthwise_line,
+    depthwise_input_gradient_line,
+    depthwise_weight_gradient_image,
+    winograd_weight_row,
+    winograd_weight_gradient_row,
+    winograd_input_line,
+    winograd_input_gradient_line,
+    winograd_output_line,
+    winograd_output_gradient_line,
+    grad_sgd,
+    grad_adamw,
+};
