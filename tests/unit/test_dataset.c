@@ -15,7 +15,7 @@ static char folder[] = "/tmp/engraft-dataset-XXXXXX";
 static int enter_new_folder(void **state)
 {
     (void)state;
-    strcpy(folder + sizeof folder - 7, "XXXXXX");
+    memcpy(folder + sizeof folder - 7, "XXXXXX", 6);
     return !mkdtemp(folder) || chdir(folder);
 }
 
