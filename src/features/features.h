@@ -22,7 +22,7 @@ struct eg_cut_info {
 /* Everything that must be equal for a run to resume a file; the first difference is named. */
 struct eg_store_spec {
     const char *network, *weights_sha256, *recipe; /* recipe: JSON */
-    const char *root, *command;                    /* provenance, may differ */
+    const char *root, *command, *isa;              /* provenance, may differ */
     const char *model; /* the MODEL it came from, files by absolute path: where train looks; may differ */
     const struct eg_cut_info *cuts;
     size_t n_cuts;

@@ -35,7 +35,7 @@ struct eg_h5_field {
 
 struct eg_h5_shape {
     enum eg_h5_kind kind;
-    size_t bytes; /* of one element */
+    size_t bytes;                     /* of one element */
     const struct eg_h5_field *fields; /* of a record, when created */
     size_t n_fields;
     size_t rank, dims[EG_H5_MAX_RANK];
@@ -49,14 +49,17 @@ struct eg_h5_shape {
 
 /* A new file, laid out as PATH.part until it is published; closed before that it is removed.
  * EG_E_EXISTS when path exists and !overwrite; EG_E_IO when another program is writing it. */
-EG_MUST_CHECK enum eg_status
-eg__h5_create(const char *path, bool overwrite, struct eg_h5 **h5, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_create(const char *path, bool overwrite, struct eg_h5 **h5,
+                                           struct eg_error *err);
 /* Make everything durable, then give the file its name. EG_E_EXISTS: somebody was faster. */
 EG_MUST_CHECK enum eg_status eg__h5_publish(struct eg_h5 *h5, struct eg_error *err);
 /* Undoes a cut-short commit first. write: EG_E_IO when another program is writing it. */
-EG_MUST_CHECK enum eg_status
-eg__h5_open(const char *path, bool write, struct eg_h5 **h5, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_open(const char *path, bool write, struct eg_h5 **h5,
+                                         struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__h5_close(struct eg_h5 *h5, struct eg_error *err);
+
+/* Bytes of the file, and of those that its virtual datasets take rows from. */
+uint64_t eg__h5_bytes(const struct eg_h5 *h5);
 
 /* Flush libhdf5, then fdatasync. */
 EG_MUST_CHECK enum eg_status eg__h5_sync(struct eg_h5 *h5, struct eg_error *err);
@@ -66,62 +69,57 @@ EG_MUST_CHECK enum eg_status eg__h5_sync(struct eg_h5 *h5, struct eg_error *err)
 bool eg__h5_has(struct eg_h5 *h5, const char *object);
 /* Names in a group, in their order of creation where the file knows it, else of name; one
  * free(names) frees all. */
-EG_MUST_CHECK enum eg_status
-eg__h5_children(struct eg_h5 *h5, const char *group, char ***names, size_t *n, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_children(struct eg_h5 *h5, const char *group, char ***names, size_t *n,
+                                             struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__h5_group(struct eg_h5 *h5, const char *group, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__h5_hard_link(struct eg_h5 *h5, const char *object, const char *link, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_hard_link(struct eg_h5 *h5, const char *object, const char *link,
+                                              struct eg_error *err);
 
 bool eg__h5_has_attribute(struct eg_h5 *h5, const char *object, const char *name);
 /* A string, or an array of them, of fixed or variable length. One free() each. */
-EG_MUST_CHECK enum eg_status
-eg__h5_text(struct eg_h5 *h5, const char *object, const char *name, char **text, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__h5_texts(struct eg_h5 *h5, const char *object, const char *name, char ***texts, size_t *n,
-             struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__h5_sizes(struct eg_h5 *h5, const char *object, const char *name, size_t *sizes, size_t n,
-             struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__h5_put_text(struct eg_h5 *h5, const char *object, const char *name, const char *text,
-                struct eg_error *err);
-/* Strings of text_bytes each; an attribute of the same size is changed in place. */
-EG_MUST_CHECK enum eg_status
-eg__h5_put_texts(struct eg_h5 *h5, const char *object, const char *name, const char *const *texts, size_t n,
-                 size_t text_bytes, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__h5_put_sizes(struct eg_h5 *h5, const char *object, const char *name, const size_t *sizes, size_t n,
-                 struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_text(struct eg_h5 *h5, const char *object, const char *name, char **text,
+                                         struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_texts(struct eg_h5 *h5, const char *object, const char *name,
+                                          char ***texts, size_t *n, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_sizes(struct eg_h5 *h5, const char *object, const char *name,
+                                          size_t *sizes, size_t n, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_put_text(struct eg_h5 *h5, const char *object, const char *name,
+                                             const char *text, struct eg_error *err);
+/* Strings (NULL: all empty) of text_bytes each; an attribute of the same size is changed in place. */
+EG_MUST_CHECK enum eg_status eg__h5_put_texts(struct eg_h5 *h5, const char *object, const char *name,
+                                              const char *const *texts, size_t n, size_t text_bytes,
+                                              struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_put_sizes(struct eg_h5 *h5, const char *object, const char *name,
+                                              const size_t *sizes, size_t n, struct eg_error *err);
 
 /* ---- datasets; rows are their first dimension ---------------------------------------- */
 
 /* Space is allocated at once and never filled, so that writing rows changes no metadata; with
  * deflate chunks come as they are written, and what was never written reads as NaN. Chunked
  * datasets can be extended. */
-EG_MUST_CHECK enum eg_status
-eg__h5_set_create(struct eg_h5 *h5, const char *path, const struct eg_h5_shape *shape,
-                  struct eg_h5_set **set, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__h5_set_open(struct eg_h5 *h5, const char *path, struct eg_h5_set **set, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_set_create(struct eg_h5 *h5, const char *path,
+                                               const struct eg_h5_shape *shape, struct eg_h5_set **set,
+                                               struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_set_open(struct eg_h5 *h5, const char *path, struct eg_h5_set **set,
+                                             struct eg_error *err);
 const struct eg_h5_shape *eg__h5_set_shape(const struct eg_h5_set *set);
 size_t eg__h5_set_row_length(const struct eg_h5_set *set); /* elements, checked when opened */
 void eg__h5_set_free(struct eg_h5_set *set);
 
 /* As the kind asked for: numbers are converted (F16 to F32 by us, exactly); text and records
  * as they are, `as` being the dataset's own kind. */
-EG_MUST_CHECK enum eg_status
-eg__h5_read(struct eg_h5_set *set, enum eg_h5_kind as, size_t first, size_t count, void *out,
-            struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_read(struct eg_h5_set *set, enum eg_h5_kind as, size_t first,
+                                         size_t count, void *out, struct eg_error *err);
 /* Whole dataset into a new array; text: one free(*texts) frees all. Checked against `limit` bytes
  * before anything is allocated. */
-EG_MUST_CHECK enum eg_status
-eg__h5_read_texts(struct eg_h5_set *set, size_t limit_bytes, char ***texts, size_t *n, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_read_texts(struct eg_h5_set *set, size_t limit_bytes, char ***texts,
+                                               size_t *n, struct eg_error *err);
 /* Values in the dataset's own type. */
-EG_MUST_CHECK enum eg_status
-eg__h5_write(struct eg_h5_set *set, size_t first, size_t count, const void *values, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_write(struct eg_h5_set *set, size_t first, size_t count,
+                                          const void *values, struct eg_error *err);
 /* The chunk that begins at `row`, already shuffled and deflated. */
-EG_MUST_CHECK enum eg_status
-eg__h5_write_chunk(struct eg_h5_set *set, size_t row, const void *bytes, size_t n_bytes, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_write_chunk(struct eg_h5_set *set, size_t row, const void *bytes,
+                                                size_t n_bytes, struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__h5_extend(struct eg_h5_set *set, size_t rows, struct eg_error *err);
 
 #endif

@@ -62,7 +62,8 @@ static void trim_spaces(char *text)
     while (n && text[n - 1] == ' ') text[--n] = '\0';
 }
 
-enum eg_status eg__h5_children(struct eg_h5 *h5, const char *group, char ***out, size_t *n, struct eg_error *err)
+enum eg_status eg__h5_children(struct eg_h5 *h5, const char *group, char ***out, size_t *n,
+                               struct eg_error *err)
 {
     struct names names = {0};
     enum eg_status status = EG_OK;
@@ -135,8 +136,8 @@ static void opened_release(struct opened *o)
     if (o->space >= 0) H5Sclose(o->space);
 }
 
-static enum eg_status open_attribute(struct eg_h5 *h5, const char *object, const char *name, struct opened *out,
-                                     struct eg_error *err)
+static enum eg_status open_attribute(struct eg_h5 *h5, const char *object, const char *name,
+                                     struct opened *out, struct eg_error *err)
 {
     struct opened o = {-1, -1, -1, 0, 0};
     if (H5Aexists_by_name(h5->file, object, name, H5P_DEFAULT) <= 0) {
@@ -150,8 +151,8 @@ static enum eg_status open_attribute(struct eg_h5 *h5, const char *object, const
     o.bytes = o.type >= 0 ? H5Tget_size(o.type) : 0;
     size_t total;
     if (n < 0 || !o.bytes || !eg__mul((size_t)n, o.bytes, &total) || total > MAX_ATTRIBUTE_BYTES) {
-        enum eg_status status = eg__h5_fail(err, EG_E_FORMAT, h5, "cannot read attribute '%s' of '%s' in '%s'",
-                                            name, object, h5->path);
+        enum eg_status status = eg__h5_fail(
+            err, EG_E_FORMAT, h5, "cannot read attribute '%s' of '%s' in '%s'", name, object, h5->path);
         opened_release(&o);
         return status;
     }
@@ -170,7 +171,8 @@ static char **read_variable(const struct opened *o)
         size_t bytes = 0;
         for (size_t i = 0; i < o->n; i++) bytes += (given[i] ? strlen(given[i]) : 0) + 1;
         texts = texts_new(o->n, bytes, &chars);
-        for (size_t i = 0; texts && i < o->n; i++) texts[i] = append_text(&chars, given[i] ? given[i] : "", PTRDIFF_MAX);
+        for (size_t i = 0; texts && i < o->n; i++)
+            texts[i] = append_text(&chars, given[i] ? given[i] : "", PTRDIFF_MAX);
         H5Dvlen_reclaim(type, o->space, H5P_DEFAULT, given);
     }
     if (type >= 0) H5Tclose(type);
@@ -181,7 +183,8 @@ static char **read_variable(const struct opened *o)
 static char **read_fixed(const struct opened *o)
 {
     char *given = eg__alloc(o->n, o->bytes), **texts = NULL, *chars = NULL;
-    if (given && H5Aread(o->attribute, o->type, given) >= 0 && (texts = texts_new(o->n, o->n * (o->bytes + 1), &chars)))
+    if (given && H5Aread(o->attribute, o->type, given) >= 0 &&
+        (texts = texts_new(o->n, o->n * (o->bytes + 1), &chars)))
         for (size_t i = 0; i < o->n; i++) {
             texts[i] = append_text(&chars, given + i * o->bytes, o->bytes);
             if (H5Tget_strpad(o->type) == H5T_STR_SPACEPAD) trim_spaces(texts[i]);
@@ -199,10 +202,11 @@ enum eg_status eg__h5_texts(struct eg_h5 *h5, const char *object, const char *na
     enum eg_status status = open_attribute(h5, object, name, &o, err);
     if (!status) {
         htri_t variable = H5Tis_variable_str(o.type);
-        if (H5Tget_class(o.type) == H5T_STRING && variable >= 0) made = variable ? read_variable(&o) : read_fixed(&o);
+        if (H5Tget_class(o.type) == H5T_STRING && variable >= 0)
+            made = variable ? read_variable(&o) : read_fixed(&o);
         if (!made)
-            status = eg__h5_fail(err, EG_E_FORMAT, h5, "cannot read attribute '%s' of '%s' in '%s' as text", name,
-                                 object, h5->path);
+            status = eg__h5_fail(err, EG_E_FORMAT, h5, "cannot read attribute '%s' of '%s' in '%s' as text",
+                                 name, object, h5->path);
         else
             *n = o.n;
         opened_release(&o);
@@ -212,7 +216,8 @@ enum eg_status eg__h5_texts(struct eg_h5 *h5, const char *object, const char *na
     return status;
 }
 
-enum eg_status eg__h5_text(struct eg_h5 *h5, const char *object, const char *name, char **text, struct eg_error *err)
+enum eg_status eg__h5_text(struct eg_h5 *h5, const char *object, const char *name, char **text,
+                           struct eg_error *err)
 {
     char **texts;
     size_t n;
@@ -235,8 +240,9 @@ enum eg_status eg__h5_sizes(struct eg_h5 *h5, const char *object, const char *na
     if (!status) {
         if (o.n != n || n > EG_H5_MAX_RANK || H5Tget_class(o.type) != H5T_INTEGER ||
             H5Aread(o.attribute, H5T_NATIVE_UINT64, values) < 0)
-            status = eg__h5_fail(err, EG_E_FORMAT, h5, "cannot read attribute '%s' of '%s' in '%s' as %zu numbers",
-                                 name, object, h5->path, n);
+            status =
+                eg__h5_fail(err, EG_E_FORMAT, h5, "cannot read attribute '%s' of '%s' in '%s' as %zu numbers",
+                            name, object, h5->path, n);
         opened_release(&o);
     }
     eg__h5_leave();
@@ -246,29 +252,33 @@ enum eg_status eg__h5_sizes(struct eg_h5 *h5, const char *object, const char *na
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
-static enum eg_status put(struct eg_h5 *h5, const char *object, const char *name, hid_t type, hid_t space,
+/* libhdf5 1.10.8 cannot write what H5Aopen_by_name opened ("can't locate open attribute"):
+ * the object is opened first. */
+static hid_t open_to_write(hid_t object, const char *name, hid_t type, hid_t space)
+{
+    if (H5Aexists(object, name) > 0) {
+        hid_t attribute = H5Aopen(object, name, H5P_DEFAULT),
+              old = attribute >= 0 ? H5Aget_type(attribute) : -1;
+        bool same = old >= 0 && H5Tequal(old, type) > 0;
+        if (old >= 0) H5Tclose(old);
+        if (same) return attribute;
+        if (attribute >= 0) H5Aclose(attribute);
+        if (H5Adelete(object, name) < 0) return -1;
+    }
+    return H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+}
+
+static enum eg_status put(struct eg_h5 *h5, const char *path, const char *name, hid_t type, hid_t space,
                           const void *values, struct eg_error *err)
 {
     enum eg_status status = EG_OK;
-    hid_t attribute = -1;
-    if (type >= 0 && space >= 0) {
-        if (H5Aexists_by_name(h5->file, object, name, H5P_DEFAULT) > 0) {
-            attribute = H5Aopen_by_name(h5->file, object, name, H5P_DEFAULT, H5P_DEFAULT);
-            hid_t old = attribute >= 0 ? H5Aget_type(attribute) : -1;
-            bool same = old >= 0 && H5Tequal(old, type) > 0;
-            if (old >= 0) H5Tclose(old);
-            if (attribute >= 0 && !same) {
-                H5Aclose(attribute);
-                attribute = -1;
-                H5Adelete_by_name(h5->file, object, name, H5P_DEFAULT);
-            }
-        }
-        if (attribute < 0)
-            attribute = H5Acreate_by_name(h5->file, object, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    }
+    hid_t object = H5Oopen(h5->file, path, H5P_DEFAULT), attribute = -1;
+    if (type >= 0 && space >= 0 && object >= 0) attribute = open_to_write(object, name, type, space);
     if (attribute < 0 || H5Awrite(attribute, type, values) < 0)
-        status = eg__h5_fail(err, EG_E_IO, h5, "cannot write attribute '%s' of '%s' in '%s'", name, object, h5->path);
+        status = eg__h5_fail(err, EG_E_IO, h5, "cannot write attribute '%s' of '%s' in '%s'", name, path,
+                             h5->path);
     if (attribute >= 0) H5Aclose(attribute);
+    if (object >= 0) H5Oclose(object);
     if (type >= 0) H5Tclose(type);
     if (space >= 0) H5Sclose(space);
     return status;
@@ -296,12 +306,13 @@ enum eg_status eg__h5_put_text(struct eg_h5 *h5, const char *object, const char 
     return status;
 }
 
-enum eg_status eg__h5_put_texts(struct eg_h5 *h5, const char *object, const char *name, const char *const *texts,
-                                size_t n, size_t text_bytes, struct eg_error *err)
+enum eg_status eg__h5_put_texts(struct eg_h5 *h5, const char *object, const char *name,
+                                const char *const *texts, size_t n, size_t text_bytes, struct eg_error *err)
 {
     char *block = eg__zalloc(n, text_bytes);
     if (!block) return eg__fail_memory(err, "an attribute");
-    for (size_t i = 0; i < n; i++) memcpy(block + i * text_bytes, texts[i], strnlen(texts[i], text_bytes));
+    for (size_t i = 0; texts && i < n; i++)
+        memcpy(block + i * text_bytes, texts[i], strnlen(texts[i], text_bytes));
     hsize_t dims = n;
     eg__h5_enter();
     enum eg_status status =

@@ -84,11 +84,12 @@ static herr_t check_filters(struct check *check, const char *object, hid_t list)
     for (int i = 0; i < n; i++) {
         unsigned flags, config;
         size_t n_values = 0;
-        H5Z_filter_t filter =
-            H5Pget_filter2(list, (unsigned)i, &flags, &n_values, NULL, 0, NULL, &config);
+        H5Z_filter_t filter = H5Pget_filter2(list, (unsigned)i, &flags, &n_values, NULL, 0, NULL, &config);
         if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
-            return refuse(check, object, "uses filter %d, only deflate, shuffle and fletcher32 are read "
-                          "(repack it with h5repack)", (int)filter);
+            return refuse(check, object,
+                          "uses filter %d, only deflate, shuffle and fletcher32 are read "
+                          "(repack it with h5repack)",
+                          (int)filter);
     }
     return n < 0 ? refuse(check, object, "has no readable list of filters") : 0;
 }
@@ -110,7 +111,8 @@ static herr_t check_link(hid_t group, const char *name, const H5L_info_t *info, 
 {
     struct check *check = context;
     if (info->type == H5L_TYPE_SOFT) return 0;
-    if (info->type != H5L_TYPE_HARD) return refuse(check, name, "is a link to outside the file, which is refused");
+    if (info->type != H5L_TYPE_HARD)
+        return refuse(check, name, "is a link to outside the file, which is refused");
     hid_t object = H5Oopen(group, name, H5P_DEFAULT);
     if (object < 0) return refuse(check, name, "cannot be opened (damaged)");
     herr_t result = H5Iget_type(object) == H5I_DATASET ? check_dataset(check, name, object) : 0;

@@ -99,8 +99,8 @@ static enum eg_status describe(struct eg_h5_set *set, struct eg_error *err)
         H5Sget_simple_extent_dims(space, dims, NULL) < 0) {
         status = eg__h5_fail(err, EG_E_FORMAT, set->h5, "cannot read '%s' of '%s'", set->path, set->h5->path);
     } else if (rank > EG_H5_MAX_RANK) {
-        status = eg__fail(err, EG_E_UNSUPPORTED, "'%s' of '%s' has %d dimensions, at most %d are read", set->path,
-                          set->h5->path, rank, EG_H5_MAX_RANK);
+        status = eg__fail(err, EG_E_UNSUPPORTED, "'%s' of '%s' has %d dimensions, at most %d are read",
+                          set->path, set->h5->path, rank, EG_H5_MAX_RANK);
     } else {
         shape->rank = (size_t)rank;
         shape->kind = find_kind(type);
@@ -113,18 +113,22 @@ static enum eg_status describe(struct eg_h5_set *set, struct eg_error *err)
             if (i) fits = fits && eg__mul(set->row_length, shape->dims[i], &set->row_length);
         }
         fits = fits && eg__mul(set->row_length, shape->bytes > 8 ? shape->bytes : 8, &row_bytes) &&
-               eg__mul(row_bytes, shape->rank && shape->dims[0] ? shape->dims[0] : 1, &all) && all < INT64_MAX;
+               eg__mul(row_bytes, shape->rank && shape->dims[0] ? shape->dims[0] : 1, &all) &&
+               all < INT64_MAX;
         if (!fits)
-            status = eg__fail(err, EG_E_FORMAT, "'%s' of '%s' claims an impossible size", set->path, set->h5->path);
+            status = eg__fail(err, EG_E_FORMAT, "'%s' of '%s' claims an impossible size", set->path,
+                              set->h5->path);
         H5D_layout_t layout = H5Pget_layout(list);
-        if (layout == H5D_CHUNKED && H5Pget_chunk(list, H5S_MAX_RANK, chunk) > 0) shape->chunk_rows = (size_t)chunk[0];
+        if (layout == H5D_CHUNKED && H5Pget_chunk(list, H5S_MAX_RANK, chunk) > 0)
+            shape->chunk_rows = (size_t)chunk[0];
         shape->is_virtual = layout == H5D_VIRTUAL;
         int n_filters = H5Pget_nfilters(list);
         shape->compressed = n_filters > 0;
         for (int i = 0; i < n_filters; i++) {
             unsigned flags, config, level = 0;
             size_t n_values = 1;
-            if (H5Pget_filter2(list, (unsigned)i, &flags, &n_values, &level, 0, NULL, &config) == H5Z_FILTER_DEFLATE)
+            if (H5Pget_filter2(list, (unsigned)i, &flags, &n_values, &level, 0, NULL, &config) ==
+                H5Z_FILTER_DEFLATE)
                 shape->deflate = level;
         }
     }
@@ -206,7 +210,8 @@ enum eg_status eg__h5_set_create(struct eg_h5 *h5, const char *path, const struc
     return EG_OK;
 }
 
-enum eg_status eg__h5_set_open(struct eg_h5 *h5, const char *path, struct eg_h5_set **out, struct eg_error *err)
+enum eg_status eg__h5_set_open(struct eg_h5 *h5, const char *path, struct eg_h5_set **out,
+                               struct eg_error *err)
 {
     struct eg_h5_set *set = set_new(h5, path);
     if (!set) return eg__fail_memory(err, "a dataset");
@@ -228,7 +233,8 @@ enum eg_status eg__h5_set_open(struct eg_h5 *h5, const char *path, struct eg_h5_
         hid_t cached = access_list(true);
         H5Dclose(set->set);
         set->set = H5Dopen2(h5->file, path, cached);
-        if (set->set < 0) status = eg__h5_fail(err, EG_E_FORMAT, h5, "cannot open '%s' of '%s'", path, h5->path);
+        if (set->set < 0)
+            status = eg__h5_fail(err, EG_E_FORMAT, h5, "cannot open '%s' of '%s'", path, h5->path);
         if (cached >= 0) H5Pclose(cached);
     }
     eg__h5_leave();
@@ -291,11 +297,12 @@ static enum eg_status check_read(const struct eg_h5_set *set, enum eg_h5_kind as
     bool wants_number = as >= EG_H5_U8 && as <= EG_H5_F64, wants_whole = as >= EG_H5_U8 && as <= EG_H5_I64;
     if (kind == EG_H5_OTHER || as == EG_H5_OTHER || number != wants_number || (wants_whole && !whole) ||
         (!number && kind != as))
-        return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' does not hold the type of values wanted there", set->path,
-                        set->h5->path);
+        return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' does not hold the type of values wanted there",
+                        set->path, set->h5->path);
     if (!rows_are_there(set, first, count))
-        return eg__fail(err, EG_E_ARGUMENT, "'%s' of '%s' has %zu rows, %zu of them from row %zu were asked for",
-                        set->path, set->h5->path, set->shape.dims[0], count, first);
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "'%s' of '%s' has %zu rows, %zu of them from row %zu were asked for", set->path,
+                        set->h5->path, set->shape.dims[0], count, first);
     return EG_OK;
 }
 
@@ -309,8 +316,8 @@ enum eg_status eg__h5_read(struct eg_h5_set *set, enum eg_h5_kind as, size_t fir
     void *into = widen ? (uint8_t *)out + n * sizeof(uint16_t) : out; /* the upper half */
     eg__h5_enter();
     hid_t type = as == EG_H5_TEXT || as == EG_H5_RECORD || widen ? H5Dget_type(set->set)
-                 : as == EG_H5_F16                             ? half_type()
-                                                               : H5Tcopy(native_type(as));
+                 : as == EG_H5_F16                               ? half_type()
+                                                                 : H5Tcopy(native_type(as));
     if (type < 0 || !transfer(set, type, first, count, into, NULL))
         status = eg__h5_fail(err, EG_E_FORMAT, set->h5, "cannot read rows %zu to %zu of '%s' in '%s'", first,
                              first + count - 1, set->path, set->h5->path);
@@ -371,15 +378,16 @@ enum eg_status eg__h5_extend(struct eg_h5_set *set, size_t rows, struct eg_error
     return status;
 }
 
-enum eg_status eg__h5_read_texts(struct eg_h5_set *set, size_t limit, char ***out, size_t *n_out, struct eg_error *err)
+enum eg_status eg__h5_read_texts(struct eg_h5_set *set, size_t limit, char ***out, size_t *n_out,
+                                 struct eg_error *err)
 {
     size_t n = set->shape.rank ? set->shape.dims[0] : 1, width = set->shape.bytes, pointers;
     if (set->shape.kind != EG_H5_TEXT || set->row_length != 1)
         return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' is not a list of fixed-length strings", set->path,
                         set->h5->path);
     if (!eg__mul(n, sizeof(char *), &pointers) || n > limit / (width + sizeof(char *)))
-        return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' claims %zu strings of %zu bytes", set->path, set->h5->path, n,
-                        width);
+        return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' claims %zu strings of %zu bytes", set->path,
+                        set->h5->path, n, width);
     /* Packed: a block of strings at a time. */
     size_t block_rows = (1u << 20) / width + 1, capacity = 0, length = 0;
     char *chars = NULL, *block = eg__alloc(block_rows, width);

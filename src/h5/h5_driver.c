@@ -56,7 +56,8 @@ bool eg__full_write(int fd, const void *bytes, size_t n, uint64_t offset)
 static size_t page_slot(const struct driver_file *file, uint64_t page)
 {
     size_t slot = (size_t)(page * 0x9e3779b97f4a7c15u) & (file->capacity - 1);
-    while (file->pages[slot].bytes && file->pages[slot].page != page) slot = (slot + 1) & (file->capacity - 1);
+    while (file->pages[slot].bytes && file->pages[slot].page != page)
+        slot = (slot + 1) & (file->capacity - 1);
     return slot;
 }
 

@@ -60,7 +60,8 @@ enum eg_status eg__h5_fail(struct eg_error *err, enum eg_status status, struct e
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, cause);
     H5Eclear2(H5E_DEFAULT);
     char *printable = eg__printable(cause);
-    enum eg_status said = eg__fail(err, status, "%s%s%s", words, cause[0] ? ": " : "", printable ? printable : "");
+    enum eg_status said =
+        eg__fail(err, status, "%s%s%s", words, cause[0] ? ": " : "", printable ? printable : "");
     free(printable);
     return said;
 }
@@ -197,12 +198,12 @@ static enum eg_status create_part(struct eg_h5 *h5, struct eg_error *err)
     eg__h5_enter();
     hid_t access = eg__h5_access_list();
     h5->file = H5Fcreate(h5->part, H5F_ACC_TRUNC, H5P_DEFAULT, access);
-    if (access >= 0) H5Pclose(access);
     if (h5->file < 0 || !find_driver(h5)) {
         status = eg__h5_fail(err, EG_E_IO, h5, "cannot create '%s'", h5->path);
         if (h5->file >= 0) H5Fclose(h5->file);
         unlink(h5->part);
     }
+    if (access >= 0) H5Pclose(access);
     eg__h5_leave();
     return status;
 }
@@ -251,7 +252,8 @@ static enum eg_status recover(const char *path, struct eg_error *err)
     if (!status) status = eg__h5_journal_recover(path, h5->journal, err);
     handle_free(h5);
     if (status)
-        return eg__fail_within(err, status, "'%s' was cut off while it was changed and has to be repaired", path);
+        return eg__fail_within(err, status, "'%s' was cut off while it was changed and has to be repaired",
+                               path);
     return EG_OK;
 }
 
@@ -259,14 +261,19 @@ static enum eg_status open_hdf5(struct eg_h5 *h5, struct eg_h5_sources *sources,
 {
     hid_t access = eg__h5_access_list();
     h5->file = H5Fopen(h5->real, h5->write ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
-    if (access >= 0) H5Pclose(access);
+    enum eg_status status = EG_OK;
     if (h5->file < 0 || !find_driver(h5))
-        return eg__h5_fail(err, EG_E_FORMAT, NULL, "cannot open '%s' as HDF5", h5->path);
+        status = eg__h5_fail(err, EG_E_FORMAT, NULL, "cannot open '%s' as HDF5", h5->path);
+    if (access >= 0) H5Pclose(access);
+    if (status) return status;
+    h5->bytes = h5->driver->eof;
     return eg__h5_check(h5->file, h5->path, sources, err);
 }
 
-static enum eg_status open_one(const char *path, bool write, struct eg_h5_sources *sources, struct eg_h5 **out,
-                               struct eg_error *err)
+uint64_t eg__h5_bytes(const struct eg_h5 *h5) { return h5->bytes; }
+
+static enum eg_status open_one(const char *path, bool write, struct eg_h5_sources *sources,
+                               struct eg_h5 **out, struct eg_error *err)
 {
     struct eg_h5 *h5 = handle_new(path);
     if (!h5) return eg__fail_memory(err, "a feature file");
@@ -295,7 +302,8 @@ static enum eg_status open_one(const char *path, bool write, struct eg_h5_source
 }
 
 /* Each file that rows are taken from: there, whole, safe. HDF5 itself would give fill values. */
-static enum eg_status check_sources(const char *path, const struct eg_h5_sources *sources, struct eg_error *err)
+static enum eg_status check_sources(const char *path, const struct eg_h5_sources *sources, uint64_t *bytes,
+                                    struct eg_error *err)
 {
     for (size_t i = 0; i < sources->n; i++) {
         char *source = NULL;
@@ -305,6 +313,7 @@ static enum eg_status check_sources(const char *path, const struct eg_h5_sources
         enum eg_status status = open_one(source, false, NULL, &h5, err);
         free(source);
         if (status) return eg__fail_within(err, status, "cannot read '%s', which needs all its shards", path);
+        *bytes += h5->bytes;
         status = eg__h5_close(h5, err);
         if (status) return status;
     }
@@ -316,7 +325,7 @@ enum eg_status eg__h5_open(const char *path, bool write, struct eg_h5 **out, str
     struct eg_h5_sources sources = {0};
     struct eg_h5 *h5 = NULL;
     enum eg_status status = open_one(path, write, &sources, &h5, err);
-    if (!status) status = check_sources(h5->real, &sources, err);
+    if (!status) status = check_sources(h5->real, &sources, &h5->bytes, err);
     if (status && h5 && eg__h5_close(h5, NULL)) h5 = NULL;
     eg__h5_sources_release(&sources);
     if (!status) *out = h5;

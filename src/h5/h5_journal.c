@@ -68,7 +68,8 @@ enum eg_status eg__h5_journal_recover(const char *path, const char *journal, str
     }
     eg__unmap_file(&old);
     if (fd >= 0) close(fd);
-    if (!status && unlink(journal)) status = eg__fail(err, EG_E_IO, "cannot remove '%s': %s", journal, strerror(errno));
+    if (!status && unlink(journal))
+        status = eg__fail(err, EG_E_IO, "cannot remove '%s': %s", journal, strerror(errno));
     if (!status) status = eg__sync_folder(path, err);
     return status;
 }

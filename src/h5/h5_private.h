@@ -10,10 +10,11 @@ struct eg_h5 {
     hid_t file;
     struct driver_file *driver;
     char *path, *real, *journal; /* as given; links resolved; real with ".journal" */
-    int lock;     /* a descriptor of its own, which holds the locks */
-    int replaced; /* the same on the file that a new one will replace */
-    char *part;   /* the name until it is published; NULL: published */
+    int lock;                    /* a descriptor of its own, which holds the locks */
+    int replaced;                /* the same on the file that a new one will replace */
+    char *part;                  /* the name until it is published; NULL: published */
     bool write;
+    uint64_t bytes;
 };
 
 struct eg_h5_set {
@@ -30,8 +31,8 @@ void eg__h5_leave(void);
 
 /* Inside: err gets the words, then the cause: the operating system's if our driver met one
  * in this file, else libhdf5's innermost. */
-__attribute__((format(printf, 4, 5))) enum eg_status
-eg__h5_fail(struct eg_error *err, enum eg_status status, struct eg_h5 *h5, const char *format, ...);
+__attribute__((format(printf, 4, 5))) enum eg_status eg__h5_fail(struct eg_error *err, enum eg_status status,
+                                                                 struct eg_h5 *h5, const char *format, ...);
 
 /* Refuses what points outside the file, and collects the names of the files that virtual
  * datasets take their rows from (sources NULL: refuses those as well). Inside. */
@@ -39,7 +40,8 @@ struct eg_h5_sources {
     char **names;
     size_t n, capacity, first_set, next;
 };
-enum eg_status eg__h5_check(hid_t file, const char *path, struct eg_h5_sources *sources, struct eg_error *err);
+enum eg_status eg__h5_check(hid_t file, const char *path, struct eg_h5_sources *sources,
+                            struct eg_error *err);
 void eg__h5_sources_release(struct eg_h5_sources *sources);
 
 hid_t eg__h5_access_list(void); /* with our driver */
@@ -59,7 +61,7 @@ struct driver_file {
     uint64_t device, inode;
     int cause; /* errno of the last failure */
     bool staging, dead;
-    uint64_t base; /* when staging: bytes below this change only in a commit */
+    uint64_t base;             /* when staging: bytes below this change only in a commit */
     struct staged_page *pages; /* open addressing, by page number */
     size_t n_pages, capacity;
 };
@@ -69,7 +71,7 @@ enum { STAGE_PAGE = 4096 };
 hid_t eg__h5_driver(void);
 enum eg_status eg__h5_journal_recover(const char *path, const char *journal, struct eg_error *err);
 enum eg_status eg__sync_folder(const char *path, struct eg_error *err); /* that path is in */
-bool eg__full_read(int fd, void *bytes, size_t n, uint64_t offset); /* past the end: zeros */
+bool eg__full_read(int fd, void *bytes, size_t n, uint64_t offset);     /* past the end: zeros */
 bool eg__full_write(int fd, const void *bytes, size_t n, uint64_t offset);
 
 #endif

@@ -1,0 +1,71 @@
+/* store_private.h: what the files of this room share. */
+#ifndef EG_FEATURES_STORE_PRIVATE_H
+#define EG_FEATURES_STORE_PRIVATE_H
+
+#include "features/features.h"
+#include "h5/h5.h"
+
+enum { HASH_BYTES = 32, REASON_BYTES = 128, MAX_REASONS = 255, HISTORY_SLOTS = 32, FORMAT_VERSION = 1 };
+
+/* The datasets that have a row per image besides the cuts. */
+enum row_set { SET_LABELS, SET_PATHS, SET_HASHES, SET_STATUS, SET_REASONS, N_ROW_SETS };
+extern const char *const row_set_names[N_ROW_SETS];
+
+struct eg_store {
+    struct eg_h5 *h5;
+    char *path;
+    bool write, foreign; /* foreign: another program's matrix */
+    struct eg_store_spec spec;
+    struct eg_cut_info *cuts;
+    char **paths, **classes, **reason_names; /* one block each */
+    size_t n_reason_names;
+    int32_t *labels;
+    uint8_t *status, *reasons; /* [n_rows], as put, on disk or not */
+    char **owned;              /* the other strings of spec and cuts */
+    size_t n_owned, owned_capacity;
+    struct eg_h5_set **cut_sets, *row_sets[N_ROW_SETS], *history;
+
+    /* writing */
+    size_t *pending; /* rows put since the last checkpoint */
+    size_t n_pending, pending_capacity;
+    bool reasons_changed, failed;
+    double last_checkpoint; /* seconds, monotonic */
+    uint16_t *halves;       /* one put's rows as float16 */
+    size_t halves_capacity;
+    struct eg_history run; /* this run's record */
+    size_t run_slot;
+    bool has_slot;
+};
+
+/* Strings of the spec and of a cut that are attributes: where they stand, and whether a run
+ * must have the same to go on. */
+struct text_member {
+    const char *object, *attribute;
+    size_t offset;
+    bool must_equal;
+};
+enum { N_SPEC_TEXTS = 6, N_CUT_TEXTS = 5 };
+extern const struct text_member spec_texts[N_SPEC_TEXTS], cut_texts[N_CUT_TEXTS];
+
+/* store.c */
+enum eg_status eg__store_describe(struct eg_store *store, struct eg_error *err);
+void eg__store_free(struct eg_store *store);
+double eg__store_clock(void);
+
+/* store_rows.c */
+void eg__store_begin_run(struct eg_store *store, const struct eg_store_spec *spec);
+enum eg_status eg__store_finish(struct eg_store *store, struct eg_error *err);
+
+/* store_compare.c: EG_OK, or EG_E_EXISTS naming the first difference. */
+enum eg_status eg__store_compare(const struct eg_store *found, const struct eg_store_spec *wanted,
+                                 struct eg_error *err);
+
+/* store_layout.c */
+enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *spec, struct eg_error *err);
+size_t eg__store_chunk_rows(size_t row_bytes, size_t n_rows, size_t least);
+size_t eg__store_text_bytes(const char *const *texts, size_t n);
+enum eg_status eg__store_write_texts(struct eg_h5_set *set, size_t first, const char *const *texts, size_t n,
+                                     struct eg_error *err);
+extern const struct eg_h5_shape history_shape;
+
+#endif

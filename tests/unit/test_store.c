@@ -1,0 +1,383 @@
+/* features/: making, resuming, reading; what must be refused. */
+#include <hdf5.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#include "base/half.h"
+#include "features/features.h"
+
+enum { N = 300, D = 37, E = 5 };
+static char folder[64], path[128];
+static const char *paths[N];
+static int32_t labels[N];
+static const char *classes[] = {"cat", "dog"};
+
+static struct eg_cut_info cuts[2] = {
+    {"pool5", "pool5", "features.30", "max_pool", {1, 1, D}, "chw", "flatten", D, false},
+    {"fc7.avg", "fc7:avg", "classifier.3", "linear", {1, 1, E}, "chw", "avg", E, true},
+};
+
+static struct eg_store_spec make_spec(void)
+{
+    return (struct eg_store_spec){.network = "vgg16",
+                                  .weights_sha256 = "0123",
+                                  .recipe = "{\"size\":224}",
+                                  .root = "photos",
+                                  .command = "extract",
+                                  .isa = "avx2",
+                                  .cuts = cuts,
+                                  .n_cuts = 2,
+                                  .paths = paths,
+                                  .labels = labels,
+                                  .n_rows = N,
+                                  .classes = classes,
+                                  .n_classes = 2};
+}
+
+static float value(size_t row, size_t i) { return (float)row * 3.0f + (float)i * 0.25f; }
+
+static float rounded(float f) { return eg__f16_to_f32(eg__f32_to_f16(f)); }
+
+/* Row 7 cannot be read. */
+static void put(struct eg_store *store, size_t first, size_t count)
+{
+    float *a = malloc(count * D * sizeof *a), *b = malloc(count * E * sizeof *b);
+    uint8_t(*hashes)[32] = malloc(count * sizeof *hashes);
+    const char **reasons = calloc(count, sizeof *reasons);
+    for (size_t r = 0; r < count; r++) {
+        for (size_t i = 0; i < D; i++) a[r * D + i] = value(first + r, i);
+        for (size_t i = 0; i < E; i++) b[r * E + i] = value(first + r, i);
+        memset(hashes[r], (int)(first + r) & 255, 32);
+        if (first + r == 7) reasons[r] = "truncated";
+    }
+    const float *values[] = {a, b};
+    struct eg_error err;
+    if (eg__store_put(store, first, count, values, (const uint8_t(*)[32])hashes, reasons, &err))
+        fail_msg("%s", err.message);
+    free(a);
+    free(b);
+    free(hashes);
+    free(reasons);
+}
+
+static struct eg_store *begin(bool overwrite)
+{
+    struct eg_store_spec spec = make_spec();
+    struct eg_store *store;
+    struct eg_error err;
+    if (eg__store_write(path, &spec, overwrite, &store, &err)) fail_msg("%s", err.message);
+    return store;
+}
+
+static struct eg_store *open_it(void)
+{
+    struct eg_store *store;
+    struct eg_error err;
+    if (eg__store_open(path, &store, &err)) fail_msg("%s", err.message);
+    return store;
+}
+
+static void close_it(struct eg_store *store)
+{
+    struct eg_error err;
+    if (eg__store_close(store, &err)) fail_msg("%s", err.message);
+}
+
+static void check_all(struct eg_store *store)
+{
+    float *a = malloc(N * D * sizeof *a), *b = malloc(N * E * sizeof *b);
+    assert_int_equal(eg__store_read(store, 0, 0, N, a, NULL), EG_OK);
+    assert_int_equal(eg__store_read(store, 1, 0, N, b, NULL), EG_OK);
+    for (size_t r = 0; r < N; r++) {
+        assert_int_equal(eg__store_status(store)[r], r == 7 ? EG_ROW_UNREADABLE : EG_ROW_DONE);
+        for (size_t i = 0; i < D; i++)
+            assert_true(r == 7 ? isnan(a[r * D + i]) : a[r * D + i] == value(r, i));
+        for (size_t i = 0; i < E; i++)
+            assert_true(r == 7 ? isnan(b[r * E + i]) : b[r * E + i] == rounded(value(r, i)));
+    }
+    assert_string_equal(eg__store_reason(store, 7), "truncated");
+    assert_null(eg__store_reason(store, 8));
+    uint8_t hashes[3][32];
+    assert_int_equal(eg__store_hashes(store, 100, 3, hashes, NULL), EG_OK);
+    assert_int_equal(hashes[2][31], 102);
+    free(a);
+    free(b);
+}
+
+static void made_resumed_and_read(void **state)
+{
+    (void)state;
+    struct eg_store *store = begin(false);
+    put(store, 0, 100);
+    close_it(store);
+
+    store = begin(false); /* goes on */
+    for (size_t r = 0; r < N; r++)
+        assert_int_equal(eg__store_status(store)[r], r == 7    ? EG_ROW_UNREADABLE
+                                                     : r < 100 ? EG_ROW_DONE
+                                                               : EG_ROW_WAITING);
+    put(store, 200, 100); /* any order */
+    put(store, 100, 100);
+    close_it(store);
+
+    store = open_it();
+    check_all(store);
+    const struct eg_store_spec *spec = eg__store_spec(store), wanted = make_spec();
+    assert_string_equal(spec->network, wanted.network);
+    assert_string_equal(spec->recipe, wanted.recipe);
+    assert_string_equal(spec->root, wanted.root);
+    assert_int_equal(spec->n_rows, N);
+    assert_int_equal(spec->n_classes, 2);
+    assert_string_equal(spec->classes[1], "dog");
+    assert_string_equal(spec->paths[42], paths[42]);
+    assert_int_equal(spec->labels[42], labels[42]);
+    assert_int_equal(spec->n_cuts, 2);
+    assert_string_equal(spec->cuts[1].layer, "fc7:avg");
+    assert_string_equal(spec->cuts[1].pool, "avg");
+    assert_int_equal(spec->cuts[0].shape[2], D);
+    assert_true(spec->cuts[1].half);
+    size_t cut;
+    assert_int_equal(eg__store_find_cut(store, NULL, &cut, NULL), EG_OK);
+    assert_int_equal(cut, 0);
+    assert_int_equal(eg__store_find_cut(store, "fc7.avg", &cut, NULL), EG_OK);
+    assert_int_equal(cut, 1);
+    struct eg_error err;
+    assert_int_equal(eg__store_find_cut(store, "pool6", &cut, &err), EG_E_NOT_FOUND);
+    assert_non_null(strstr(err.message, "pool5, fc7.avg"));
+    struct eg_history *records;
+    size_t n;
+    assert_int_equal(eg__store_history(store, &records, &n, NULL), EG_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(records[0].rows, 100);
+    assert_int_equal(records[1].rows, 200);
+    assert_string_equal(records[1].isa, "avx2");
+    free(records);
+    close_it(store);
+}
+
+static void rows_are_gathered(void **state)
+{
+    (void)state;
+    struct eg_store *store = open_it();
+    static const size_t rows[] = {299, 3, 4, 5, 5, 0, 250, 249};
+    enum { COUNT = sizeof rows / sizeof *rows };
+    float out[COUNT * D];
+    assert_int_equal(eg__store_gather(store, 0, rows, COUNT, out, NULL), EG_OK);
+    for (size_t r = 0; r < COUNT; r++)
+        for (size_t i = 0; i < D; i++) assert_true(out[r * D + i] == value(rows[r], i));
+    static const size_t past[] = {300};
+    assert_int_equal(eg__store_gather(store, 0, past, 1, out, NULL), EG_E_ARGUMENT);
+    close_it(store);
+}
+
+static void refused(const struct eg_store_spec *spec, const char *words)
+{
+    struct eg_store *store;
+    struct eg_error err;
+    enum eg_status status = eg__store_write(path, spec, false, &store, &err);
+    assert_int_equal(status, EG_E_EXISTS);
+    if (!strstr(err.message, words)) fail_msg("'%s' does not say '%s'", err.message, words);
+}
+
+static void another_spec_is_named(void **state)
+{
+    (void)state;
+    struct eg_store_spec spec = make_spec();
+    spec.network = "alexnet";
+    refused(&spec, "its network is 'vgg16', this run's is 'alexnet'");
+    spec = make_spec();
+    spec.recipe = "{\"size\":299}";
+    refused(&spec, "recipe");
+    spec = make_spec();
+    spec.n_rows = N - 1;
+    refused(&spec, "number of images is '300', this run's is '299'");
+    spec = make_spec();
+    spec.n_cuts = 1;
+    refused(&spec, "number of cuts");
+    struct eg_cut_info other[2] = {cuts[0], cuts[1]};
+    other[1].half = false;
+    spec = make_spec();
+    spec.cuts = other;
+    refused(&spec, "fc7.avg's type is 'f16', this run's is 'f32'");
+    const char *renamed[N];
+    memcpy(renamed, paths, sizeof renamed);
+    renamed[50] = "dog/else.jpg";
+    spec = make_spec();
+    spec.paths = renamed;
+    refused(&spec, "image 51");
+    spec = make_spec();
+    spec.command = "another command"; /* provenance may differ */
+    struct eg_store *store;
+    assert_int_equal(eg__store_write(path, &spec, false, &store, NULL), EG_OK);
+    close_it(store);
+}
+
+static void one_writer_at_a_time(void **state)
+{
+    (void)state;
+    struct eg_store *store = begin(false), *second;
+    struct eg_store_spec spec = make_spec();
+    struct eg_error err;
+    assert_int_equal(eg__store_write(path, &spec, false, &second, &err), EG_E_IO);
+    assert_non_null(strstr(err.message, "is being written by another run"));
+    assert_int_equal(eg__store_write(path, &spec, true, &second, &err), EG_E_IO);
+    second = open_it(); /* a plain run may be watched */
+    close_it(second);
+    close_it(store);
+}
+
+static void half_overflow_is_an_error(void **state)
+{
+    (void)state;
+    struct eg_store *store = begin(false);
+    float a[D] = {0}, b[E] = {1, 2, 70000.0f, 4, 5};
+    const float *values[] = {a, b};
+    uint8_t hash[1][32] = {{0}};
+    struct eg_error err;
+    assert_int_equal(eg__store_put(store, 9, 1, values, (const uint8_t(*)[32])hash, NULL, &err),
+                     EG_E_NUMERIC);
+    assert_non_null(strstr(err.message, paths[9]));
+    put(store, 0, 10); /* as it was */
+    close_it(store);
+    store = open_it();
+    check_all(store);
+    close_it(store);
+}
+
+static void begun_anew(void **state)
+{
+    (void)state;
+    struct eg_store *store = begin(true);
+    for (size_t r = 0; r < N; r++) assert_int_equal(eg__store_status(store)[r], EG_ROW_WAITING);
+    put(store, 0, N);
+    close_it(store);
+    store = open_it();
+    check_all(store);
+    close_it(store);
+    struct stat info;
+    char part[160];
+    snprintf(part, sizeof part, "%s.part", path);
+    assert_int_not_equal(stat(part, &info), 0);
+}
+
+/* ---- strangers' files ----------------------------------------------------------------- */
+
+static hid_t stranger(void) { return H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT); }
+
+static void plain_set(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dims, hid_t as,
+                      const void *data)
+{
+    hid_t space = H5Screate_simple(rank, dims, NULL);
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(set >= 0 && H5Dwrite(set, as, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+}
+
+static void any_matrix_is_read(void **state)
+{
+    (void)state;
+    hid_t file = stranger();
+    double matrix[4][2][3];
+    for (int i = 0; i < 24; i++) (&matrix[0][0][0])[i] = i * 0.5;
+    const int64_t numbers[4] = {0, 2, 1, 2};
+    plain_set(file, "features", H5T_IEEE_F64BE, 3, (hsize_t[]){4, 2, 3}, H5T_NATIVE_DOUBLE, matrix);
+    plain_set(file, "labels", H5T_STD_I16LE, 1, (hsize_t[]){4}, H5T_NATIVE_INT64, numbers);
+    H5Fclose(file);
+    struct eg_store *store = open_it();
+    const struct eg_store_spec *spec = eg__store_spec(store);
+    assert_null(spec->network);
+    assert_int_equal(spec->n_rows, 4);
+    assert_int_equal(spec->cuts[0].length, 6);
+    assert_int_equal(spec->n_classes, 3);
+    assert_string_equal(spec->classes[2], "class 2");
+    assert_int_equal(spec->labels[3], 2);
+    assert_int_equal(eg__store_status(store)[3], EG_ROW_DONE);
+    float row[6];
+    assert_int_equal(eg__store_read(store, 0, 3, 1, row, NULL), EG_OK);
+    assert_true(row[5] == 11.5f);
+    close_it(store);
+    struct eg_store_spec wanted = make_spec();
+    refused(&wanted, "another program's file");
+}
+
+static void refused_stranger(const char *words)
+{
+    struct eg_store *store;
+    struct eg_error err;
+    assert_int_equal(eg__store_open(path, &store, &err), EG_E_FORMAT);
+    if (!strstr(err.message, words)) fail_msg("'%s' does not say '%s'", err.message, words);
+}
+
+static void nothing_outside_is_followed(void **state)
+{
+    (void)state;
+    float matrix[4] = {0};
+    hid_t file = stranger();
+    plain_set(file, "features", H5T_NATIVE_FLOAT, 2, (hsize_t[]){2, 2}, H5T_NATIVE_FLOAT, matrix);
+    H5Lcreate_external("/etc/other.h5", "/x", file, "labels", H5P_DEFAULT, H5P_DEFAULT);
+    H5Fclose(file);
+    refused_stranger("link to outside");
+
+    file = stranger();
+    hid_t group = H5Gcreate2(file, "deep", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(1, (hsize_t[]){16}, NULL);
+    H5Pset_external(list, "/etc/passwd", 0, 16);
+    hid_t set = H5Dcreate2(group, "features", H5T_NATIVE_UINT8, space, H5P_DEFAULT, list, H5P_DEFAULT);
+    assert_true(set >= 0);
+    H5Dclose(set);
+    H5Pclose(list);
+    H5Gclose(group);
+    H5Fclose(file);
+    refused_stranger("keeps its data in another file");
+
+    static const char *const sources[] = {"/etc/a.h5", "../a.h5", "b/a.h5", "."};
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        file = stranger();
+        list = H5Pcreate(H5P_DATASET_CREATE);
+        H5Pset_virtual(list, space, sources[i], "/x", space);
+        set = H5Dcreate2(file, "features", H5T_NATIVE_UINT8, space, H5P_DEFAULT, list, H5P_DEFAULT);
+        assert_true(set >= 0);
+        H5Dclose(set);
+        H5Pclose(list);
+        H5Fclose(file);
+        refused_stranger("not a plain name in the same folder");
+    }
+    H5Sclose(space);
+    FILE *junk = fopen(path, "wb");
+    fputs("no HDF5", junk);
+    fclose(junk);
+    refused_stranger("as HDF5");
+    struct eg_store_spec wanted = make_spec();
+    refused(&wanted, "no run can go on with it");
+}
+
+int main(void)
+{
+    static char names[N][32];
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof names[i], "%s/%04d.jpg", i < N / 2 ? "cat" : "dog", i);
+        paths[i] = names[i];
+        labels[i] = i % 50 ? i >= N / 2 : -1;
+    }
+    snprintf(folder, sizeof folder, "/tmp/engraft-store-XXXXXX");
+    if (!mkdtemp(folder)) return 1;
+    snprintf(path, sizeof path, "%s/f.h5", folder);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(made_resumed_and_read),     cmocka_unit_test(rows_are_gathered),
+        cmocka_unit_test(another_spec_is_named),     cmocka_unit_test(one_writer_at_a_time),
+        cmocka_unit_test(half_overflow_is_an_error), cmocka_unit_test(begun_anew),
+        cmocka_unit_test(any_matrix_is_read),        cmocka_unit_test(nothing_outside_is_followed),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(path);
+    rmdir(folder);
+    rmdir(folder);
+    return failed;
+}
