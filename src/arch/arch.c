@@ -177,6 +177,11 @@ static enum eg_status fit(const struct eg_arch_row *row, const struct index *ind
     char name[128];
     snprintf(name, sizeof name, row->keras ? "%s/kernel" : "%s.weight", row->classifier);
     const struct eg_tensor *last = index_find(index, name);
+    if (!last) {
+        char *older = eg__build_respell(row, name);
+        if (older) last = index_find(index, older);
+        free(older);
+    }
     bool top = last && last->rank >= 2;
     memset(index->used, 0, index->n);
     *b = (struct eg_builder){.row = row,

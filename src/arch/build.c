@@ -83,10 +83,34 @@ static int compare_names(const void *key, const void *item)
     return strcmp(key, (*(const struct eg_tensor *const *)item)->name);
 }
 
+char *eg__build_respell(const struct eg_arch_row *row, const char *name)
+{
+    struct eg_text text = {0};
+    bool changed = false;
+    while (row->spellings && *name) {
+        size_t i = 0;
+        while (row->spellings[i][0] && strncmp(name, row->spellings[i][0], strlen(row->spellings[i][0]))) i++;
+        if (row->spellings[i][0]) {
+            eg__text_append(&text, "%s", row->spellings[i][1]);
+            name += strlen(row->spellings[i][0]);
+            changed = true;
+        } else {
+            eg__text_append_bytes(&text, name++, 1);
+        }
+    }
+    if (changed && !text.failed) return text.chars;
+    free(text.chars);
+    return NULL;
+}
+
 static const struct eg_tensor *find(struct eg_builder *b, const char *name)
 {
+    if (!b->n_weights) return NULL;
     const struct eg_tensor **found =
-        b->n_weights ? bsearch(name, b->weights, b->n_weights, sizeof *b->weights, compare_names) : NULL;
+        bsearch(name, b->weights, b->n_weights, sizeof *b->weights, compare_names);
+    char *older = found ? NULL : eg__build_respell(b->row, name);
+    if (older) found = bsearch(older, b->weights, b->n_weights, sizeof *b->weights, compare_names);
+    free(older);
     if (!found) return NULL;
     b->used[found - b->weights] = true;
     return *found;
@@ -193,6 +217,7 @@ uint32_t eg__build_conv(struct eg_builder *b, uint32_t x, const char *leaf, cons
     uint32_t pad_w = conv->kernel_w ? conv->pad_w : conv->pad;
     struct eg_node layer = {.op = EG_OP_CONV, .groups = (uint32_t)groups};
     layer.window = window(kernel_h, kernel_w, conv->stride, conv->pad, pad_w, conv->same);
+    if (conv->pad_end) layer.window.pad_bottom = layer.window.pad_right = 1;
     if (!b->keras)
         layer.params[0] = parameter(b, leaf, "weight", 4, (size_t[]){out, in / groups, kernel_h, kernel_w},
                                     (const uint8_t[]){0, 2, 3, 1});
@@ -248,6 +273,40 @@ uint32_t eg__build_channel_scale(struct eg_builder *b, uint32_t x, const char *l
     return node(b, &layer, x, leaf);
 }
 
+uint32_t eg__build_separable_conv(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t out,
+                                  uint32_t kernel)
+{
+    size_t in = eg__build_channels(b, x);
+    struct eg_node depthwise = {
+        .op = EG_OP_CONV, .groups = (uint32_t)in, .window = window(kernel, kernel, 1, 0, 0, true)};
+    struct eg_node pointwise = {.op = EG_OP_CONV, .groups = 1, .window = window(1, 1, 1, 0, 0, false)};
+    depthwise.params[0] = parameter(b, leaf, "depthwise_kernel", 4, (size_t[]){kernel, kernel, in, 1},
+                                    (const uint8_t[]){2, 0, 1, 3});
+    pointwise.params[0] =
+        parameter(b, leaf, "pointwise_kernel", 4, (size_t[]){1, 1, in, out}, (const uint8_t[]){3, 0, 1, 2});
+    return node(b, &pointwise, node(b, &depthwise, x, eg__build_path(b, "%s/depthwise", leaf)), leaf);
+}
+
+uint32_t eg__build_conv_norm(struct eg_builder *b, uint32_t x, const char *leaf, enum eg_op activation,
+                             const struct eg_conv *conv)
+{
+    x = eg__build_conv(b, x, eg__build_path(b, "%s.0", leaf), conv);
+    x = eg__build_batch_norm(b, x, eg__build_path(b, "%s.1", leaf));
+    return activation ? eg__build_apply(b, activation, x, eg__build_path(b, "%s.2", leaf)) : x;
+}
+
+uint32_t eg__build_squeeze_excite(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t squeeze,
+                                  enum eg_op activation, enum eg_op gate)
+{
+    uint32_t in = eg__build_channels(b, x),
+             y = eg__build_apply(b, EG_OP_GLOBAL_AVG, x, path(b, "%s.avgpool", leaf));
+    y = conv(b, y, path(b, "%s.fc1", leaf), .out = squeeze, .bias = true);
+    y = apply(b, activation, y, path(b, "%s.activation", leaf));
+    y = conv(b, y, path(b, "%s.fc2", leaf), .out = in, .bias = true);
+    y = apply(b, gate, y, path(b, "%s.scale_activation", leaf));
+    return multiply(b, x, y, path(b, "%s.mul", leaf));
+}
+
 uint32_t eg__build_pool(struct eg_builder *b, enum eg_op op, uint32_t x, const char *leaf,
                         const struct eg_pooling *pooling)
 {
@@ -261,6 +320,11 @@ uint32_t eg__build_pool(struct eg_builder *b, enum eg_op op, uint32_t x, const c
 uint32_t eg__build_apply(struct eg_builder *b, enum eg_op op, uint32_t x, const char *leaf)
 {
     struct eg_node layer = {.op = op};
+    if (op == EG_OP_CLIP) layer.beta = 6;
+    if (op == EG_OP_HARD_SIGMOID) {
+        layer.alpha = 1.0f / 6;
+        layer.beta = 0.5f;
+    }
     return node(b, &layer, x, leaf);
 }
 
@@ -271,14 +335,7 @@ uint32_t eg__build_relu(struct eg_builder *b, uint32_t x, const char *leaf)
 
 uint32_t eg__build_relu6(struct eg_builder *b, uint32_t x, const char *leaf)
 {
-    struct eg_node layer = {.op = EG_OP_CLIP, .alpha = 0, .beta = 6};
-    return node(b, &layer, x, leaf);
-}
-
-uint32_t eg__build_hard_sigmoid(struct eg_builder *b, uint32_t x, const char *leaf)
-{
-    struct eg_node layer = {.op = EG_OP_HARD_SIGMOID, .alpha = 1.0f / 6, .beta = 0.5f};
-    return node(b, &layer, x, leaf);
+    return eg__build_apply(b, EG_OP_CLIP, x, leaf);
 }
 
 uint32_t eg__build_adaptive_avg_pool(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t side)

@@ -22,16 +22,36 @@ struct eg_arch_row {
     struct eg_arch arch; /* first: a pointer to it is one to the row */
     void (*describe)(struct eg_builder *b, const void *variant);
     const void *variant;
-    const char *classifier; /* the layer that has one output a class */
-    const char *ignored;    /* beginning of parameters that only training needs; NULL: none */
-    bool keras;             /* names and order of dimensions of Keras, else of PyTorch */
+    const char *classifier;            /* the layer that has one output a class */
+    const char *const (*spellings)[2]; /* what older files write for what, {NULL} last; NULL: none */
+    const char *ignored;               /* beginning of parameters that only training needs; NULL: none */
+    bool keras;                        /* names and order of dimensions of Keras, else of PyTorch */
 };
 
 /* The families, each a table that ends with an empty row, in src/arch/NAME.c. */
-#define EG_ARCH_FAMILIES(XX) XX(efficientnet_lite)
+#define EG_ARCH_FAMILIES(XX)                                                                                 \
+    XX(alexnet)                                                                                              \
+    XX(convnext) XX(densenet) XX(efficientnet) XX(efficientnet_lite) XX(googlenet) XX(inception) XX(mnasnet) \
+        XX(mobilenet_v1) XX(mobilenet_v2) XX(mobilenet_v3) XX(regnet) XX(resnet) XX(shufflenet)              \
+            XX(squeezenet) XX(vgg) XX(xception)
 #define XX(family) extern const struct eg_arch_row eg__arch_##family[];
 EG_ARCH_FAMILIES(XX)
 #undef XX
+
+/* Row fields of torchvision's own weights; `digits` begin their SHA-256, as in the file's name. */
+#define EG_TORCHVISION(stem, digits)                                                                         \
+    .file = stem "-" digits ".pth", .sha256 = digits, .licence = "BSD-3-Clause",                             \
+    .url = "https://download.pytorch.org/models/" stem "-" digits ".pth"
+/* And of Keras's, which publishes MD5 sums. */
+#define EG_KERAS_FILE(folder, name, digits)                                                                  \
+    .file = name, .sha256 = "md5:" digits, .licence = "Apache-2.0",                                          \
+    .url = "https://storage.googleapis.com/tensorflow/keras-applications/" folder "/" name
+
+/* torchvision's sizes with inputs of -1 to 1 */
+#define EG_RECIPE_PLUS_MINUS_1(short_side, crop)                                                             \
+    "{\"resize\":\"short\",\"size\":" short_side ",\"crop\":[" crop "," crop "],\"filter\":\"bilinear\","    \
+    "\"antialias\":true,\"channels\":\"rgb\",\"scale\":0.00392156862745098,\"mean\":[0.5,0.5,0.5],"          \
+    "\"std\":[0.5,0.5,0.5],\"exif\":true,\"alpha\":\"white\",\"decode\":\"exact\"}"
 
 struct eg_misfits {
     struct eg_text text;
@@ -43,8 +63,9 @@ struct eg_builder {
     const struct eg_arch_row *row;
     bool keras, top;
     size_t n_classes;
-    float epsilon; /* of batch_norm; 1e-5 */
-    bool no_gamma; /* batch_norm has no scale */
+    float epsilon;       /* of batch_norm; 1e-5 */
+    bool no_gamma;       /* batch_norm has no scale */
+    unsigned n_numbered; /* layers that Keras numbered */
     char scope[128];
     const struct eg_tensor **weights; /* [n_weights] sorted by name; NULL: none at hand */
     bool *used;                       /* [n_weights] */
@@ -55,6 +76,9 @@ struct eg_builder {
 };
 
 /* ---- names ---------------------------------------------------------------------- */
+
+/* `name` as row's older files have it; NULL: no spelling of it is older. malloc'd. */
+char *eg__build_respell(const struct eg_arch_row *row, const char *name);
 
 /* What goes before every leaf from here on: "layer1.0.", "conv2_block1_", "". */
 __attribute__((format(printf, 2, 3))) void eg__build_scope(struct eg_builder *b, const char *format, ...);
@@ -73,6 +97,7 @@ struct eg_conv {
     uint32_t out, kernel, stride, pad, groups; /* 0: 1 (pad 0) */
     uint32_t kernel_w, pad_w;                  /* where they differ from kernel and pad */
     bool same, bias;                           /* same: TensorFlow's padding */
+    bool pad_end;                              /* one row below and one column right */
     enum eg_op activation;                     /* part of the layer, as in Keras; 0: none */
 };
 struct eg_pooling {
@@ -80,13 +105,22 @@ struct eg_pooling {
     bool same, ceil, leave_out_pad; /* leave_out_pad: the mean is over the image's pixels only */
 };
 
+/* conv_norm: PyTorch's Conv2dNormActivation, leaf.0 the convolution, leaf.1 its norm, leaf.2 the
+ * activation, if any. */
 #define conv(b, x, leaf, ...) eg__build_conv(b, x, leaf, &(const struct eg_conv){__VA_ARGS__})
+#define conv_norm(b, x, leaf, activation, ...)                                                               \
+    eg__build_conv_norm(b, x, leaf, activation, &(const struct eg_conv){__VA_ARGS__})
 #define max_pool(b, x, leaf, ...)                                                                            \
     eg__build_pool(b, EG_OP_MAX_POOL, x, leaf, &(const struct eg_pooling){__VA_ARGS__})
 #define avg_pool(b, x, leaf, ...)                                                                            \
     eg__build_pool(b, EG_OP_AVG_POOL, x, leaf, &(const struct eg_pooling){__VA_ARGS__})
 
 uint32_t eg__build_conv(struct eg_builder *b, uint32_t x, const char *leaf, const struct eg_conv *conv);
+uint32_t eg__build_conv_norm(struct eg_builder *b, uint32_t x, const char *leaf, enum eg_op activation,
+                             const struct eg_conv *conv);
+/* Keras's SeparableConv2D: leaf/depthwise, then leaf. */
+uint32_t eg__build_separable_conv(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t out,
+                                  uint32_t kernel);
 uint32_t eg__build_pool(struct eg_builder *b, enum eg_op op, uint32_t x, const char *leaf,
                         const struct eg_pooling *pooling);
 uint32_t eg__build_linear(struct eg_builder *b, uint32_t x, const char *leaf, size_t out,
@@ -94,12 +128,11 @@ uint32_t eg__build_linear(struct eg_builder *b, uint32_t x, const char *leaf, si
 uint32_t eg__build_batch_norm(struct eg_builder *b, uint32_t x, const char *leaf);
 uint32_t eg__build_layer_norm(struct eg_builder *b, uint32_t x, const char *leaf, float epsilon);
 uint32_t eg__build_channel_scale(struct eg_builder *b, uint32_t x, const char *leaf, const char *parameter);
-/* Any operator without attributes or parameters: relu, silu, global_avg_pool, softmax, ... */
+/* Any operator without parameters: relu, silu, global_avg_pool, softmax, ...; clip is ReLU6,
+ * hard_sigmoid max(0, min(1, x/6 + 1/2)). */
 uint32_t eg__build_apply(struct eg_builder *b, enum eg_op op, uint32_t x, const char *leaf);
 uint32_t eg__build_relu(struct eg_builder *b, uint32_t x, const char *leaf);
 uint32_t eg__build_relu6(struct eg_builder *b, uint32_t x, const char *leaf);
-uint32_t eg__build_hard_sigmoid(struct eg_builder *b, uint32_t x,
-                                const char *leaf); /* max(0, min(1, x/6 + 1/2)) */
 uint32_t eg__build_adaptive_avg_pool(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t side);
 uint32_t eg__build_add(struct eg_builder *b, uint32_t x, uint32_t y, const char *leaf);
 uint32_t eg__build_multiply(struct eg_builder *b, uint32_t x, uint32_t y, const char *leaf);
@@ -110,6 +143,11 @@ uint32_t eg__build_zero_pad(struct eg_builder *b, uint32_t x, const char *leaf, 
                             uint32_t bottom_right);
 uint32_t eg__build_flatten(struct eg_builder *b, uint32_t x, const char *leaf);
 uint32_t eg__build_dropout(struct eg_builder *b, uint32_t x, const char *leaf, float ratio);
+
+/* Squeeze-and-excitation as torchvision spells it: leaf.avgpool, .fc1, .activation, .fc2,
+ * .scale_activation, .mul. */
+uint32_t eg__build_squeeze_excite(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t squeeze,
+                                  enum eg_op activation, enum eg_op gate);
 
 /* Channels of x. */
 uint32_t eg__build_channels(const struct eg_builder *b, uint32_t x);
@@ -127,7 +165,6 @@ uint32_t eg__build_round_channels(double v, uint32_t divisor);
 #define channel_scale(...) eg__build_channel_scale(__VA_ARGS__)
 #define apply(...) eg__build_apply(__VA_ARGS__)
 #define relu(...) eg__build_relu(__VA_ARGS__)
-#define hard_sigmoid(...) eg__build_hard_sigmoid(__VA_ARGS__)
 #define relu6(...) eg__build_relu6(__VA_ARGS__)
 #define adaptive_avg_pool(...) eg__build_adaptive_avg_pool(__VA_ARGS__)
 #define add(...) eg__build_add(__VA_ARGS__)
@@ -138,6 +175,8 @@ uint32_t eg__build_round_channels(double v, uint32_t divisor);
 #define zero_pad(...) eg__build_zero_pad(__VA_ARGS__)
 #define flatten(...) eg__build_flatten(__VA_ARGS__)
 #define dropout(...) eg__build_dropout(__VA_ARGS__)
+#define separable_conv(...) eg__build_separable_conv(__VA_ARGS__)
+#define squeeze_excite(...) eg__build_squeeze_excite(__VA_ARGS__)
 #define channels(...) eg__build_channels(__VA_ARGS__)
 #define round_channels(...) eg__build_round_channels(__VA_ARGS__)
 

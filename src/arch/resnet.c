@@ -1,0 +1,133 @@
+/* resnet.c: ResNet (He et al. 2016), ResNeXt (Xie et al. 2017), Wide ResNet (Zagoruyko and
+ * Komodakis 2016). torchvision strides in the 3x3 convolution (v1.5); Keras strides in the
+ * first 1x1 (v1), gives its convolutions biases, and has another epsilon. */
+#include "arch/build.h"
+
+struct resnet {
+    uint32_t blocks[4];
+    bool basic;             /* two 3x3 in place of 1x1, 3x3, 1x1 */
+    uint32_t groups, width; /* 0: 1 group, 64 wide */
+};
+
+static uint32_t shortcut(struct eg_builder *b, uint32_t x, uint32_t out, uint32_t stride, bool first)
+{
+    if (!first || (channels(b, x) == out && stride == 1)) return x;
+    if (b->keras)
+        return batch_norm(b, conv(b, x, "0_conv", .out = out, .stride = stride, .bias = true), "0_bn");
+    return batch_norm(b, conv(b, x, "downsample.0", .out = out, .stride = stride), "downsample.1");
+}
+
+static uint32_t keras_block(struct eg_builder *b, uint32_t x, uint32_t mid, uint32_t stride, bool first)
+{
+    uint32_t side = shortcut(b, x, 4 * mid, stride, first);
+    uint32_t y = relu(
+        b, batch_norm(b, conv(b, x, "1_conv", .out = mid, .stride = stride, .bias = true), "1_bn"), "1_relu");
+    y = relu(b,
+             batch_norm(b, conv(b, y, "2_conv", .out = mid, .kernel = 3, .same = true, .bias = true), "2_bn"),
+             "2_relu");
+    y = batch_norm(b, conv(b, y, "3_conv", .out = 4 * mid, .bias = true), "3_bn");
+    return relu(b, add(b, side, y, "add"), "out");
+}
+
+static uint32_t basic_block(struct eg_builder *b, uint32_t x, uint32_t mid, uint32_t stride, bool first)
+{
+    uint32_t y = relu(
+        b, batch_norm(b, conv(b, x, "conv1", .out = mid, .kernel = 3, .stride = stride, .pad = 1), "bn1"),
+        "relu");
+    y = batch_norm(b, conv(b, y, "conv2", .out = mid, .kernel = 3, .pad = 1), "bn2");
+    return relu(b, add(b, y, shortcut(b, x, mid, stride, first), "add"), "relu");
+}
+
+static uint32_t bottleneck(struct eg_builder *b, uint32_t x, uint32_t mid, uint32_t stride, bool first,
+                           uint32_t groups, uint32_t width)
+{
+    uint32_t wide = mid * width / 64 * groups;
+    uint32_t y = relu(b, batch_norm(b, conv(b, x, "conv1", .out = wide), "bn1"), "relu");
+    y = conv(b, y, "conv2", .out = wide, .kernel = 3, .stride = stride, .pad = 1, .groups = groups);
+    y = relu(b, batch_norm(b, y, "bn2"), "relu");
+    y = batch_norm(b, conv(b, y, "conv3", .out = 4 * mid), "bn3");
+    return relu(b, add(b, y, shortcut(b, x, 4 * mid, stride, first), "add"), "relu");
+}
+
+static void describe(struct eg_builder *b, const void *variant)
+{
+    const struct resnet *net = variant;
+    if (b->keras) b->epsilon = 1.001e-5f;
+    uint32_t x = conv(b, 0, b->keras ? "conv1_conv" : "conv1", .out = 64, .kernel = 7, .stride = 2, .pad = 3,
+                      .bias = b->keras);
+    x = relu(b, batch_norm(b, x, b->keras ? "conv1_bn" : "bn1"), b->keras ? "conv1_relu" : "relu");
+    x = max_pool(b, x, b->keras ? "pool1_pool" : "maxpool", .kernel = 3, .stride = 2, .pad = 1);
+    alias(b, x, "pool1");
+    for (unsigned stage = 0; stage < 4; stage++) {
+        for (unsigned i = 0; i < net->blocks[stage]; i++) {
+            uint32_t mid = 64u << stage, stride = stage && !i ? 2 : 1;
+            if (b->keras) {
+                scope(b, "conv%u_block%u_", stage + 2, i + 1);
+                x = keras_block(b, x, mid, stride, !i);
+                alias(b, x, "conv%u_block%u", stage + 2, i + 1);
+            } else {
+                scope(b, "layer%u.%u.", stage + 1, i);
+                x = net->basic ? basic_block(b, x, mid, stride, !i)
+                               : bottleneck(b, x, mid, stride, !i, net->groups ? net->groups : 1,
+                                            net->width ? net->width : 64);
+            }
+        }
+        if (b->keras) alias(b, x, "conv%u", stage + 2);
+    }
+    scope(b, "%s", "");
+    x = apply(b, EG_OP_GLOBAL_AVG, x, b->keras ? "avg_pool" : "avgpool");
+    alias(b, x, "avgpool");
+    alias(b, x, "pool5");
+    default_cut(b, x);
+    if (!b->top) return;
+    if (b->keras)
+        linear(b, x, "predictions", b->n_classes, EG_OP_SOFTMAX);
+    else
+        linear(b, flatten(b, x, "flatten"), "fc", b->n_classes, 0);
+}
+
+#define RESNET(name_, title_, count, stem, digits, ...)                                                      \
+    {                                                                                                        \
+        .arch = {.name = name_,                                                                              \
+                 .title = title_,                                                                            \
+                 .recipe = "torchvision",                                                                    \
+                 .size = 224,                                                                                \
+                 .resize = 256,                                                                              \
+                 .parameters = count,                                                                        \
+                 EG_TORCHVISION(stem, digits)},                                                              \
+        .describe = describe, .variant = &(const struct resnet){__VA_ARGS__}, .classifier = "fc"             \
+    }
+
+static const char *const spellings[][2] = {{"predictions", "probs"}, {NULL, NULL}};
+
+#define KERAS_RESNET(depth, count, digits, ...)                                                              \
+    {                                                                                                        \
+        .arch = {.name = "keras-resnet" depth,                                                               \
+                 .title = "ResNet-" depth " (Keras, v1)",                                                    \
+                 .recipe = "keras-caffe",                                                                    \
+                 .size = 224,                                                                                \
+                 .parameters = count,                                                                        \
+                 EG_KERAS_FILE("resnet", "resnet" depth "_weights_tf_dim_ordering_tf_kernels.h5", digits)},  \
+        .describe = describe, .variant = &(const struct resnet){__VA_ARGS__}, .classifier = "predictions",   \
+        .spellings = spellings, .keras = true                                                                \
+    }
+
+const struct eg_arch_row eg__arch_resnet[] = {
+    RESNET("resnet18", "ResNet-18", 11689512, "resnet18", "f37072fd", .blocks = {2, 2, 2, 2}, .basic = true),
+    RESNET("resnet34", "ResNet-34", 21797672, "resnet34", "b627a593", .blocks = {3, 4, 6, 3}, .basic = true),
+    RESNET("resnet50", "ResNet-50", 25557032, "resnet50", "0676ba61", .blocks = {3, 4, 6, 3}),
+    RESNET("resnet101", "ResNet-101", 44549160, "resnet101", "63fe2227", .blocks = {3, 4, 23, 3}),
+    RESNET("resnet152", "ResNet-152", 60192808, "resnet152", "394f9c45", .blocks = {3, 8, 36, 3}),
+    RESNET("resnext50_32x4d", "ResNeXt-50 32x4d", 25028904, "resnext50_32x4d", "7cdf4587", {3, 4, 6, 3},
+           .groups = 32, .width = 4),
+    RESNET("resnext101_32x8d", "ResNeXt-101 32x8d", 88791336, "resnext101_32x8d", "8ba56ff5", {3, 4, 23, 3},
+           .groups = 32, .width = 8),
+    RESNET("wide_resnet50_2", "Wide ResNet-50-2", 68883240, "wide_resnet50_2", "95faca4d", {3, 4, 6, 3},
+           .width = 128),
+    RESNET("wide_resnet101_2", "Wide ResNet-101-2", 126886696, "wide_resnet101_2", "32ee1156", {3, 4, 23, 3},
+           .width = 128),
+    KERAS_RESNET("50", 25583592, "2cb95161c43110f7111970584f804107", .blocks = {3, 4, 6, 3}),
+    KERAS_RESNET("101", 44601832, "f1aeb4b969a6efcfb50fad2f0c20cfc5", .blocks = {3, 4, 23, 3}),
+    KERAS_RESNET("152", 60268520, "100835be76be38e30d865e96f2aaae62", .blocks = {3, 8, 36, 3}),
+    {.arch = {.name = NULL}},
+};
