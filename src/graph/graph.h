@@ -51,6 +51,8 @@ void eg__tensor_read(const struct eg_tensor *tensor, float *out);
 void eg__tensor_pack_strides(struct eg_tensor *tensor);
 /* The same values seen with dimension i of the result = dimension order[i] of tensor. */
 struct eg_tensor eg__tensor_permuted(const struct eg_tensor *tensor, const uint8_t *order);
+/* The same values with the last dimension (a convolution's input channels) back to front. */
+struct eg_tensor eg__tensor_channels_reversed(const struct eg_tensor *tensor);
 
 /* ---- nodes -------------------------------------------------------------------- */
 
@@ -78,6 +80,7 @@ struct eg_node {
     struct eg_window window;
     uint32_t groups;
     bool ceil_mode, count_include_pad, order_chw, swapped;
+    bool absorbed;              /* a later layer does this one's work: it has no parameters of its own */
     float alpha, beta, bias, epsilon;
     size_t begin, end;          /* slice */
     uint32_t size;              /* lrn */

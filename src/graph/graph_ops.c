@@ -17,6 +17,7 @@ static uint64_t parameter_count(const struct eg_node *node, unsigned param)
 uint64_t eg__node_parameters(const struct eg_graph *graph, uint32_t index)
 {
     const struct eg_node *node = &graph->nodes[index];
+    if (node->absorbed) return 0;
     switch (node->op) {
     case EG_OP_CONV:
     case EG_OP_LINEAR:
@@ -36,7 +37,7 @@ uint64_t eg__node_parameters(const struct eg_graph *graph, uint32_t index)
 uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index)
 {
     const struct eg_node *node = &graph->nodes[index];
-    if (node->op != EG_OP_CONV && node->op != EG_OP_LINEAR) return 0;
+    if (node->absorbed || (node->op != EG_OP_CONV && node->op != EG_OP_LINEAR)) return 0;
     return (uint64_t)node->shape.h * node->shape.w * parameter_count(node, 0);
 }
 

@@ -48,6 +48,17 @@ struct eg_tensor eg__tensor_permuted(const struct eg_tensor *tensor, const uint8
     return permuted;
 }
 
+struct eg_tensor eg__tensor_channels_reversed(const struct eg_tensor *tensor)
+{
+    struct eg_tensor reversed = *tensor;
+    unsigned last = tensor->rank - 1u;
+    ptrdiff_t bytes = tensor->stride[last] * (ptrdiff_t)eg__dtype_size(tensor->dtype);
+    if (tensor->data)
+        reversed.data = (const uint8_t *)tensor->data + (ptrdiff_t)(tensor->dim[last] - 1) * bytes;
+    reversed.stride[last] = -tensor->stride[last];
+    return reversed;
+}
+
 /* n elements, `stride` elements apart at `from`, `out_stride` apart at `out`. */
 static void read_line(enum eg_dtype dtype, const uint8_t *from, ptrdiff_t stride, size_t n, float *out,
                       size_t out_stride)
