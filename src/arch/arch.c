@@ -161,35 +161,18 @@ static enum eg_status index_create(const struct eg_weights *weights, struct inde
     return EG_OK;
 }
 
-static const struct eg_tensor *index_find(const struct index *index, const char *name)
-{
-    struct eg_tensor key = {.name = name};
-    const struct eg_tensor *pointer = &key;
-    const struct eg_tensor **found =
-        bsearch(&pointer, index->sorted, index->n, sizeof *index->sorted, compare_tensors);
-    return found ? *found : NULL;
-}
-
 /* Describe row over the weights; b is to be released. Classes and FC layers are as in the file. */
 static enum eg_status fit(const struct eg_arch_row *row, const struct index *index, struct eg_builder *b,
                           struct eg_error *err)
 {
     char name[128];
     snprintf(name, sizeof name, row->keras ? "%s/kernel" : "%s.weight", row->classifier);
-    const struct eg_tensor *last = index_find(index, name);
-    if (!last) {
-        char *older = eg__build_respell(row, name);
-        if (older) last = index_find(index, older);
-        free(older);
-    }
-    bool top = last && last->rank >= 2;
     memset(index->used, 0, index->n);
-    *b = (struct eg_builder){.row = row,
-                             .top = top,
-                             .n_classes = top ? last->dim[row->keras ? last->rank - 1 : 0] : 0,
-                             .weights = index->sorted,
-                             .used = index->used,
-                             .n_weights = index->n};
+    *b =
+        (struct eg_builder){.row = row, .weights = index->sorted, .used = index->used, .n_weights = index->n};
+    const struct eg_tensor **last = eg__build_search(b, name);
+    b->top = last && (*last)->rank >= 2;
+    b->n_classes = b->top ? (*last)->dim[row->keras ? (*last)->rank - 1 : 0] : 0;
     return describe(b, err);
 }
 

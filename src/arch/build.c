@@ -83,16 +83,20 @@ static int compare_names(const void *key, const void *item)
     return strcmp(key, (*(const struct eg_tensor *const *)item)->name);
 }
 
-char *eg__build_respell(const struct eg_arch_row *row, const char *name)
+/* Keras 3 calls a depthwise kernel a kernel; a head of one's own is called dense. */
+static const char *const keras_spellings[][2] = {
+    {"depthwise_kernel", "kernel"}, {"predictions", "dense"}, {NULL, NULL}};
+
+static char *respell(const char *const (*spellings)[2], const char *name)
 {
     struct eg_text text = {0};
     bool changed = false;
-    while (row->spellings && *name) {
+    while (spellings && *name) {
         size_t i = 0;
-        while (row->spellings[i][0] && strncmp(name, row->spellings[i][0], strlen(row->spellings[i][0]))) i++;
-        if (row->spellings[i][0]) {
-            eg__text_append(&text, "%s", row->spellings[i][1]);
-            name += strlen(row->spellings[i][0]);
+        while (spellings[i][0] && strncmp(name, spellings[i][0], strlen(spellings[i][0]))) i++;
+        if (spellings[i][0]) {
+            eg__text_append(&text, "%s", spellings[i][1]);
+            name += strlen(spellings[i][0]);
             changed = true;
         } else {
             eg__text_append_bytes(&text, name++, 1);
@@ -103,14 +107,27 @@ char *eg__build_respell(const struct eg_arch_row *row, const char *name)
     return NULL;
 }
 
-static const struct eg_tensor *find(struct eg_builder *b, const char *name)
+static const struct eg_tensor **search(const struct eg_builder *b, const char *name)
+{
+    return bsearch(name, b->weights, b->n_weights, sizeof *b->weights, compare_names);
+}
+
+const struct eg_tensor **eg__build_search(const struct eg_builder *b, const char *name)
 {
     if (!b->n_weights) return NULL;
-    const struct eg_tensor **found =
-        bsearch(name, b->weights, b->n_weights, sizeof *b->weights, compare_names);
-    char *older = found ? NULL : eg__build_respell(b->row, name);
-    if (older) found = bsearch(older, b->weights, b->n_weights, sizeof *b->weights, compare_names);
-    free(older);
+    const struct eg_tensor **found = search(b, name);
+    const char *const(*spellings[])[2] = {b->row->spellings, b->row->keras ? keras_spellings : NULL};
+    for (unsigned i = 0; i < 2 && !found; i++) {
+        char *other = respell(spellings[i], name);
+        if (other) found = search(b, other);
+        free(other);
+    }
+    return found;
+}
+
+static const struct eg_tensor *find(struct eg_builder *b, const char *name)
+{
+    const struct eg_tensor **found = eg__build_search(b, name);
     if (!found) return NULL;
     b->used[found - b->weights] = true;
     return *found;
@@ -135,7 +152,7 @@ static const struct eg_tensor *parameter(struct eg_builder *b, const char *layer
             }
         } else if (found->rank != rank || memcmp(found->dim, tensor.dim, rank * sizeof *dim)) {
             if (note(&b->misshapen)) {
-                eg__text_append(&b->misshapen.text, "'%s' is ", tensor.name);
+                eg__text_append(&b->misshapen.text, "'%s' is ", found->name);
                 append_dims(&b->misshapen.text, found->dim, found->rank);
                 eg__text_append(&b->misshapen.text, " and should be ");
                 append_dims(&b->misshapen.text, dim, rank);

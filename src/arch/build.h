@@ -31,9 +31,11 @@ struct eg_arch_row {
 /* The families, each a table that ends with an empty row, in src/arch/NAME.c. */
 #define EG_ARCH_FAMILIES(XX)                                                                                 \
     XX(alexnet)                                                                                              \
-    XX(convnext) XX(densenet) XX(efficientnet) XX(efficientnet_lite) XX(googlenet) XX(inception) XX(mnasnet) \
-        XX(mobilenet_v1) XX(mobilenet_v2) XX(mobilenet_v3) XX(regnet) XX(resnet) XX(shufflenet)              \
-            XX(squeezenet) XX(vgg) XX(xception)
+    XX(convnext)                                                                                             \
+    XX(densenet)                                                                                             \
+    XX(efficientnet) XX(efficientnet_lite) XX(googlenet) XX(inception) XX(mnasnet) XX(mobilenet_v1)          \
+        XX(mobilenet_v2) XX(mobilenet_v3) XX(regnet) XX(resnet) XX(shufflenet) XX(squeezenet) XX(vgg)        \
+            XX(xception)
 #define XX(family) extern const struct eg_arch_row eg__arch_##family[];
 EG_ARCH_FAMILIES(XX)
 #undef XX
@@ -77,8 +79,8 @@ struct eg_builder {
 
 /* ---- names ---------------------------------------------------------------------- */
 
-/* `name` as row's older files have it; NULL: no spelling of it is older. malloc'd. */
-char *eg__build_respell(const struct eg_arch_row *row, const char *name);
+/* Where in b->weights `name` is, by any spelling of it; NULL: nowhere. */
+const struct eg_tensor **eg__build_search(const struct eg_builder *b, const char *name);
 
 /* What goes before every leaf from here on: "layer1.0.", "conv2_block1_", "". */
 __attribute__((format(printf, 2, 3))) void eg__build_scope(struct eg_builder *b, const char *format, ...);

@@ -63,7 +63,7 @@ static enum eg_status add_tensor(struct eg_weight_list *list, const struct eg_pi
         if (source->stride[i] > PTRDIFF_MAX / 8 || !eg__mul(count, (size_t)source->size[i], &count))
             return eg__fail(err, EG_E_FORMAT, "tensor '%.*s' is too large", shown, name->as.chars);
         tensor.dim[i] = (size_t)source->size[i];
-        tensor.stride[i] = (ptrdiff_t)source->stride[i];
+        tensor.stride[i] = source->size[i] > 1 ? (ptrdiff_t)source->stride[i] : 0;
     }
     if (!count) return EG_OK; /* no numbers: nothing a network could use */
     if (!fits(source, storage->view_count))

@@ -28,6 +28,6 @@ enum eg_status eg__torch_zip_read(struct eg_weight_list *list, const struct eg_z
                                   struct eg_error *err);
 enum eg_status eg__safetensors_read(struct eg_weight_list *list, struct eg_error *err);
 enum eg_status eg__keras_read(struct eg_weight_list *list, const uint8_t *bytes, size_t size,
-                              const char *config, size_t config_size, struct eg_error *err);
+                              struct eg_error *err);
 
 #endif
