@@ -150,13 +150,13 @@ static enum eg_status refuse_two_labels(const struct eg_dataset *d, struct eg_er
     return EG_OK;
 }
 
-static enum eg_status begin(struct eg_dataset_builder *builder, struct eg_error *err)
+enum eg_status eg__dataset_begin(struct eg_dataset_builder *builder, struct eg_error *err)
 {
     *builder = (struct eg_dataset_builder){.dataset = eg__zalloc(1, sizeof(struct eg_dataset))};
     return builder->dataset ? EG_OK : eg__fail_memory(err, "a dataset");
 }
 
-static enum eg_status end(struct eg_dataset_builder *builder, enum eg_status status,
+enum eg_status eg__dataset_end(struct eg_dataset_builder *builder, enum eg_status status,
                           struct eg_dataset **dataset)
 {
     if (builder->classes_by_name) tdestroy(builder->classes_by_name, free_class_name);
@@ -271,7 +271,7 @@ enum eg_status eg__dataset_open(const char *path, struct eg_dataset **dataset, s
     struct stat info;
     if (stat(path, &info)) return eg__fail(err, EG_E_IO, "cannot open '%.300s': %s", path, strerror(errno));
     struct eg_dataset_builder builder;
-    enum eg_status status = begin(&builder, err);
+    enum eg_status status = eg__dataset_begin(&builder, err);
     if (status) return status;
     struct eg_dataset *d = builder.dataset;
     if (S_ISDIR(info.st_mode)) {
@@ -286,14 +286,14 @@ enum eg_status eg__dataset_open(const char *path, struct eg_dataset **dataset, s
         status = refuse_two_labels(d, err);
     }
     if (!status) status = finish_labels(d, err);
-    return end(&builder, status, dataset);
+    return eg__dataset_end(&builder, status, dataset);
 }
 
 enum eg_status eg__dataset_list(const char *const *paths, size_t n_paths, struct eg_dataset **dataset,
                                 struct eg_error *err)
 {
     struct eg_dataset_builder builder;
-    enum eg_status status = begin(&builder, err);
+    enum eg_status status = eg__dataset_begin(&builder, err);
     if (status) return status;
     struct eg_dataset *d = builder.dataset;
     d->root = strdup("");
@@ -310,7 +310,7 @@ enum eg_status eg__dataset_list(const char *const *paths, size_t n_paths, struct
             qsort(d->items + before, d->n_items - before, sizeof *d->items, compare_items);
     }
     if (!status && !d->n_items) status = nothing_found(d, n_paths ? paths[0] : "", err);
-    return end(&builder, status, dataset);
+    return eg__dataset_end(&builder, status, dataset);
 }
 
 /* ---- reading ---- */

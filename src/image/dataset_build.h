@@ -10,6 +10,10 @@ struct eg_dataset_builder {
     void *classes_by_name; /* tree of struct class_name, see dataset.c */
 };
 
+EG_MUST_CHECK enum eg_status eg__dataset_begin(struct eg_dataset_builder *builder, struct eg_error *err);
+/* On success the dataset is the caller's, else it is freed. Returns status. */
+EG_MUST_CHECK enum eg_status eg__dataset_end(struct eg_dataset_builder *builder, enum eg_status status,
+                                             struct eg_dataset **dataset);
 /* file: its bytes are copied; label: -1 or what eg__dataset_class gave. */
 EG_MUST_CHECK enum eg_status eg__dataset_add(struct eg_dataset_builder *builder, const char *file,
                                              int32_t label, struct eg_error *err);
