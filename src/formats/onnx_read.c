@@ -91,7 +91,7 @@ static enum eg_status read_initializer(struct eg_onnx *onnx, struct eg_span span
     char *shown = value ? eg__printable(value->name) : NULL;
     if (shown) tensor.name = eg__graph_string(onnx->graph, shown);
     free(shown);
-    if (!tensor.name) return eg__fail_memory(onnx->err, "a tensor");
+    if (!value || !tensor.name) return eg__fail_memory(onnx->err, "a tensor");
     value->is_constant = value->is_defined = true;
     value->tensor = tensor;
     return EG_OK;
