@@ -144,6 +144,8 @@ def make_pngs():
     trns = chunk(b"tRNS", struct.pack(">H", key16))
     put("grey-16-bit-key.png", png(rgba16[:, :, 1:2], 16, GREY, before=trns), on_white(triple(grey), seen))
     turned = as_rgb(saved(RGB, "PNG", exif=b"Exif\0\0" + exif(6)))
+    put("upright-6.png", png(turned, 8, COLOUR), turned)
+    put("upright-8.png", png(np.rot90(RGB), 8, COLOUR), np.rot90(RGB))
     put("exif.png", png(RGB, 8, COLOUR, before=chunk(b"eXIf", exif(6))), turned)
     put("exif-behind.png", png(RGB, 8, COLOUR, after=chunk(b"eXIf", exif(6, "II"))), turned)
     gamma = chunk(b"gAMA", struct.pack(">I", 100000))
