@@ -8,6 +8,7 @@
 
 enum { EG_TILE_ROWS_MAX = 12, EG_PANEL_MAX = 64 };
 
+/* The functions of one number that a kernel may apply; a, b are their constants. */
 enum eg_activation {
     EG_ACT_NONE,
     EG_ACT_CLAMP,        /* min(max(x, a), b) */
@@ -15,8 +16,21 @@ enum eg_activation {
     EG_ACT_HARD_SWISH,   /* x max(0, min(1, x/6 + 1/2)) */
     EG_ACT_HARD_SIGMOID, /* max(0, min(1, a x + b)) */
     EG_ACT_SIGMOID,
-    EG_ACT_SILU,
+    EG_ACT_SILU, /* x sigmoid(x) */
+    EG_ACT_ABS,
+    EG_ACT_NEG,
+    EG_ACT_SQRT,
+    EG_ACT_EXP,
+    /* these call the C library lane by lane */
+    EG_ACT_SIGN,
+    EG_ACT_TANH,
+    EG_ACT_ERF,
+    EG_ACT_GELU, /* x/2 (1 + erf(x/sqrt 2)) */
+    EG_ACT_GELU_TANH,
+    EG_ACT_POW, /* x^a */
 };
+
+enum eg_binary { EG_BIN_ADD, EG_BIN_SUB, EG_BIN_MUL, EG_BIN_DIV, EG_BIN_MAX, EG_BIN_MIN, EG_BIN_LESS };
 
 /* What happens to a sum before it is stored: + bias, + residual, activation. */
 struct eg_epilogue {
@@ -44,6 +58,38 @@ struct eg_tile {
 };
 
 struct eg_grad_loops; /* grad_table.h */
+
+/* `count` pixels of one row of a depthwise convolution, for all channels: for i < count
+ *     y[i ldy + c] = act(bias[c] + sum over ky, kx of
+ *                        rows[ky][i step + kx tap + c] weight[(ky kernel_w + kx) ldw + c])
+ * over kx in [first_tap, end_tap) and rows that are not NULL. */
+struct eg_depthwise {
+    size_t channels, count;
+    size_t kernel_h, kernel_w, first_tap, end_tap;
+    const float *const *rows; /* [kernel_h], at the first pixel's tap 0 */
+    size_t step, tap;         /* floats from pixel to pixel, from tap to tap */
+    const float *weight;
+    size_t ldw;
+    float *y;
+    size_t ldy;
+    const struct eg_epilogue *epilogue; /* never NULL; residual strides as y's */
+};
+
+/* Winograd F(m x m, r x r), alpha = m + r - 1 (6 or 8): the inverse transform of one tile.
+ * sums[p stride + c] are the products at the alpha^2 points; the m x m results (only the first
+ * rows x columns) go to y[i row + j pixel + c] behind the epilogue. pool: 2 x 2 maxima of them
+ * instead, rows and columns counting pooled pixels. */
+struct eg_wino_output {
+    unsigned m, alpha;
+    bool pool;
+    const float *sums;
+    size_t stride, channels;
+    float *y;
+    size_t row, pixel;
+    size_t rows, columns;
+    const struct eg_epilogue *epilogue; /* never NULL */
+    size_t residual_row;                /* ld_residual is from pixel to pixel */
+};
 
 struct eg_kernels {
     const char *name;

@@ -5,10 +5,6 @@
  * found by pointer as in Dukhan 2019, so that neither a plain product nor a convolution
  * copies A). Every sum runs over k upwards from zero and is then added to C or to the bias. */
 
-static inline vf act_vector(enum eg_activation act, float a, float b, vf x);
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const size_t vectors)
 {
     const size_t width = vectors * VL;
@@ -109,14 +105,16 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
 #if TILE_ROWS == 12
 #define TILE_ALL(X)                                                                                          \
     TILE_COLUMNS(X, 1)                                                                                       \
-    TILE_COLUMNS(X, 2) TILE_COLUMNS(X, 3) TILE_COLUMNS(X, 4) TILE_COLUMNS(X, 5) TILE_COLUMNS(X, 6)           \
-        TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8) TILE_COLUMNS(X, 9) TILE_COLUMNS(X, 10) TILE_COLUMNS(X, 11)     \
-            TILE_COLUMNS(X, 12)
+    TILE_COLUMNS(X, 2)                                                                                       \
+    TILE_COLUMNS(X, 3)                                                                                       \
+    TILE_COLUMNS(X, 4) TILE_COLUMNS(X, 5) TILE_COLUMNS(X, 6) TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8)           \
+        TILE_COLUMNS(X, 9) TILE_COLUMNS(X, 10) TILE_COLUMNS(X, 11) TILE_COLUMNS(X, 12)
 #elif TILE_ROWS == 8
 #define TILE_ALL(X)                                                                                          \
     TILE_COLUMNS(X, 1)                                                                                       \
-    TILE_COLUMNS(X, 2) TILE_COLUMNS(X, 3) TILE_COLUMNS(X, 4) TILE_COLUMNS(X, 5) TILE_COLUMNS(X, 6)           \
-        TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8)
+    TILE_COLUMNS(X, 2)                                                                                       \
+    TILE_COLUMNS(X, 3)                                                                                       \
+    TILE_COLUMNS(X, 4) TILE_COLUMNS(X, 5) TILE_COLUMNS(X, 6) TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8)
 #elif TILE_ROWS == 6
 #define TILE_ALL(X)                                                                                          \
     TILE_COLUMNS(X, 1)                                                                                       \

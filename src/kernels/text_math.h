@@ -1,4 +1,5 @@
 /* text_math.h: activations and the exponential on vectors; included once per instruction set. */
+#include <math.h>
 
 /* e^x: x = n ln 2 + r, |r| <= ln 2 / 2, polynomial of degree 6 in r (the coefficients of
  * Moshier's Cephes expf), scaled by 2^n in two steps so that results near both ends of the
@@ -24,6 +25,28 @@ static inline vf vexp(vf x)
 
 static inline vf vsigmoid(vf x) { return vset(1.0f) / (vset(1.0f) + vexp(-x)); }
 
+static inline float act_scalar(enum eg_activation act, float a, float x)
+{
+    switch (act) {
+    case EG_ACT_SIGN: return x > 0 ? 1.0f : x < 0 ? -1.0f : x;
+    case EG_ACT_TANH: return tanhf(x);
+    case EG_ACT_ERF: return erff(x);
+    case EG_ACT_GELU: return 0.5f * x * (1.0f + erff(x * 0.70710678118654752f));
+    case EG_ACT_GELU_TANH:
+        return 0.5f * x * (1.0f + tanhf(0.79788456080286536f * (x + 0.044715f * x * x * x)));
+    case EG_ACT_POW: return powf(x, a);
+    default: return x;
+    }
+}
+
+static __attribute__((noinline)) vf act_lanes(enum eg_activation act, float a, vf x)
+{
+    float lanes[VL];
+    vstore(lanes, x);
+    for (size_t i = 0; i < VL; i++) lanes[i] = act_scalar(act, a, lanes[i]);
+    return vload(lanes);
+}
+
 static inline vf act_vector(enum eg_activation act, float a, float b, vf x)
 {
     const vf zero = {0}, one = vset(1.0f);
@@ -35,6 +58,11 @@ static inline vf act_vector(enum eg_activation act, float a, float b, vf x)
     case EG_ACT_HARD_SIGMOID: return vmin(one, vmax(zero, vfma(x, vset(a), vset(b))));
     case EG_ACT_SIGMOID: return vsigmoid(x);
     case EG_ACT_SILU: return x * vsigmoid(x);
+    case EG_ACT_ABS: return (vf)((vi)x & 0x7fffffff);
+    case EG_ACT_NEG: return -x;
+    case EG_ACT_SQRT: return vsqrt(x);
+    case EG_ACT_EXP: return vexp(x);
+    default: return act_lanes(act, a, x);
     }
     return x;
 }

@@ -2,9 +2,13 @@
  * included its vec_ISA.h and defines ISA_NAME (text) and ISA_TABLE (symbol). */
 #include "kernels/table.h"
 
-#include "kernels/text_gemm.h"
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 #include "kernels/text_math.h"
 
+#include "kernels/text_gemm.h"
+#include "kernels/text_rows.h"
+#include "kernels/text_winograd.h"
 #include "kernels/text_grad.h"
 
 extern const struct eg_kernels ISA_TABLE;

@@ -24,4 +24,6 @@ static inline __m256i vmask_n(size_t n)
 static inline vf vload_n(const float *p, size_t n) { return (vf)_mm256_maskload_ps(p, vmask_n(n)); }
 static inline void vstore_n(float *p, vf v, size_t n) { _mm256_maskstore_ps(p, vmask_n(n), (__m256)v); }
 
+static inline vf vsqrt(vf x) { return (vf)_mm256_sqrt_ps((__m256)x); }
+
 #endif

@@ -18,4 +18,6 @@ static inline __mmask16 vmask_n(size_t n) { return (__mmask16)((1u << n) - 1u); 
 static inline vf vload_n(const float *p, size_t n) { return (vf)_mm512_maskz_loadu_ps(vmask_n(n), p); }
 static inline void vstore_n(float *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, vmask_n(n), (__m512)v); }
 
+static inline vf vsqrt(vf x) { return (vf)_mm512_sqrt_ps((__m512)x); }
+
 #endif

@@ -19,4 +19,6 @@ static inline vf vfma(vf a, vf b, vf c)
 static inline vf vmax(vf a, vf b) { return vselect(a > b, a, b); }
 static inline vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
 
+static inline vf vsqrt(vf x) { return (vf)vsqrtq_f32((float32x4_t)x); }
+
 #endif

@@ -15,4 +15,10 @@ static inline vf vfma(vf a, vf b, vf c) { return a * b + c; }
 static inline vf vmax(vf a, vf b) { return vselect(a > b, a, b); }
 static inline vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
 
+static inline vf vsqrt(vf x)
+{
+    for (size_t i = 0; i < VL; i++) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+}
+
 #endif

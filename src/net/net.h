@@ -17,26 +17,25 @@ struct eg_run_options {
 /* Plan `graph` for `outputs` (node indexes, each once); layers past the deepest are dropped.
  * The run borrows pool (may be NULL), copies or packs every weight it needs: graph may be
  * freed after it. EG_E_ARGUMENT if a tensor it needs has no values. */
-EG_MUST_CHECK enum eg_status
-eg__run_create(const struct eg_graph *graph, const uint32_t *outputs, size_t n_outputs,
-               const struct eg_run_options *options, eg_pool *pool, struct eg_run **run,
-               struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__run_create(const struct eg_graph *graph, const uint32_t *outputs,
+                                            size_t n_outputs, const struct eg_run_options *options,
+                                            eg_pool *pool, struct eg_run **run, struct eg_error *err);
 
 /* images  [n][h][w][c], n <= max_batch: behind the recipe, in the network's channel order
  * out     n_outputs arrays [n][h][w][c] of each output's shape */
-EG_MUST_CHECK enum eg_status
-eg__run_forward(struct eg_run *run, const float *images, size_t n, float *const *out, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__run_forward(struct eg_run *run, const float *images, size_t n,
+                                             float *const *out, struct eg_error *err);
 
 /* The same from 8-bit pixels: value = pixel * scale[c] + offset[c], channel c of the network
  * taken from byte c of a pixel, or 2-c when bgr. Never makes a float image where the first
  * layer can read pixels itself. Bitwise equal to eg__run_forward on
  * fmaf((float)pixel, scale[c], offset[c]). */
-EG_MUST_CHECK enum eg_status
-eg__run_forward_pixels(struct eg_run *run, const uint8_t *pixels, const float scale[3],
-                       const float offset[3], bool bgr, size_t n, float *const *out, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__run_forward_pixels(struct eg_run *run, const uint8_t *pixels,
+                                                    const float scale[3], const float offset[3], bool bgr,
+                                                    size_t n, float *const *out, struct eg_error *err);
 
 struct eg_shape eg__run_shape(const struct eg_run *run, size_t output);
-size_t eg__run_bytes(const struct eg_run *run);     /* weights + buffers + scratch */
+size_t eg__run_bytes(const struct eg_run *run); /* weights + buffers + scratch */
 
 /* For `bench --layers`: steps after fusion, each with the time of the last forward pass. */
 struct eg_step_info {

@@ -1,0 +1,137 @@
+/* text_rows.h: element-wise work, pooling and depthwise convolution, all along the channels of
+ * a pixel; included once per instruction set. */
+
+static void activate(enum eg_activation act, float a, float b, const float *x, float *y, size_t n)
+{
+    size_t i = 0;
+    if (act == EG_ACT_CLAMP) {
+        vf low = vset(a), high = vset(b);
+        for (; i + VL <= n; i += VL) vstore(y + i, vmin(high, vmax(low, vload(x + i))));
+    } else {
+        for (; i + VL <= n; i += VL) vstore(y + i, act_vector(act, a, b, vload(x + i)));
+    }
+    if (i < n) vstore_n(y + i, act_vector(act, a, b, vload_n(x + i, n - i)), n - i);
+}
+
+static void scale_shift(const float *x, const float *scale, const float *shift, enum eg_activation act,
+                        float a, float b, float *y, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL)
+        vstore(y + i, act_vector(act, a, b, vfma(vload(x + i), vload(scale + i), vload(shift + i))));
+    if (i < n) {
+        size_t m = n - i;
+        vf sum = vfma(vload_n(x + i, m), vload_n(scale + i, m), vload_n(shift + i, m));
+        vstore_n(y + i, act_vector(act, a, b, sum), m);
+    }
+}
+
+ALWAYS_INLINE vf binary_vector(enum eg_binary op, vf x, vf y)
+{
+    switch (op) {
+    case EG_BIN_ADD: return x + y;
+    case EG_BIN_SUB: return x - y;
+    case EG_BIN_MUL: return x * y;
+    case EG_BIN_DIV: return x / y;
+    case EG_BIN_MAX: return vselect(x != x, x, vmax(x, y)); /* NaN on either side stays */
+    case EG_BIN_MIN: return vselect(x != x, x, vmin(x, y));
+    case EG_BIN_LESS: return vselect(x < y, vset(1.0f), (vf){0});
+    }
+    return x;
+}
+
+static void binary(enum eg_binary op, const float *a, size_t a_step, const float *b, size_t b_step, float *y,
+                   size_t n)
+{
+    for (size_t i = 0; i < n; i += VL) {
+        size_t m = n - i < VL ? n - i : VL;
+        vf left = a_step ? m == VL ? vload(a + i) : vload_n(a + i, m) : vset(*a);
+        vf right = b_step ? m == VL ? vload(b + i) : vload_n(b + i, m) : vset(*b);
+        vf result = binary_vector(op, left, right);
+        if (m == VL)
+            vstore(y + i, result);
+        else
+            vstore_n(y + i, result, m);
+    }
+}
+
+static void max_pixels(const float *const *pixels, size_t count, float *y, size_t n)
+{
+    for (size_t c = 0; c < n; c += VL) {
+        size_t m = n - c < VL ? n - c : VL;
+        vf most = m == VL ? vload(pixels[0] + c) : vload_n(pixels[0] + c, m);
+        for (size_t i = 1; i < count; i++)
+            most =
+                binary_vector(EG_BIN_MAX, most, m == VL ? vload(pixels[i] + c) : vload_n(pixels[i] + c, m));
+        if (m == VL)
+            vstore(y + c, most);
+        else
+            vstore_n(y + c, most, m);
+    }
+}
+
+static void mean_pixels(const float *const *pixels, size_t count, float factor, float *y, size_t n)
+{
+    for (size_t c = 0; c < n; c += VL) {
+        size_t m = n - c < VL ? n - c : VL;
+        vf sum = {0};
+        for (size_t i = 0; i < count; i++) sum += m == VL ? vload(pixels[i] + c) : vload_n(pixels[i] + c, m);
+        sum *= vset(factor);
+        if (m == VL)
+            vstore(y + c, sum);
+        else
+            vstore_n(y + c, sum, m);
+    }
+}
+
+/* PIXELS neighbours at once share the loads of the weights. */
+ALWAYS_INLINE void depthwise_pixels(const struct eg_depthwise *d, size_t first, const size_t pixels)
+{
+    const struct eg_epilogue *e = d->epilogue;
+    for (size_t c = 0; c < d->channels; c += VL) {
+        size_t m = d->channels - c < VL ? d->channels - c : VL;
+        vf sum[8];
+#pragma GCC unroll 8
+        for (size_t i = 0; i < pixels; i++) sum[i] = (vf){0};
+        for (size_t ky = 0; ky < d->kernel_h; ky++) {
+            if (!d->rows[ky]) continue;
+            const float *x = d->rows[ky] + first * d->step + c + d->first_tap * d->tap;
+            const float *w = d->weight + (ky * d->kernel_w + d->first_tap) * d->ldw + c;
+            if (m == VL) {
+                for (size_t kx = d->first_tap; kx < d->end_tap; kx++, x += d->tap, w += d->ldw) {
+                    vf weight = vload(w);
+#pragma GCC unroll 8
+                    for (size_t i = 0; i < pixels; i++) sum[i] = vfma(vload(x + i * d->step), weight, sum[i]);
+                }
+            } else {
+                for (size_t kx = d->first_tap; kx < d->end_tap; kx++, x += d->tap, w += d->ldw) {
+                    vf weight = vload_n(w, m);
+#pragma GCC unroll 8
+                    for (size_t i = 0; i < pixels; i++)
+                        sum[i] = vfma(vload_n(x + i * d->step, m), weight, sum[i]);
+                }
+            }
+        }
+        vf bias = e->bias ? vload_n(e->bias + c, m) : (vf){0};
+#pragma GCC unroll 8
+        for (size_t i = 0; i < pixels; i++) {
+            vf y = sum[i] + bias;
+            if (e->residual) y += vload_n(e->residual + (first + i) * e->ld_residual + c, m);
+            if (e->act == EG_ACT_CLAMP)
+                y = vmin(vset(e->b), vmax(vset(e->a), y));
+            else
+                y = act_vector(e->act, e->a, e->b, y);
+            if (m == VL)
+                vstore(d->y + (first + i) * d->ldy + c, y);
+            else
+                vstore_n(d->y + (first + i) * d->ldy + c, y, m);
+        }
+    }
+}
+
+static void depthwise(const struct eg_depthwise *d)
+{
+    size_t i = 0;
+    for (; i + 4 <= d->count; i += 4) depthwise_pixels(d, i, 4);
+    for (; i < d->count; i++) depthwise_pixels(d, i, 1);
+}

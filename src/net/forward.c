@@ -1,0 +1,141 @@
+/* forward.c: a planned run at work: values to addresses, steps in order. Allocates nothing. */
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/fail.h"
+#include "net/plan.h"
+
+struct eg_view eg__run_view(const struct eg_run *run, uint32_t value)
+{
+    const struct eg_value *v = &run->values[value], *root = &run->values[v->root];
+    union {
+        const float *read;
+        float *write; /* only values a step makes are written */
+    } data = {NULL};
+    switch (root->place) {
+    case EG_PLACE_NONE: break;
+    case EG_PLACE_INPUT:
+        data.read = run->images;
+        if (run->pixels && run->input_float) data.write = run->arena + run->input_offset;
+        break;
+    case EG_PLACE_ARENA: data.write = run->arena + root->offset; break;
+    case EG_PLACE_USER: data.write = run->out[root->offset]; break;
+    }
+    return (struct eg_view){
+        .data = data.write ? data.write + v->first : NULL,
+        .h = v->shape.h,
+        .w = v->shape.w,
+        .c = v->shape.c,
+        .ld = eg__shape_count(root->shape) / (v->shape.h * v->shape.w),
+    };
+}
+
+struct eg_epilogue eg__step_epilogue(const struct eg_step *step)
+{
+    return (struct eg_epilogue){.act = step->act, .a = step->act_a, .b = step->act_b};
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void run_steps(struct eg_run *run, size_t n)
+{
+    double before = run->timed ? seconds_now() : 0;
+    for (size_t i = 0; i < run->n_steps; i++) {
+        struct eg_step *step = &run->steps[i];
+        step->run(run, step, n);
+        if (!run->timed) continue;
+        double now = seconds_now();
+        step->info.seconds = now - before;
+        before = now;
+    }
+}
+
+static enum eg_status check_batch(const struct eg_run *run, size_t n, struct eg_error *err)
+{
+    if (n <= run->max_batch) return EG_OK;
+    return eg__fail(err, EG_E_ARGUMENT, "a batch of %zu images, the run was planned for %zu", n,
+                    run->max_batch);
+}
+
+enum eg_status eg__run_forward(struct eg_run *run, const float *images, size_t n, float *const *out,
+                               struct eg_error *err)
+{
+    enum eg_status status = check_batch(run, n, err);
+    if (status || !n) return status;
+    run->images = images;
+    run->pixels = NULL;
+    run->out = out;
+    run_steps(run, n);
+    return EG_OK;
+}
+
+enum eg_status eg__run_forward_pixels(struct eg_run *run, const uint8_t *pixels, const float scale[3],
+                                      const float offset[3], bool bgr, size_t n, float *const *out,
+                                      struct eg_error *err)
+{
+    enum eg_status status = check_batch(run, n, err);
+    if (status || !n) return status;
+    const struct eg_shape in = run->values[0].shape;
+    if (in.c != 3) return eg__fail(err, EG_E_ARGUMENT, "the network takes %zu channels, a photo has 3", in.c);
+    for (unsigned c = 0; c < 3; c++) {
+        run->pixel_byte[c] = (uint8_t)(bgr ? 2 - c : c);
+        for (unsigned i = 0; i < 256; i++) run->pixel_table[c][i] = fmaf((float)i, scale[c], offset[c]);
+    }
+    run->images = NULL;
+    run->pixels = pixels;
+    run->out = out;
+    if (run->input_float) {
+        float *to = run->arena + run->input_offset;
+        for (size_t i = 0; i < n * in.h * in.w; i++, pixels += 3)
+            for (unsigned c = 0; c < 3; c++) *to++ = run->pixel_table[c][pixels[run->pixel_byte[c]]];
+    }
+    run_steps(run, n);
+    return EG_OK;
+}
+
+struct eg_shape eg__run_shape(const struct eg_run *run, size_t output)
+{
+    return run->values[run->outputs[output]].shape;
+}
+
+size_t eg__run_bytes(const struct eg_run *run)
+{
+    size_t floats =
+        run->arena_count + run->threads * run->scratch_thread + run->scratch_shared + run->zeros_count;
+    return floats * sizeof(float) + run->weights_bytes;
+}
+
+void eg__run_time_steps(struct eg_run *run, bool on) { run->timed = on; }
+
+size_t eg__run_step_count(const struct eg_run *run) { return run->n_steps; }
+
+struct eg_step_info eg__run_step(const struct eg_run *run, size_t index) { return run->steps[index].info; }
+
+void eg__run_free(struct eg_run *run)
+{
+    if (!run) return;
+    for (size_t i = 0; i < run->n_steps; i++) {
+        struct eg_step *step = &run->steps[i];
+        free(step->inputs);
+        free(step->weights);
+        free(step->bias);
+        free(step->scale);
+        free(step->shift);
+        free(step->work);
+    }
+    free(run->steps);
+    free(run->values);
+    free(run->outputs);
+    free(run->names);
+    free(run->arena);
+    free(run->scratch);
+    free(run->shared);
+    free(run->zeros);
+    free(run);
+}

@@ -1,0 +1,213 @@
+/* place.c: where values live. Members of a concatenation are made inside it, slices and
+ * identities are views, and storages whose lifetimes do not meet share memory. */
+#include "net/place.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+
+enum { ALIGN_FLOATS = 16 };
+
+static bool passes_on(enum eg_op op) { return op == EG_OP_IDENTITY || op == EG_OP_DROPOUT; }
+
+/* The node whose value `node` passes on. */
+static uint32_t maker(const struct eg_graph *graph, uint32_t node)
+{
+    while (passes_on(graph->nodes[node].op)) node = graph->nodes[node].inputs[0];
+    return node;
+}
+
+/* All members already lie side by side in one storage (a shorter prefix of a longer
+ * concatenation, as in DenseNet)? */
+static bool lies_within(const struct eg_run *run, const struct eg_graph *graph, uint32_t concat,
+                        const bool *placed)
+{
+    const struct eg_node *node = &graph->nodes[concat];
+    const struct eg_value *first = &run->values[maker(graph, node->inputs[0])];
+    size_t channel = first->first;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        uint32_t member = maker(graph, node->inputs[i]);
+        const struct eg_value *v = &run->values[member];
+        if (!placed[member] || v->root != first->root || v->first != channel) return false;
+        channel += v->shape.c;
+    }
+    return true;
+}
+
+static void place_members(struct eg_run *run, const struct eg_graph *graph, uint32_t concat, bool *placed)
+{
+    const struct eg_node *node = &graph->nodes[concat];
+    struct eg_value *whole = &run->values[concat];
+    if (!placed[concat] && lies_within(run, graph, concat, placed)) {
+        const struct eg_value *first = &run->values[maker(graph, node->inputs[0])];
+        whole->root = first->root;
+        whole->first = first->first;
+        placed[concat] = true;
+        return;
+    }
+    size_t channel = whole->first;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        uint32_t member = maker(graph, node->inputs[i]);
+        struct eg_value *v = &run->values[member];
+        enum eg_op op = graph->nodes[member].op;
+        if (!placed[member] && op != EG_OP_INPUT && op != EG_OP_SLICE && op != EG_OP_FLATTEN) {
+            v->root = whole->root;
+            v->first = channel;
+            placed[member] = true;
+        }
+        channel += v->shape.c;
+    }
+}
+
+/* h w c of an image in another shape is the same memory when its storage is dense. */
+static bool flatten_is_view(const struct eg_run *run, const struct eg_graph *graph, uint32_t node)
+{
+    const struct eg_value *in = &run->values[graph->nodes[node].inputs[0]];
+    const size_t pixels = in->shape.h * in->shape.w;
+    if (pixels == 1) return true;
+    return (!graph->nodes[node].order_chw || in->shape.c == 1) &&
+           run->values[in->root].shape.c == in->shape.c;
+}
+
+bool eg__place_is_view(const struct eg_run *run, const struct eg_graph *graph, uint32_t node)
+{
+    enum eg_op op = graph->nodes[node].op;
+    return passes_on(op) || op == EG_OP_SLICE || (op == EG_OP_FLATTEN && run->values[node].root != node);
+}
+
+bool eg__place_is_member(const struct eg_run *run, uint32_t concat, uint32_t input, size_t first)
+{
+    const struct eg_value *whole = &run->values[concat], *part = &run->values[input];
+    return part->root == whole->root && part->first == whole->first + first;
+}
+
+void eg__place_roots(struct eg_run *run, const struct eg_graph *graph, const bool *needed, bool *placed)
+{
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        run->values[i] = (struct eg_value){.shape = graph->nodes[i].shape, .root = i};
+    for (uint32_t i = graph->n_nodes; i-- > 0;)
+        if (needed[i] && graph->nodes[i].op == EG_OP_CONCAT) place_members(run, graph, i, placed);
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const struct eg_node *node = &graph->nodes[i];
+        struct eg_value *v = &run->values[i];
+        if (!passes_on(node->op) && node->op != EG_OP_SLICE &&
+            !(node->op == EG_OP_FLATTEN && flatten_is_view(run, graph, i)))
+            continue;
+        const struct eg_value *in = &run->values[node->inputs[0]];
+        v->root = in->root;
+        v->first = in->first + (node->op == EG_OP_SLICE ? node->begin : 0);
+    }
+}
+
+static void touch(struct eg_run *run, uint32_t value, size_t step)
+{
+    struct eg_value *root = &run->values[run->values[value].root];
+    if (root->place == EG_PLACE_NONE) {
+        root->place = EG_PLACE_ARENA;
+        root->from = step;
+    }
+    root->to = step;
+}
+
+static enum eg_status copy_outputs(struct eg_run *run, const struct eg_graph *graph, struct eg_error *err)
+{
+    const uint32_t n_nodes = graph->n_nodes;
+    for (uint32_t i = 0; i < run->n_outputs; i++) {
+        uint32_t node = run->outputs[i];
+        if (node && run->values[node].root == node) continue;
+        struct eg_node copy = graph->nodes[node];
+        struct eg_step *step;
+        copy.op = EG_OP_IDENTITY;
+        run->values[n_nodes + i] = (struct eg_value){.shape = copy.shape, .root = n_nodes + i};
+        enum eg_status status = eg__run_add_step(run, &copy, n_nodes + i, &node, 1, &step, err);
+        if (!status) status = eg__plan_plain(run, step, &copy, err);
+        if (status) return status;
+        step->info.name = "copy of an output";
+        run->outputs[i] = n_nodes + i;
+    }
+    return EG_OK;
+}
+
+static size_t storage_floats(const struct eg_run *run, const struct eg_value *root)
+{
+    size_t floats = run->max_batch * eg__shape_count(root->shape);
+    return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+}
+
+/* Largest first, each at the lowest address free for its whole lifetime. */
+static enum eg_status place_arena(struct eg_run *run, struct eg_error *err)
+{
+    uint32_t *order = eg__alloc(run->n_values, sizeof *order), n = 0;
+    if (!order) return eg__fail_memory(err, "the plan");
+    for (uint32_t i = 0; i < run->n_values; i++) {
+        if (run->values[i].place != EG_PLACE_ARENA) continue;
+        uint32_t j = n++;
+        for (; j && storage_floats(run, &run->values[order[j - 1]]) < storage_floats(run, &run->values[i]);
+             j--)
+            order[j] = order[j - 1];
+        order[j] = i;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct eg_value *v = &run->values[order[i]];
+        const size_t size = storage_floats(run, v);
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (uint32_t j = 0; j < i; j++) {
+                const struct eg_value *other = &run->values[order[j]];
+                size_t end = other->offset + storage_floats(run, other);
+                if (v->from <= other->to && other->from <= v->to && v->offset < end &&
+                    other->offset < v->offset + size) {
+                    v->offset = end;
+                    moved = true;
+                }
+            }
+        }
+        if (run->arena_count < v->offset + size) run->arena_count = v->offset + size;
+    }
+    free(order);
+    return EG_OK;
+}
+
+enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph, struct eg_error *err)
+{
+    enum eg_status status = copy_outputs(run, graph, err);
+    if (status) return status;
+    for (size_t i = 0; i < run->n_steps; i++) {
+        struct eg_step *step = &run->steps[i];
+        for (uint32_t j = 0; j < step->n_inputs; j++) {
+            touch(run, step->inputs[j], i);
+            run->input_float |= run->values[step->inputs[j]].root == 0 && !step->reads_pixels;
+        }
+        if (step->residual != EG_NO_VALUE) {
+            touch(run, step->residual, i);
+            run->input_float |= run->values[step->residual].root == 0;
+        }
+        touch(run, step->output, i);
+        if (run->scratch_thread < step->scratch_thread) run->scratch_thread = step->scratch_thread;
+        if (run->scratch_shared < step->scratch_shared) run->scratch_shared = step->scratch_shared;
+    }
+    for (uint32_t i = 0; i < run->n_outputs; i++) {
+        struct eg_value *v = &run->values[run->outputs[i]];
+        v->place = EG_PLACE_USER;
+        v->offset = i;
+    }
+    run->values[0].from = 0;
+    if (!run->input_float || run->values[0].shape.c != 3) run->values[0].place = EG_PLACE_INPUT;
+    if ((status = place_arena(run, err))) return status;
+    if (run->values[0].place == EG_PLACE_ARENA) {
+        run->input_offset = run->values[0].offset;
+        run->values[0].place = EG_PLACE_INPUT;
+    }
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        if (run->zeros_count < graph->nodes[i].shape.c) run->zeros_count = graph->nodes[i].shape.c;
+    run->scratch_thread = (run->scratch_thread + 2 * ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    run->arena = eg__alloc(run->arena_count, sizeof(float));
+    run->scratch = eg__alloc(run->scratch_thread * run->threads, sizeof(float));
+    run->shared = eg__alloc(run->scratch_shared, sizeof(float));
+    run->zeros = eg__zalloc(run->zeros_count, sizeof(float));
+    return run->arena && run->scratch && run->shared && run->zeros
+               ? EG_OK
+               : eg__fail_memory(err, "activations (use a smaller batch)");
+}

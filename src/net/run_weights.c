@@ -1,0 +1,94 @@
+/* run_weights.c: from a graph's tensors to a run's own numbers. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "net/plain.h"
+
+float *eg__run_weights(struct eg_run *run, size_t count)
+{
+    float *weights = eg__alloc(count, sizeof *weights);
+    if (weights) run->weights_bytes += count * sizeof *weights;
+    return weights;
+}
+
+void eg__read_filters(const struct eg_tensor *tensor, size_t begin, size_t end, float *out)
+{
+    struct eg_tensor part = *tensor;
+    part.data = (const char *)tensor->data +
+                (ptrdiff_t)begin * tensor->stride[0] * (ptrdiff_t)eg__dtype_size(tensor->dtype);
+    part.dim[0] = end - begin;
+    eg__tensor_read(&part, out);
+}
+
+float *eg__read_weights(struct eg_run *run, const struct eg_tensor *tensor)
+{
+    float *weights = eg__run_weights(run, eg__tensor_count(tensor));
+    if (weights) eg__tensor_read(tensor, weights);
+    return weights;
+}
+
+bool eg__batch_norm_factors(const struct eg_node *node, size_t c, float *scale, float *shift)
+{
+    float *numbers = eg__alloc(4 * c, sizeof *numbers);
+    if (!numbers) return false;
+    for (unsigned i = 0; i < 4; i++) {
+        if (node->params[i])
+            eg__tensor_read(node->params[i], numbers + i * c);
+        else
+            for (size_t j = 0; j < c; j++) numbers[i * c + j] = i == 0 ? 1 : 0;
+    }
+    const float *gamma = numbers, *beta = numbers + c, *mean = numbers + 2 * c, *variance = numbers + 3 * c;
+    for (size_t i = 0; i < c; i++) {
+        double factor = (double)gamma[i] / sqrt((double)variance[i] + (double)node->epsilon);
+        scale[i] = (float)factor;
+        shift[i] = (float)((double)beta[i] - (double)mean[i] * factor);
+    }
+    free(numbers);
+    return true;
+}
+
+enum eg_status eg__plan_bias(struct eg_run *run, struct eg_step *step, const struct eg_plan_conv *conv,
+                             size_t n, struct eg_error *err)
+{
+    const struct eg_tensor *bias = conv->node->params[1];
+    if (!bias && !conv->shift) return EG_OK;
+    step->bias = eg__run_weights(run, n);
+    if (!step->bias) return eg__fail_memory(err, "the weights");
+    for (size_t i = 0; i < n; i++) step->bias[i] = 0;
+    if (bias) eg__tensor_read(bias, step->bias);
+    for (size_t i = 0; conv->shift && i < n; i++)
+        step->bias[i] = (float)((double)step->bias[i] * (double)conv->scale[i] + (double)conv->shift[i]);
+    return EG_OK;
+}
+
+bool eg__node_activation(const struct eg_node *node, enum eg_activation *act, float *a, float *b)
+{
+    *a = node->alpha;
+    *b = node->beta;
+    switch (node->op) {
+    case EG_OP_RELU:
+        *act = EG_ACT_CLAMP;
+        *a = 0;
+        *b = INFINITY;
+        return true;
+    case EG_OP_CLIP: *act = EG_ACT_CLAMP; return true;
+    case EG_OP_LEAKY_RELU: *act = EG_ACT_LEAKY; return true;
+    case EG_OP_SIGMOID: *act = EG_ACT_SIGMOID; return true;
+    case EG_OP_HARD_SIGMOID: *act = EG_ACT_HARD_SIGMOID; return true;
+    case EG_OP_HARD_SWISH: *act = EG_ACT_HARD_SWISH; return true;
+    case EG_OP_SILU: *act = EG_ACT_SILU; return true;
+    case EG_OP_GELU: *act = EG_ACT_GELU; return true;
+    case EG_OP_GELU_TANH: *act = EG_ACT_GELU_TANH; return true;
+    case EG_OP_TANH: *act = EG_ACT_TANH; return true;
+    case EG_OP_ERF: *act = EG_ACT_ERF; return true;
+    case EG_OP_EXP: *act = EG_ACT_EXP; return true;
+    case EG_OP_SQRT: *act = EG_ACT_SQRT; return true;
+    case EG_OP_ABS: *act = EG_ACT_ABS; return true;
+    case EG_OP_SIGN: *act = EG_ACT_SIGN; return true;
+    case EG_OP_NEG: *act = EG_ACT_NEG; return true;
+    case EG_OP_POW: *act = EG_ACT_POW; return true;
+    default: return false;
+    }
+}
