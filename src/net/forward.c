@@ -31,7 +31,7 @@ struct eg_view eg__run_view(const struct eg_run *run, uint32_t value)
     };
 }
 
-struct eg_epilogue eg__step_epilogue(const struct eg_step *step)
+struct eg_epilogue eg__step_epilogue(const struct eg_run_step *step)
 {
     return (struct eg_epilogue){.act = step->act, .a = step->act_a, .b = step->act_b};
 }
@@ -47,7 +47,7 @@ static void run_steps(struct eg_run *run, size_t n)
 {
     double before = run->timed ? seconds_now() : 0;
     for (size_t i = 0; i < run->n_steps; i++) {
-        struct eg_step *step = &run->steps[i];
+        struct eg_run_step *step = &run->steps[i];
         step->run(run, step, n);
         if (!run->timed) continue;
         double now = seconds_now();
@@ -121,7 +121,7 @@ void eg__run_free(struct eg_run *run)
 {
     if (!run) return;
     for (size_t i = 0; i < run->n_steps; i++) {
-        struct eg_step *step = &run->steps[i];
+        struct eg_run_step *step = &run->steps[i];
         free(step->inputs);
         free(step->weights);
         free(step->bias);

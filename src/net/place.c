@@ -118,8 +118,9 @@ static enum eg_status copy_outputs(struct eg_run *run, const struct eg_graph *gr
         uint32_t node = run->outputs[i];
         if (node && run->values[node].root == node) continue;
         struct eg_node copy = graph->nodes[node];
-        struct eg_step *step;
+        struct eg_run_step *step;
         copy.op = EG_OP_IDENTITY;
+        memset(copy.params, 0, sizeof copy.params);
         run->values[n_nodes + i] = (struct eg_value){.shape = copy.shape, .root = n_nodes + i};
         enum eg_status status = eg__run_add_step(run, &copy, n_nodes + i, &node, 1, &step, err);
         if (!status) status = eg__plan_plain(run, step, &copy, err);
@@ -175,7 +176,7 @@ enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph
     enum eg_status status = copy_outputs(run, graph, err);
     if (status) return status;
     for (size_t i = 0; i < run->n_steps; i++) {
-        struct eg_step *step = &run->steps[i];
+        struct eg_run_step *step = &run->steps[i];
         for (uint32_t j = 0; j < step->n_inputs; j++) {
             touch(run, step->inputs[j], i);
             run->input_float |= run->values[step->inputs[j]].root == 0 && !step->reads_pixels;

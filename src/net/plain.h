@@ -6,7 +6,7 @@
 
 struct eg_plain_pass {
     struct eg_run *run;
-    const struct eg_step *step;
+    const struct eg_run_step *step;
     struct eg_view in[3]; /* a constant has ld 0 and is dense */
     struct eg_view out;
 };
@@ -25,7 +25,7 @@ struct eg_plain_work {
 /* over the channels of a pixel (step_vector.c) */
 eg_plain_line eg__line_layer_norm, eg__line_lrn, eg__line_softmax, eg__line_reduce, eg__line_arg_max,
     eg__line_trees;
-EG_MUST_CHECK enum eg_status eg__plan_trees(struct eg_run *run, struct eg_step *step,
+EG_MUST_CHECK enum eg_status eg__plan_trees(struct eg_run *run, struct eg_run_step *step,
                                             const struct eg_node *node, struct eg_error *err);
 
 /* The kernel activation that node is; false: it is none. */

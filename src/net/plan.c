@@ -90,7 +90,7 @@ static bool same_shape(struct eg_shape a, struct eg_shape b)
 }
 
 /* Follow the step's output through what can be fused behind it. */
-static void fuse_tail(struct planner *p, struct eg_step *step, bool residual_too, bool pool_too)
+static void fuse_tail(struct planner *p, struct eg_run_step *step, bool residual_too, bool pool_too)
 {
     const struct eg_node *next;
     while ((next = only_user(p, step->output))) {
@@ -128,13 +128,13 @@ static void fuse_tail(struct planner *p, struct eg_step *step, bool residual_too
 }
 
 enum eg_status eg__run_add_step(struct eg_run *run, const struct eg_node *node, uint32_t output,
-                                const uint32_t *inputs, uint32_t n_inputs, struct eg_step **step,
+                                const uint32_t *inputs, uint32_t n_inputs, struct eg_run_step **step,
                                 struct eg_error *err)
 {
     if (!eg__grow(&run->steps, &run->steps_capacity, run->n_steps + 1, sizeof *run->steps))
         return eg__fail_memory(err, "the plan");
-    struct eg_step *s = &run->steps[run->n_steps];
-    *s = (struct eg_step){.node = *node, .output = output, .residual = EG_NO_VALUE};
+    struct eg_run_step *s = &run->steps[run->n_steps];
+    *s = (struct eg_run_step){.node = *node, .output = output, .residual = EG_NO_VALUE};
     s->inputs = eg__alloc(n_inputs, sizeof *s->inputs);
     if (!s->inputs) return eg__fail_memory(err, "the plan");
     run->n_steps++;
@@ -145,7 +145,7 @@ enum eg_status eg__run_add_step(struct eg_run *run, const struct eg_node *node, 
     return EG_OK;
 }
 
-static void end_step(struct planner *p, struct eg_step *step)
+static void end_step(struct planner *p, struct eg_run_step *step)
 {
     const char *name = p->graph->nodes[step->output].name;
     size_t length = strlen(name) + 1;
@@ -157,7 +157,7 @@ static void end_step(struct planner *p, struct eg_step *step)
 static enum eg_status plan_conv(struct planner *p, uint32_t index, bool fold, struct eg_error *err)
 {
     const struct eg_node *node = &p->graph->nodes[index], *norm = fold ? folded_norm(p, index) : NULL;
-    struct eg_step *step;
+    struct eg_run_step *step;
     enum eg_status status = eg__run_add_step(p->run, node, index, node->inputs, 1, &step, err);
     if (status) return status;
     struct eg_plan_conv conv = {.graph = p->graph, .node = node};
@@ -193,7 +193,7 @@ static enum eg_status plan_conv(struct planner *p, uint32_t index, bool fold, st
 static enum eg_status plan_node(struct planner *p, uint32_t index, struct eg_error *err)
 {
     const struct eg_node *node = &p->graph->nodes[index];
-    struct eg_step *step;
+    struct eg_run_step *step;
     enum eg_status status;
     if (node->op == EG_OP_CONV || node->op == EG_OP_LINEAR) {
         if (p->wanted[index] && folded_norm(p, index)) { /* asked for as it is before the norm, too */

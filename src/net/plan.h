@@ -31,9 +31,9 @@ struct eg_view {
     size_t h, w, c, ld;
 };
 
-struct eg_step {
+struct eg_run_step {
     struct eg_step_info info;
-    void (*run)(struct eg_run *run, struct eg_step *step, size_t n);
+    void (*run)(struct eg_run *run, struct eg_run_step *step, size_t n);
     uint32_t *inputs;
     uint32_t n_inputs, output;
     struct eg_node node; /* attributes only: no pointer in it is valid after planning */
@@ -59,7 +59,7 @@ struct eg_run {
     bool exact;
     struct eg_value *values;
     uint32_t n_values;
-    struct eg_step *steps;
+    struct eg_run_step *steps;
     size_t n_steps, steps_capacity;
     uint32_t *outputs;
     size_t n_outputs;
@@ -85,7 +85,7 @@ static inline float *eg__run_scratch(const struct eg_run *run, unsigned thread)
 }
 
 /* The epilogue of a step without its residual. */
-struct eg_epilogue eg__step_epilogue(const struct eg_step *step);
+struct eg_epilogue eg__step_epilogue(const struct eg_run_step *step);
 
 /* Weights into memory of the step's own, counted in run->weights_bytes; NULL: no memory. */
 float *eg__run_weights(struct eg_run *run, size_t count);
@@ -93,7 +93,7 @@ float *eg__run_weights(struct eg_run *run, size_t count);
 /* One more step, for node (whose attributes it copies); its name is to be set. */
 EG_MUST_CHECK enum eg_status eg__run_add_step(struct eg_run *run, const struct eg_node *node, uint32_t output,
                                               const uint32_t *inputs, uint32_t n_inputs,
-                                              struct eg_step **step, struct eg_error *err);
+                                              struct eg_run_step **step, struct eg_error *err);
 
 /* Each plans one kind of step: sets run, work, weights, scratch and info. node is the graph's
  * (its parameters are valid); scale and shift, when not NULL, are [out] and folded in. */
@@ -102,16 +102,16 @@ struct eg_plan_conv {
     const struct eg_node *node;
     const float *scale, *shift;
 };
-EG_MUST_CHECK enum eg_status eg__plan_gemm(struct eg_run *run, struct eg_step *step,
+EG_MUST_CHECK enum eg_status eg__plan_gemm(struct eg_run *run, struct eg_run_step *step,
                                            const struct eg_plan_conv *conv, struct eg_error *err);
-EG_MUST_CHECK enum eg_status eg__plan_depthwise(struct eg_run *run, struct eg_step *step,
+EG_MUST_CHECK enum eg_status eg__plan_depthwise(struct eg_run *run, struct eg_run_step *step,
                                                 const struct eg_plan_conv *conv, struct eg_error *err);
-EG_MUST_CHECK enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_step *step,
+EG_MUST_CHECK enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_run_step *step,
                                                const struct eg_plan_conv *conv, struct eg_error *err);
 /* Tile size m of the Winograd algorithm for this convolution, 0: none. */
 unsigned eg__winograd_tile(const struct eg_node *node, struct eg_shape in, bool exact);
 /* Every other operator. */
-EG_MUST_CHECK enum eg_status eg__plan_plain(struct eg_run *run, struct eg_step *step,
+EG_MUST_CHECK enum eg_status eg__plan_plain(struct eg_run *run, struct eg_run_step *step,
                                             const struct eg_node *node, struct eg_error *err);
 
 /* Rows [begin, end) of a tensor whose first dimension counts filters, as floats. */
@@ -119,7 +119,7 @@ void eg__read_filters(const struct eg_tensor *tensor, size_t begin, size_t end, 
 /* A whole tensor as floats of the run's own; NULL: no memory. */
 float *eg__read_weights(struct eg_run *run, const struct eg_tensor *tensor);
 /* step->bias = bias * scale + shift, whichever there are; NULL if none. */
-EG_MUST_CHECK enum eg_status eg__plan_bias(struct eg_run *run, struct eg_step *step,
+EG_MUST_CHECK enum eg_status eg__plan_bias(struct eg_run *run, struct eg_run_step *step,
                                            const struct eg_plan_conv *conv, size_t n, struct eg_error *err);
 
 #endif

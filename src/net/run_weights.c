@@ -49,7 +49,7 @@ bool eg__batch_norm_factors(const struct eg_node *node, size_t c, float *scale, 
     return true;
 }
 
-enum eg_status eg__plan_bias(struct eg_run *run, struct eg_step *step, const struct eg_plan_conv *conv,
+enum eg_status eg__plan_bias(struct eg_run *run, struct eg_run_step *step, const struct eg_plan_conv *conv,
                              size_t n, struct eg_error *err)
 {
     const struct eg_tensor *bias = conv->node->params[1];

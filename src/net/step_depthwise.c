@@ -10,7 +10,7 @@ enum { KERNEL_MAX = 64 };
 
 struct depthwise_pass {
     struct eg_run *run;
-    const struct eg_step *step;
+    const struct eg_run_step *step;
     struct eg_view in, out, residual;
     size_t n, rows_in_task, tasks_in_image;
 };
@@ -88,7 +88,7 @@ static void depthwise_task(void *context, size_t task, unsigned thread)
     }
 }
 
-static void run_depthwise(struct eg_run *run, struct eg_step *step, size_t n)
+static void run_depthwise(struct eg_run *run, struct eg_run_step *step, size_t n)
 {
     struct depthwise_pass p = {
         .run = run,
@@ -104,8 +104,8 @@ static void run_depthwise(struct eg_run *run, struct eg_step *step, size_t n)
     eg__pool_run(run->pool, n * p.tasks_in_image, depthwise_task, &p);
 }
 
-enum eg_status eg__plan_depthwise(struct eg_run *run, struct eg_step *step, const struct eg_plan_conv *conv,
-                                  struct eg_error *err)
+enum eg_status eg__plan_depthwise(struct eg_run *run, struct eg_run_step *step,
+                                  const struct eg_plan_conv *conv, struct eg_error *err)
 {
     const struct eg_window *w = &conv->node->window;
     const size_t c = step->in.c, taps = (size_t)w->kernel_h * w->kernel_w;

@@ -37,7 +37,7 @@ struct gemm_work {
 
 struct gemm_pass {
     struct eg_run *run;
-    const struct eg_step *step;
+    const struct eg_run_step *step;
     const struct gemm_work *work;
     struct eg_view in, out, residual;
     size_t n, rows, task_rows, row_tasks, column_tasks;
@@ -207,7 +207,7 @@ static void band_task(void *context, size_t task, unsigned thread)
     }
 }
 
-static void run_gemm(struct eg_run *run, struct eg_step *step, size_t n)
+static void run_gemm(struct eg_run *run, struct eg_run_step *step, size_t n)
 {
     const struct gemm_work *work = step->work;
     struct gemm_pass p = {
@@ -236,8 +236,9 @@ static void run_gemm(struct eg_run *run, struct eg_step *step, size_t n)
 }
 
 /* Filters [out][depth], scaled, into panels, a panel's worth at a time. */
-static enum eg_status pack_filters(struct eg_run *run, struct eg_step *step, const struct eg_plan_conv *conv,
-                                   const struct gemm_work *work, struct eg_error *err)
+static enum eg_status pack_filters(struct eg_run *run, struct eg_run_step *step,
+                                   const struct eg_plan_conv *conv, const struct gemm_work *work,
+                                   struct eg_error *err)
 {
     const size_t panel = run->kernels->panel;
     float *filters = eg__alloc(panel * work->depth, sizeof *filters);
@@ -260,7 +261,7 @@ static enum eg_status pack_filters(struct eg_run *run, struct eg_step *step, con
     return eg__plan_bias(run, step, conv, work->groups * work->out_group, err);
 }
 
-enum eg_status eg__plan_gemm(struct eg_run *run, struct eg_step *step, const struct eg_plan_conv *conv,
+enum eg_status eg__plan_gemm(struct eg_run *run, struct eg_run_step *step, const struct eg_plan_conv *conv,
                              struct eg_error *err)
 {
     struct gemm_work *work = eg__zalloc(1, sizeof *work);

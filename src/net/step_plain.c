@@ -29,7 +29,7 @@ static float *out_pixel(const struct eg_plain_pass *p, size_t image, size_t y, s
 static void line_activation(const struct eg_plain_pass *p, size_t image, size_t y, float *scratch)
 {
     (void)scratch;
-    const struct eg_step *s = p->step;
+    const struct eg_run_step *s = p->step;
     const size_t c = p->out.c;
     if (p->in[0].ld == c && p->out.ld == c) {
         p->run->kernels->activate(s->act, s->act_a, s->act_b, pixel_at(&p->in[0], image, y, 0),
@@ -44,7 +44,7 @@ static void line_activation(const struct eg_plain_pass *p, size_t image, size_t 
 static void line_scale_shift(const struct eg_plain_pass *p, size_t image, size_t y, float *scratch)
 {
     (void)scratch;
-    const struct eg_step *s = p->step;
+    const struct eg_run_step *s = p->step;
     for (size_t x = 0; x < p->out.w; x++)
         p->run->kernels->scale_shift(pixel_at(&p->in[0], image, y, x), s->scale, s->shift, s->act, s->act_a,
                                      s->act_b, out_pixel(p, image, y, x), p->out.c);
@@ -61,7 +61,7 @@ static const float *spread_pixel(const struct eg_view *v, size_t image, size_t y
 static void line_binary(const struct eg_plain_pass *p, size_t image, size_t y, float *scratch)
 {
     (void)scratch;
-    const struct eg_step *s = p->step;
+    const struct eg_run_step *s = p->step;
     static const enum eg_binary ops[EG_OP_COUNT] = {
         [EG_OP_ADD] = EG_BIN_ADD,   [EG_OP_SUB] = EG_BIN_SUB, [EG_OP_MUL] = EG_BIN_MUL,
         [EG_OP_DIV] = EG_BIN_DIV,   [EG_OP_MAX] = EG_BIN_MAX, [EG_OP_MIN] = EG_BIN_MIN,
@@ -246,7 +246,7 @@ static void lines_task(void *context, size_t task, unsigned thread)
         t->line(p, i / p->out.h, i % p->out.h, scratch);
 }
 
-static void run_lines(struct eg_run *run, struct eg_step *step, size_t n)
+static void run_lines(struct eg_run *run, struct eg_run_step *step, size_t n)
 {
     const struct eg_plain_work *work = step->work;
     struct eg_plain_pass pass = {.run = run, .step = step, .out = eg__run_view(run, step->output)};
@@ -265,7 +265,7 @@ static void run_lines(struct eg_run *run, struct eg_step *step, size_t n)
     eg__pool_run(run->pool, (t.lines + t.in_task - 1) / t.in_task, lines_task, &t);
 }
 
-static enum eg_status plan_constant(struct eg_run *run, struct eg_plain_work *work, struct eg_step *step,
+static enum eg_status plan_constant(struct eg_run *run, struct eg_plain_work *work, struct eg_run_step *step,
                                     const struct eg_tensor *tensor, struct eg_error *err)
 {
     size_t side[3] = {1, 1, 1};
@@ -277,8 +277,8 @@ static enum eg_status plan_constant(struct eg_run *run, struct eg_plain_work *wo
     return EG_OK;
 }
 
-static enum eg_status plan_batch_norm(struct eg_run *run, struct eg_step *step, const struct eg_node *node,
-                                      struct eg_error *err)
+static enum eg_status plan_batch_norm(struct eg_run *run, struct eg_run_step *step,
+                                      const struct eg_node *node, struct eg_error *err)
 {
     step->scale = eg__run_weights(run, step->in.c);
     step->shift = eg__run_weights(run, step->in.c);
@@ -287,7 +287,7 @@ static enum eg_status plan_batch_norm(struct eg_run *run, struct eg_step *step, 
     return EG_OK;
 }
 
-enum eg_status eg__plan_plain(struct eg_run *run, struct eg_step *step, const struct eg_node *node,
+enum eg_status eg__plan_plain(struct eg_run *run, struct eg_run_step *step, const struct eg_node *node,
                               struct eg_error *err)
 {
     static eg_plain_line *const lines[EG_OP_COUNT] = {

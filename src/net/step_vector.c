@@ -22,7 +22,7 @@ static struct pixel pixel(const struct eg_plain_pass *p, size_t image, size_t y,
 void eg__line_layer_norm(const struct eg_plain_pass *p, size_t image, size_t y, float *scratch)
 {
     (void)scratch;
-    const struct eg_step *s = p->step;
+    const struct eg_run_step *s = p->step;
     const size_t c = p->out.c;
     for (size_t x = 0; x < p->out.w; x++) {
         struct pixel at = pixel(p, image, y, x);
@@ -134,7 +134,7 @@ static int32_t *copy_ints(const struct eg_tensor *tensor, int32_t **next)
     return to;
 }
 
-enum eg_status eg__plan_trees(struct eg_run *run, struct eg_step *step, const struct eg_node *node,
+enum eg_status eg__plan_trees(struct eg_run *run, struct eg_run_step *step, const struct eg_node *node,
                               struct eg_error *err)
 {
     const size_t n = node->params[0]->dim[0], roots = node->params[5]->dim[0];

@@ -37,7 +37,7 @@ struct wino_work {
 
 struct wino_pass {
     struct eg_run *run;
-    const struct eg_step *step;
+    const struct eg_run_step *step;
     const struct wino_work *work;
     struct eg_view in, out, residual;
     size_t n_tiles;
@@ -176,7 +176,7 @@ static void finish_task(void *context, size_t task, unsigned thread)
     finish_tile(p, p->first + task, p->m + task * p->out.c, p->out.c, 0, p->out.c);
 }
 
-static void run_winograd(struct eg_run *run, struct eg_step *step, size_t n)
+static void run_winograd(struct eg_run *run, struct eg_run_step *step, size_t n)
 {
     const struct wino_work *work = step->work;
     struct wino_pass p = {
@@ -222,7 +222,7 @@ static void filter_matrix(const struct wino_work *work, double g[ALPHA_MAX][ALPH
     for (unsigned k = 0; k < work->r; k++) g[work->alpha - 1][k] = k + 1 == work->r ? 1 : 0;
 }
 
-static void transform_filters(struct eg_run *run, struct eg_step *step, const struct eg_plan_conv *conv,
+static void transform_filters(struct eg_run *run, struct eg_run_step *step, const struct eg_plan_conv *conv,
                               const struct wino_work *work, float *filters)
 {
     const size_t panel = run->kernels->panel, in = step->in.c, out = conv->node->shape.c, r = work->r;
@@ -265,8 +265,8 @@ unsigned eg__winograd_tile(const struct eg_node *node, struct eg_shape in, bool 
     return side >= 56 && in.c <= 256 ? 6 : 4;
 }
 
-enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_step *step, const struct eg_plan_conv *conv,
-                                 struct eg_error *err)
+enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_run_step *step,
+                                 const struct eg_plan_conv *conv, struct eg_error *err)
 {
     struct wino_work *work = eg__zalloc(1, sizeof *work);
     if (!work) return eg__fail_memory(err, "a layer");
