@@ -217,6 +217,18 @@ EG_API struct eg_known_net eg_known_net_at(size_t index);
 /* The weights eg_net_load would use; free() it; NULL: not found. */
 EG_API char *eg_known_net_find_weights(const char *name, const char *folders);
 
+struct eg_fetch_options {
+    const char *folder;       /* that is there, to put the file into */
+    const char *mirror;       /* the URL of a folder to get it from; NULL: its maker */
+    eg_progress_fn *progress; /* bytes; NULL: none */
+    void *user;
+};
+/* Download the official weights of a built-in network over HTTPS and check them by their
+ * published checksum; what was cut off is gone on with. path (free() it) gets the file, also
+ * with EG_E_EXISTS: it is there already. */
+EG_API EG_MUST_CHECK enum eg_status eg_fetch(const char *name, const struct eg_fetch_options *options,
+                                             char **path, struct eg_error *err);
+
 /* One ONNX file: pixels 0..255 to probabilities, or to the features of a cut. */
 struct eg_convert_options {
     const char *cut; /* NULL = the whole network */

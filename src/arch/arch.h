@@ -5,13 +5,15 @@
 #include "graph/weights.h"
 
 struct eg_arch {
-    const char *name;                /* "resnet50", "keras-resnet50", "efficientnet-lite0" */
-    const char *title;               /* "ResNet-50 (torchvision)" */
-    const char *recipe;              /* preset name: "torchvision", "keras-caffe", ... */
-    size_t size, resize;             /* crop side; short side before the crop (0: squash) */
-    uint64_t parameters;             /* with 1000 classes */
-    const char *file, *sha256, *url; /* the official weights; NULL: none known */
-    const char *licence;             /* of those weights */
+    const char *name;         /* "resnet50", "keras-resnet50", "efficientnet-lite0" */
+    const char *title;        /* "ResNet-50 (torchvision)" */
+    const char *recipe;       /* preset name: "torchvision", "keras-caffe", ... */
+    size_t size, resize;      /* crop side; short side before the crop (0: squash) */
+    uint64_t parameters;      /* with 1000 classes */
+    const char *file, *url;   /* the official weights; NULL: none known */
+    const char *sha256, *md5; /* of that file: the SHA-256 or its first digits (torchvision's files
+                                 have eight in their names), else the MD5 that Keras publishes */
+    const char *licence;      /* of those weights */
 };
 
 size_t eg__arch_count(void);

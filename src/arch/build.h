@@ -33,9 +33,9 @@ struct eg_arch_row {
     XX(alexnet)                                                                                              \
     XX(convnext)                                                                                             \
     XX(densenet)                                                                                             \
-    XX(efficientnet) XX(efficientnet_lite) XX(googlenet) XX(inception) XX(mnasnet) XX(mobilenet_v1)          \
-        XX(mobilenet_v2) XX(mobilenet_v3) XX(regnet) XX(resnet) XX(shufflenet) XX(squeezenet) XX(vgg)        \
-            XX(xception)
+    XX(efficientnet)                                                                                         \
+    XX(efficientnet_lite) XX(googlenet) XX(inception) XX(mnasnet) XX(mobilenet_v1) XX(mobilenet_v2)          \
+        XX(mobilenet_v3) XX(regnet) XX(resnet) XX(shufflenet) XX(squeezenet) XX(vgg) XX(xception)
 #define XX(family) extern const struct eg_arch_row eg__arch_##family[];
 EG_ARCH_FAMILIES(XX)
 #undef XX
@@ -46,7 +46,7 @@ EG_ARCH_FAMILIES(XX)
     .url = "https://download.pytorch.org/models/" stem "-" digits ".pth"
 /* And of Keras's, which publishes MD5 sums. */
 #define EG_KERAS_FILE(folder, name, digits)                                                                  \
-    .file = name, .sha256 = "md5:" digits, .licence = "Apache-2.0",                                          \
+    .file = name, .md5 = digits, .licence = "Apache-2.0",                                                    \
     .url = "https://storage.googleapis.com/tensorflow/keras-applications/" folder "/" name
 
 /* torchvision's sizes with inputs of -1 to 1 */
