@@ -157,7 +157,7 @@ enum eg_status eg__dataset_begin(struct eg_dataset_builder *builder, struct eg_e
 }
 
 enum eg_status eg__dataset_end(struct eg_dataset_builder *builder, enum eg_status status,
-                          struct eg_dataset **dataset)
+                               struct eg_dataset **dataset)
 {
     if (builder->classes_by_name) tdestroy(builder->classes_by_name, free_class_name);
     if (status)
