@@ -2,10 +2,12 @@
  *
  * Keras 1, 2 (.h5)           [model_weights/] LAYER/LAYER/kernel:0   or LAYER/LAYER_W_1:0
  * Keras 3 (.weights.h5, and  layers/conv2d_3/vars/0, the group's attribute `name` being the
- *   model.weights.h5 in a    layer's name
- *   .keras zip)
+ *   model.weights.h5 in a    layer's name; before Keras 3.10 it has none, and what the
+ *   .keras zip)              layer of conv2d_3 is called stands in the zip's config.json
  * All become LAYER/kernel, LAYER/moving_mean, ... */
 #include <ctype.h>
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +24,7 @@ struct entry {
 
 struct reading {
     struct eg_weight_list *list;
+    json_t *config;        /* of the model; NULL: none at hand */
     struct entry *entries; /* sorted by path */
     size_t n, capacity;
 };
@@ -99,6 +102,50 @@ static const struct {
     {"batch_normalization", {"gamma", "beta", "moving_mean", "moving_variance"}},
 };
 
+/* "BatchNormalization" to "batch_normalization", as Keras does it. */
+static void snake_case(const char *name, char *out, size_t room)
+{
+    size_t n = 0;
+    for (size_t i = 0; name[i] && n + 2 < room; i++) {
+        bool upper = isupper((unsigned char)name[i]);
+        if (i && upper && (islower((unsigned char)name[i + 1]) || islower((unsigned char)name[i - 1])))
+            out[n++] = '_';
+        out[n++] = (char)tolower((unsigned char)name[i]);
+    }
+    out[n] = '\0';
+}
+
+/* The layer that a model's part "conv2d_3" is: the fourth Conv2D in its list. */
+static json_t *find_part(const json_t *layers, const char *part, size_t length)
+{
+    size_t kind = unnumbered(part, length), index,
+           left = kind < length ? strtoul(part + kind + 1, NULL, 10) : 0;
+    json_t *layer;
+    json_array_foreach(layers, index, layer)
+    {
+        const char *class_name = json_string_value(json_object_get(layer, "class_name"));
+        char snake[100];
+        if (!class_name) continue;
+        snake_case(class_name, snake, sizeof snake);
+        if (strlen(snake) == kind && !strncmp(snake, part, kind) && !left--)
+            return json_object_get(layer, "config");
+    }
+    return NULL;
+}
+
+/* "layers/functional/layers/conv2d_3/vars/0": the name of that layer; NULL: not known. */
+static const char *name_in_config(const json_t *config, const char *path, const char *vars)
+{
+    while (config && path < vars) {
+        const char *part = strchr(path, '/'); /* past "layers" */
+        if (!part || part >= vars) return NULL;
+        size_t length = strcspn(++part, "/");
+        config = find_part(json_object_get(config, "layers"), part, length);
+        path = part + length + 1;
+    }
+    return json_string_value(json_object_get(config, "name"));
+}
+
 /* The entries with the same ".../vars/" as entries[index]. */
 static size_t count_variables(const struct reading *reading, size_t index, size_t prefix)
 {
@@ -122,8 +169,10 @@ static void name_numbered(const struct reading *reading, size_t index, const cha
         if (strlen(kinds[i].kind) != n || strncmp(kinds[i].kind, kind, n)) continue;
         bool unscaled = !strcmp(kinds[i].kind, "batch_normalization") && count == 3;
         if (number + unscaled >= 4 || !kinds[i].variables[number + unscaled]) return;
-        if (entry->group_name)
-            eg__text_append(name, "%s/%s", entry->group_name, kinds[i].variables[number + unscaled]);
+        const char *layer =
+            entry->group_name ? entry->group_name : name_in_config(reading->config, entry->path, vars);
+        if (layer)
+            eg__text_append(name, "%s/%s", layer, kinds[i].variables[number + unscaled]);
         else
             eg__text_append(name, "%.*s/%s", (int)length, kind, kinds[i].variables[number + unscaled]);
     }
@@ -219,10 +268,19 @@ static enum eg_status name_entry(struct reading *reading, size_t index, struct e
     return name.failed ? eg__fail_memory(err, "the names of weights") : EG_OK;
 }
 
-enum eg_status eg__keras_read(struct eg_weight_list *list, const uint8_t *bytes, size_t size,
-                              struct eg_error *err)
+/* A .keras file's config.json: {"config": {"layers": [...]}}; anything else is no help. */
+static json_t *read_config(const char *config, size_t size)
 {
-    struct reading reading = {.list = list};
+    json_t *whole = config ? json_loadb(config, size, 0, NULL) : NULL;
+    json_t *model = json_incref(json_object_get(whole, "config"));
+    json_decref(whole);
+    return model;
+}
+
+enum eg_status eg__keras_read(struct eg_weight_list *list, const uint8_t *bytes, size_t size,
+                              const char *config, size_t config_size, struct eg_error *err)
+{
+    struct reading reading = {.list = list, .config = read_config(config, config_size)};
     list->weights->kind = EG_WEIGHTS_KERAS;
     enum eg_status status = eg__h5_tensors(bytes, size, list->weights->path, collect, &reading, err);
     for (size_t i = 0; i < reading.n && !status; i++) status = name_entry(&reading, i, err);
@@ -238,5 +296,6 @@ enum eg_status eg__keras_read(struct eg_weight_list *list, const uint8_t *bytes,
         free(entry->name);
     }
     free(reading.entries);
+    json_decref(reading.config);
     return status;
 }

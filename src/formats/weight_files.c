@@ -67,15 +67,20 @@ static enum eg_status read_zip(struct eg_weight_list *list, struct eg_error *err
     struct eg_zip zip;
     enum eg_status status = eg__zip_open(list->mapping.bytes, list->mapping.size, &zip, err);
     if (status) return status;
-    static const char keras[] = "model.weights.h5";
+    static const char keras[] = "model.weights.h5", config_name[] = "config.json";
     const struct eg_zip_entry *weights = eg__zip_find(&zip, keras, sizeof keras - 1);
     if (!weights)
         status = eg__torch_zip_read(list, &zip, err);
     else if (!weights->stored)
         status =
             eg__fail(err, EG_E_UNSUPPORTED, "its %s is compressed (save the model again with Keras)", keras);
-    else
-        status = eg__keras_read(list, weights->bytes, weights->size, err);
+    else {
+        const struct eg_zip_entry *config = eg__zip_find(&zip, config_name, sizeof config_name - 1);
+        bool readable = config && config->stored;
+        status =
+            eg__keras_read(list, weights->bytes, weights->size, readable ? (const char *)config->bytes : NULL,
+                           readable ? config->size : 0, err);
+    }
     eg__zip_release(&zip);
     return status;
 }
@@ -87,7 +92,8 @@ static enum eg_status read_any(struct eg_weight_list *list, struct eg_error *err
     if (size >= 4 && !memcmp(bytes, "PK\3\4", 4)) return read_zip(list, err);
     if (size >= 2 && bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5)
         return eg__torch_stream_read(list, err);
-    if (size >= 8 && !memcmp(bytes, "\x89HDF\r\n\x1a\n", 8)) return eg__keras_read(list, bytes, size, err);
+    if (size >= 8 && !memcmp(bytes, "\x89HDF\r\n\x1a\n", 8))
+        return eg__keras_read(list, bytes, size, NULL, 0, err);
     if (size >= 9 && bytes[8] == '{') return eg__safetensors_read(list, err);
     return eg__fail(err, EG_E_FORMAT, "neither PyTorch, safetensors nor Keras weights by its first bytes");
 }

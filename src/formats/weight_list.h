@@ -27,7 +27,8 @@ struct eg_zip;
 enum eg_status eg__torch_zip_read(struct eg_weight_list *list, const struct eg_zip *zip,
                                   struct eg_error *err);
 enum eg_status eg__safetensors_read(struct eg_weight_list *list, struct eg_error *err);
+/* config: a .keras file's config.json, where there is one, for the names of layers. */
 enum eg_status eg__keras_read(struct eg_weight_list *list, const uint8_t *bytes, size_t size,
-                              struct eg_error *err);
+                              const char *config, size_t config_size, struct eg_error *err);
 
 #endif

@@ -97,8 +97,8 @@ static void keras_of_every_age(void **state)
     assert_int_equal(weights->n_tensors, 5); /* the optimizer's is none */
     eg__weights_free(weights);
 
-    static const char *const files[] = {"keras3.weights.h5", "keras3.keras"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const files[] = {"keras3.weights.h5", "keras3.keras", "keras30.keras"};
+    for (size_t i = 0; i < 3; i++) {
         weights = load(files[i]);
         const size_t four[] = {4}, deep[] = {3, 3, 4, 1}, last[] = {6, 2};
         expect(weights, "first/bias", 1, four, 0, 1);

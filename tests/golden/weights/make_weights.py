@@ -101,3 +101,11 @@ if "keras3" in sys.argv:
     model.set_weights([np.arange(w.size).reshape(w.shape) for w in model.get_weights()])
     model.save_weights(at("keras3.weights.h5"))
     model.save(at("keras3.keras"))
+    # Before 3.10 the groups had no names.
+    with zipfile.ZipFile(at("keras3.keras")) as z:
+        config, weights = z.read("config.json"), io.BytesIO(z.read("model.weights.h5"))
+    with h5py.File(weights, "r+") as f:
+        f.visititems(lambda name, item: item.attrs.pop("name", None) and None)
+    with zipfile.ZipFile(at("keras30.keras"), "w") as z:
+        z.writestr("config.json", config)
+        z.writestr("model.weights.h5", weights.getvalue())

@@ -1,0 +1,104 @@
+"""Built-in architectures of torchvision: random weights and batch-norm statistics, saved as .pth
+(some as safetensors, some in half precision), give what PyTorch gives: logits and inner layers.
+A few of them in every run, all with ENGRAFT_TEST_ALL=1."""
+import os
+import sys
+import unittest
+
+from arch_engraft import EVERYTHING, compare, scratch
+
+try:
+    import numpy as np
+    import torch
+    import torchvision
+    from safetensors.torch import save_file
+except ImportError as missing:
+    print("skipped:", missing)
+    sys.exit(77)
+
+torch.set_num_threads(1)
+
+ALWAYS = ["vgg16", "alexnet", "resnet50", "squeezenet1_1", "mobilenet_v2", "densenet121", "efficientnet_b0",
+          "convnext_tiny"]
+OTHERS = ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16_bn", "vgg19", "vgg19_bn", "resnet18", "resnet34",
+          "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "wide_resnet50_2", "wide_resnet101_2",
+          "squeezenet1_0", "densenet161", "densenet169", "densenet201", "googlenet", "inception_v3",
+          "mobilenet_v3_small", "mobilenet_v3_large", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "mnasnet0_5",
+          "mnasnet1_0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4",
+          "regnet_y_400mf", "regnet_y_800mf", "convnext_small"]
+SIZES = {"inception_v3": 139}
+
+
+def make(name, classes):
+    torch.manual_seed(0)
+    options = {"weights": None, "num_classes": classes}
+    if name in ("googlenet", "inception_v3"):
+        options.update(init_weights=False, aux_logits=True, transform_input=False)
+    model = getattr(torchvision.models, name)(**options)
+    random = torch.Generator().manual_seed(1)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1, generator=random)
+            module.running_var.uniform_(0.5, 1.5, generator=random)
+            module.weight.data.uniform_(0.7, 1.3, generator=random)
+            module.bias.data.normal_(0, 0.1, generator=random)
+        if hasattr(module, "layer_scale"):
+            module.layer_scale.data.uniform_(0.2, 0.8, generator=random)
+        if hasattr(module, "inplace"):
+            module.inplace = False  # a hooked value must stay what it was
+    return model.eval()
+
+
+def outputs(model, x, names):
+    found, hooks = {}, []
+    for name, module in model.named_modules():
+        if name in names:
+            def keep(module, inputs, value, name=name):
+                found[name] = value.detach()[0].clone()  # what follows may add to it in place
+            hooks.append(module.register_forward_hook(keep))
+    with torch.no_grad():
+        model(x)
+    for hook in hooks:
+        hook.remove()
+    return {name: (v.permute(1, 2, 0) if v.dim() == 3 else v).numpy() for name, v in found.items()}
+
+
+def chosen(model):
+    """Four modules spread over the depth, and the last: leaves that are no Permute or Flatten."""
+    kinds = (torch.nn.Conv2d, torch.nn.BatchNorm2d, torch.nn.MaxPool2d, torch.nn.ReLU, torch.nn.ReLU6)
+    leaves = [n for n, m in model.named_modules() if isinstance(m, kinds) and "aux" not in n.lower()]
+    used = [n for n in leaves if ".relu" not in n and not n.endswith("relu")]  # used once only
+    spread = [used[i * (len(used) - 1) // 4] for i in (0, 1, 2, 3, 4)]
+    last = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and "aux" not in n.lower()]
+    return list(dict.fromkeys(spread + last[-1:]))
+
+
+class Torchvision(unittest.TestCase):
+    def check(self, name):
+        model = make(name, 10)
+        with scratch() as folder:
+            weights = os.path.join(folder, "weights.pth")
+            if name in ("vgg16", "alexnet"):  # a quarter of a gigabyte less on the disk
+                model = model.half().float()
+                torch.save({"state_dict": {"module." + k: v.half() for k, v in model.state_dict().items()}}, weights)
+            elif name == "mobilenet_v2":
+                torch.save(model.state_dict(), weights, _use_new_zipfile_serialization=False)
+            elif name == "resnet50":
+                weights = os.path.join(folder, "weights.safetensors")
+                save_file({k: v.contiguous() for k, v in model.state_dict().items()}, weights)
+            else:
+                torch.save(model.state_dict(), weights)
+            size = SIZES.get(name, 64)
+            x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(2))
+            reference = outputs(model, x, chosen(model))
+            self.assertGreaterEqual(len(reference), 4)
+            compare(self, f"{name}={weights}", x[0].permute(1, 2, 0).numpy(), reference, folder)
+            if name == "squeezenet1_1":  # the file alone is matched to the architecture
+                compare(self, weights, x[0].permute(1, 2, 0).numpy(), reference, folder)
+
+
+for _name in ALWAYS + (OTHERS if EVERYTHING else []):
+    setattr(Torchvision, "test_" + _name, lambda self, name=_name: self.check(name))
+
+if __name__ == "__main__":
+    unittest.main()
