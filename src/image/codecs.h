@@ -8,6 +8,7 @@
 
 #define EG_PHOTO_MAX_PIXELS 256000000u
 #define EG_PHOTO_MAX_SIDE 1000000u
+#define EG_ROW_PADDING 32u /* bytes; rows are read in blocks of eight pixels */
 
 struct eg_box {
     size_t x, y, width, height;
@@ -25,7 +26,8 @@ struct eg_photo_sink {
     /* `wanted` comes as the whole picture and may be made smaller, not empty. */
     enum eg_status (*begin)(struct eg_photo_sink *sink, const struct eg_photo_header *header,
                             struct eg_box *wanted, struct eg_error *err);
-    /* The next row of the box: box.width pixels R,G,B,any, and 4 more bytes that may be read. */
+    /* The next row of the box: box.width pixels R,G,B,any, and EG_ROW_PADDING initialised bytes,
+     * whatever their value. */
     void (*row)(struct eg_photo_sink *sink, const uint8_t *rgbx);
 };
 

@@ -130,7 +130,7 @@ static enum eg_status read_rows(struct reader *r, struct eg_photo_sink *sink, co
         width = (JDIMENSION)(right < width ? right : width) - left;
         jpeg_crop_scanline(cinfo, &left, &width);
     }
-    r->line = eg__zalloc((size_t)cinfo->output_width + 1, 4);
+    r->line = eg__zalloc(4 * (size_t)cinfo->output_width + EG_ROW_PADDING, 1);
     if (!r->line) return eg__fail_memory(err, "a row of a JPEG");
     uint8_t *wanted = r->line + 4 * (box->x - left);
     if (box->y) jpeg_skip_scanlines(cinfo, (JDIMENSION)box->y);

@@ -95,7 +95,7 @@ enum eg_status eg__resize(const struct eg_image *image, size_t h, size_t w, enum
 {
     struct eg_resample_window window = {w, h, 0, 0, w, h, out, 3 * w};
     struct eg_resampler resampler;
-    uint8_t *row = eg__alloc(image->width + 1, 4);
+    uint8_t *row = eg__zalloc(4 * image->width + EG_ROW_PADDING, 1);
     if (!row) return eg__fail_memory(err, "a row of a photo");
     enum eg_status status =
         eg__resampler_init(&resampler, image->width, image->height, 1, &window, filter, antialias, err);
@@ -105,7 +105,6 @@ enum eg_status eg__resize(const struct eg_image *image, size_t h, size_t w, enum
     }
     const uint8_t *rgb = image->rgb;
     size_t first = resampler.box.y, last = first + resampler.box.height;
-    memset(row, 0, 4 * (image->width + 1));
     for (size_t y = first; y < last; y++) {
         const uint8_t *from = rgb + 3 * image->width * y;
         for (size_t x = 0; x < image->width; x++) memcpy(row + 4 * x, from + 3 * x, 3);

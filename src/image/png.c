@@ -49,9 +49,9 @@ static enum eg_status read_rows(struct png_reader *r, const struct spng_ihdr *ih
 {
     bool interlaced = ihdr->interlace_method != 0;
     size_t row_bytes = 4 * (size_t)ihdr->width, rows = interlaced ? ihdr->height : 1;
-    r->pixels = eg__alloc(rows * row_bytes + 4, 1);
+    r->pixels = eg__alloc(rows * row_bytes + EG_ROW_PADDING, 1);
     if (!r->pixels) return eg__fail_memory(err, "a PNG's pixels");
-    memset(r->pixels + rows * row_bytes, 0, 4);
+    memset(r->pixels + rows * row_bytes, 0, EG_ROW_PADDING);
     int flags = SPNG_DECODE_TRNS | (interlaced ? 0 : SPNG_DECODE_PROGRESSIVE);
     int code = spng_decode_image(r->context, interlaced ? r->pixels : NULL, interlaced ? rows * row_bytes : 0,
                                  SPNG_FMT_RGBA8, flags);

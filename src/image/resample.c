@@ -75,11 +75,13 @@ enum eg_status eg__taps_init(struct eg_taps *taps, size_t n_in, size_t n_out, si
     double scale = (double)n_in / (double)n_out, reach = filter == EG_FILTER_BILINEAR ? 1.0 : 2.0;
     size_t longest = (size_t)ceil(reach * (antialias && scale > 1.0 ? scale : 1.0)) * 2 + 1;
     if (longest > n_in) longest = n_in;
-    struct eg_taps made = {.count = count, .low = n_in, .stride = longest, .descending = mirrored};
+    size_t stride = (longest + 7) / 8 * 8;
+    struct eg_taps made = {
+        .count = count, .low = n_in, .longest = longest, .stride = stride, .descending = mirrored};
     double *weights = eg__alloc(longest + 4, sizeof *weights);
     made.start = eg__alloc(count, sizeof *made.start);
     made.length = eg__alloc(count, sizeof *made.length);
-    made.weights = eg__alloc(count, longest * sizeof *made.weights);
+    made.weights = eg__zalloc(count, stride * sizeof *made.weights);
     if (!weights || !made.start || !made.length || !made.weights) {
         free(weights);
         eg__taps_release(&made);
@@ -91,7 +93,7 @@ enum eg_status eg__taps_init(struct eg_taps *taps, size_t n_in, size_t n_out, si
         if (mirrored) start = n_in - start - n;
         for (size_t j = 0; j < n; j++) {
             double w = weights[mirrored ? n - 1 - j : j] * (1 << EG_TAP_BITS);
-            made.weights[i * longest + j] = (int32_t)(w < 0 ? w - 0.5 : w + 0.5);
+            made.weights[i * stride + j] = (int32_t)(w < 0 ? w - 0.5 : w + 0.5);
         }
         made.start[i] = (uint32_t)start;
         made.length[i] = (uint32_t)n;
@@ -139,19 +141,19 @@ enum eg_status eg__resampler_init(struct eg_resampler *resampler, size_t width, 
                                made.rows.high - made.rows.low};
     size_t kept = transposed ? made.box.width : made.columns.count; /* pixels of a row in the ring */
     size_t longest = made.columns.count > kept ? made.columns.count : kept;
-    made.ring_rows = made.rows.stride;
+    made.ring_rows = made.rows.longest;
     made.ring_stride = line_bytes(kept);
     made.ring = eg__alloc(made.ring_rows, made.ring_stride);
     made.ring_order = eg__alloc(made.ring_rows, sizeof *made.ring_order);
-    made.line = eg__alloc(line_bytes(longest) + 32, 1);
-    made.strip = eg__alloc(line_bytes(longest) + 32, 1);
+    made.line = eg__alloc(line_bytes(longest) + EG_ROW_PADDING, 1);
+    made.strip = eg__alloc(line_bytes(longest) + EG_ROW_PADDING, 1);
     if (!made.ring || !made.ring_order || !made.line || !made.strip) {
         eg__resampler_release(&made);
         return eg__fail_memory(err, "the rows of a photo");
     }
     /* the padding of a line is summed too, though nothing looks at it */
     memset(made.ring, 0, made.ring_rows * made.ring_stride);
-    memset(made.line, 0, line_bytes(longest) + 32);
+    memset(made.line, 0, line_bytes(longest) + EG_ROW_PADDING);
     *resampler = made;
     return EG_OK;
 }

@@ -10,7 +10,8 @@
 struct eg_taps {
     size_t count;     /* outputs */
     size_t low, high; /* the inputs that any of them needs; start counts from low */
-    size_t stride;    /* of weights: the longest length */
+    size_t longest;   /* length */
+    size_t stride;    /* of weights: longest, up to a multiple of 8; zeros follow */
     uint32_t *start, *length;
     int32_t *weights; /* times 2^EG_TAP_BITS */
     bool descending;  /* start falls as the output index grows */
@@ -54,8 +55,8 @@ void eg__resampler_release(struct eg_resampler *resampler);
 
 /* The two passes over a line of bytes, compiled once per instruction set; all give the same. */
 struct eg_line_kernels {
-    /* out pixel i = sum_j weights[i][j] * pixels[start[i] + j], 4 bytes a pixel; 4 bytes
-     * past the last pixel may be read, never used. */
+    /* out pixel i = sum_j weights[i][j] * pixels[start[i] + j], 4 bytes a pixel, and
+     * EG_ROW_PADDING more that are read and not used. */
     void (*across)(const struct eg_taps *taps, const uint8_t *pixels, uint8_t *out);
     /* out[i] = sum_j weights[j] * lines[j][i]; n_bytes a multiple of 32 */
     void (*down)(const uint8_t *const *lines, const int32_t *weights, size_t n_lines, size_t n_bytes,

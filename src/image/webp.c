@@ -28,7 +28,7 @@ static enum eg_status read_frame(const WebPIterator *frame, size_t width, size_t
     if (frame->x_offset < 0 || frame->y_offset < 0 || x + (size_t)features.width > width ||
         y + (size_t)features.height > height)
         return eg__fail(err, EG_E_FORMAT, "damaged WebP: a frame lies outside the picture");
-    *pixels = eg__zalloc(stride * height + 4, 1); /* what no frame covers is transparent */
+    *pixels = eg__zalloc(stride * height + EG_ROW_PADDING, 1); /* what no frame covers is transparent */
     if (!*pixels) return eg__fail_memory(err, "a WebP's pixels");
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config)) return eg__fail(err, EG_E_SYSTEM, "libwebp is of another version");
