@@ -12,7 +12,9 @@ struct eg_row_source {
     enum eg_status (*gather)(void *self, const size_t *rows, size_t count, float *out, struct eg_error *err);
     void *self;
 };
-struct eg_row_source eg__rows_in_memory(const float *rows, size_t n, size_t d); /* borrows; d = stride */
+/* Rows of a matrix in memory: everything borrowed. */
+struct eg_rows_memory { const float *rows; size_t n, d; };
+struct eg_row_source eg__rows_in_memory(struct eg_rows_memory *memory);
 
 enum eg_learner { EG_LOGISTIC, EG_SVM, EG_FOREST, EG_MLP };
 enum eg_scaling { EG_SCALE_NONE, EG_SCALE_UNIT, EG_SCALE_ROOT, EG_SCALE_STANDARD, EG_SCALE_AUTO };

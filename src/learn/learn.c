@@ -1,0 +1,123 @@
+/* Classifiers on rows of numbers: what is asked is checked here, then handed to a learner. */
+#include "learn/learn.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "learn/linear.h"
+
+static size_t half_of_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+    return pages > 0 && bytes > 0 ? (size_t)pages / 2 * (size_t)bytes : (size_t)1 << 30;
+}
+
+static enum eg_status check(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
+                            const struct eg_learn_options *o, unsigned folds, struct eg_error *err)
+{
+    size_t *count = eg__zalloc(n_classes + 1, sizeof *count), seen = 0;
+    enum eg_status status = count ? EG_OK : eg__fail_memory(err, "class counts");
+    for (size_t i = 0; i < rows->n && !status; i++) {
+        if (labels[i] < 0 || (size_t)labels[i] >= n_classes)
+            status = eg__fail(err, EG_E_ARGUMENT, "row %zu has label %d, there are %zu classes", i, labels[i],
+                              n_classes);
+        else
+            seen += !count[labels[i]]++;
+    }
+    if (!status && seen < 2)
+        status = eg__fail(err, EG_E_ARGUMENT, "%s: a classifier needs rows of two classes or more",
+                          seen ? "all rows are of one class" : "there are no rows");
+    for (size_t k = 0; k < n_classes && !status; k++)
+        if (!count[k])
+            status = eg__fail(err, EG_E_ARGUMENT, "class %zu has no row to learn from", k);
+        else if (folds > 1 && count[k] < folds)
+            status = eg__fail(err, EG_E_ARGUMENT,
+                              "class %zu has %zu rows, fewer than the %u folds (ask for fewer)", k, count[k],
+                              folds);
+    for (size_t i = 0; i < o->n_c && !status; i++)
+        if (!(o->c[i] > 0) || !isfinite(o->c[i]))
+            status = eg__fail(err, EG_E_ARGUMENT, "C is %g, it must be above 0", o->c[i]);
+    if (!status && folds < 2 && o->learner <= EG_SVM && (o->n_c != 1 || o->scale == EG_SCALE_AUTO))
+        status =
+            eg__fail(err, EG_E_ARGUMENT, "without folds nothing can be chosen: give one C and a scaling");
+    free(count);
+    return status;
+}
+
+static enum eg_status learn_linear(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
+                                   const struct eg_learn_options *o, const uint8_t *fold, size_t budget,
+                                   struct eg_learned *learned, struct eg_error *err)
+{
+    bool standard = o->scale == EG_SCALE_STANDARD || o->scale == EG_SCALE_AUTO;
+    struct eg_matrix matrix = {0};
+    struct eg_linear linear = {0};
+    struct eg_calibration calibration = {0};
+    size_t gram_bytes, room;
+    if (!eg__mul(rows->n, rows->n, &room) || !eg__mul(room, sizeof(float), &gram_bytes) ||
+        gram_bytes > budget / 10 * 7)
+        return eg__fail(err, EG_E_MEMORY,
+                        "the Gram matrix of %zu rows needs %.1f GB, more than 70 %% of the %.1f GB allowed "
+                        "(allow more)",
+                        rows->n, (double)rows->n * (double)rows->n * 4e-9, (double)budget * 1e-9);
+    size_t rest = budget - gram_bytes;
+    enum eg_status status = eg__matrix_open(rows, standard, rest / 2, o->pool, &matrix, err);
+    if (!status)
+        status = eg__linear_train(&matrix, labels, n_classes, o, rest / 4, fold, &linear, learned, err);
+    if (!status) status = eg__calibrate(&linear, labels, &calibration, err);
+    if (!status) status = eg__linear_head(&matrix, &linear, &calibration, &learned->head, err);
+    learned->scale = matrix.scale;
+    learned->c = linear.c;
+    learned->cv_accuracy = linear.cv_accuracy;
+    learned->objective = linear.objective;
+    learned->gap = linear.gap;
+    eg__calibration_free(&calibration);
+    eg__linear_free(&linear);
+    eg__matrix_close(&matrix);
+    return status;
+}
+
+enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
+                         const struct eg_learn_options *options, struct eg_learned *learned,
+                         struct eg_error *err)
+{
+    const unsigned folds = options->folds ? options->folds : 5;
+    const size_t budget = options->memory_bytes ? options->memory_bytes : half_of_memory();
+    struct eg_learned made = {.learner = options->learner,
+                              .scale = options->scale,
+                              .c = NAN,
+                              .cv_accuracy = NAN,
+                              .objective = NAN,
+                              .gap = NAN,
+                              .oob_accuracy = NAN};
+    enum eg_status status = check(rows, labels, n_classes, options, folds, err);
+    if (status) return status;
+    uint8_t *fold = folds > 1 ? eg__alloc(rows->n, 1) : NULL;
+    if (folds > 1 && !fold) return eg__fail_memory(err, "the folds");
+    if (fold)
+        status = eg__folds(labels, rows->n, n_classes, options->groups, folds, options->seed, fold, err);
+    if (!status) switch (options->learner) {
+        case EG_LOGISTIC:
+        case EG_SVM: status = learn_linear(rows, labels, n_classes, options, fold, budget, &made, err); break;
+        default:
+            status = eg__fail(err, EG_E_UNSUPPORTED, "this classifier is not learned from rows alone");
+            break;
+        }
+    free(fold);
+    if (status) {
+        eg__learned_release(&made);
+        return status;
+    }
+    *learned = made;
+    return EG_OK;
+}
+
+void eg__learned_release(struct eg_learned *learned)
+{
+    eg__graph_free(learned->head);
+    free(learned->grid);
+    free(learned->importance);
+    *learned = (struct eg_learned){0};
+}

@@ -1,0 +1,53 @@
+/* linear.h: linear classifiers trained, and what makes a head of them. Private to learn. */
+#ifndef EG_LEARN_LINEAR_H
+#define EG_LEARN_LINEAR_H
+
+#include "learn/matrix.h"
+#include "learn/solve.h"
+
+/* A trained linear classifier: scores w x + b, one column for two classes (above 0: the
+ * second), else one for each class. */
+struct eg_linear {
+    enum eg_loss loss;
+    size_t n, d, n_classes, columns;
+    double *w, *b;       /* [columns][d], [columns] */
+    double *out_of_fold; /* [columns][n] scores of rows not trained on; NULL: no folds */
+    double *in_fold;     /* [columns][n] scores of the final classifier on its rows */
+    double c, cv_accuracy, objective, gap;
+};
+void eg__linear_free(struct eg_linear *linear);
+
+/* The class that row i's scores [columns][n] speak for. */
+int32_t eg__linear_label(const double *scores, size_t n, size_t columns, size_t i);
+
+/* Grid over C by cross-validation, final fit, exact objective and gap. Sets learned->grid.
+ * scale may be EG_SCALE_AUTO; the matrix is left at the scale chosen. */
+EG_MUST_CHECK enum eg_status
+eg__linear_train(struct eg_matrix *matrix, const int32_t *labels, size_t n_classes,
+                 const struct eg_learn_options *options, size_t budget, const uint8_t *fold,
+                 struct eg_linear *linear, struct eg_learned *learned, struct eg_error *err);
+
+/* Probabilities from scores: sigmoids p = 1 / (1 + exp(-(slope score + shift))), normalised
+ * (SVM: Platt), or softmax(score / temperature) (logistic). Fitted on out-of-fold scores
+ * where there are any. slope, shift [columns]. */
+struct eg_calibration {
+    double *slope, *shift, temperature;
+};
+EG_MUST_CHECK enum eg_status
+eg__calibrate(const struct eg_linear *linear, const int32_t *labels, struct eg_calibration *calibration,
+              struct eg_error *err);
+void eg__calibration_free(struct eg_calibration *calibration);
+
+/* INPUT -> scaler -> LINEAR -> calibrated probabilities; label_output their ARG_MAX. */
+EG_MUST_CHECK enum eg_status
+eg__linear_head(const struct eg_matrix *matrix, const struct eg_linear *linear,
+                const struct eg_calibration *calibration, struct eg_graph **head, struct eg_error *err);
+
+/* Shared by heads: one node on `from`; the scaler's nodes on the input. */
+EG_MUST_CHECK enum eg_status
+eg__head_node(struct eg_graph *graph, enum eg_op op, const char *name, uint32_t from, uint32_t second,
+              const struct eg_tensor *constant, uint32_t *at, struct eg_error *err);
+EG_MUST_CHECK enum eg_status
+eg__head_begin(const struct eg_matrix *matrix, struct eg_graph **head, uint32_t *at, struct eg_error *err);
+
+#endif

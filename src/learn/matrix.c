@@ -1,0 +1,374 @@
+/* The rows of a learner: read in blocks, scaled on the way, and their Gram matrix. */
+#include "learn/matrix.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "kernels/kernels.h"
+
+enum { LANES = 8, BLOCK_BYTES = 64 << 20, COLUMN_PART = 1024, ROW_PART = 16 };
+
+static enum eg_status gather(const struct eg_row_source *source, size_t first, size_t count, float *out,
+                             struct eg_error *err)
+{
+    size_t *rows = eg__alloc(count, sizeof *rows);
+    if (!rows) return eg__fail_memory(err, "a block of rows");
+    for (size_t i = 0; i < count; i++) rows[i] = first + i;
+    enum eg_status status = source->gather(source->self, rows, count, out, err);
+    free(rows);
+    return status;
+}
+
+/* ---- one look at every row ---------------------------------------------------------- */
+
+struct look {
+    struct eg_matrix *matrix;
+    const float *rows;
+    size_t first, count;
+};
+
+static void look_at_rows(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct look *look = context;
+    struct eg_matrix *m = look->matrix;
+    for (size_t i = task * ROW_PART; i < look->count && i < (task + 1) * ROW_PART; i++) {
+        const float *x = look->rows + i * m->d;
+        double square[LANES] = {0}, sum[LANES] = {0};
+        size_t j = 0;
+        for (; j + LANES <= m->d; j += LANES)
+            for (int l = 0; l < LANES; l++) {
+                double v = (double)x[j + (size_t)l];
+                square[l] += v * v;
+                sum[l] += fabs(v);
+            }
+        for (; j < m->d; j++) {
+            square[0] += (double)x[j] * (double)x[j];
+            sum[0] += fabs((double)x[j]);
+        }
+        for (int l = 1; l < LANES; l++) {
+            square[0] += square[l];
+            sum[0] += sum[l];
+        }
+        m->square[look->first + i] = square[0]; /* infinite or NaN exactly if some x is */
+        m->sum[look->first + i] = sum[0];
+    }
+}
+
+struct moments {
+    const struct look *look;
+    const float *shift;   /* [d] the first row: keeps the sums small */
+    double *sum, *square; /* [d] */
+};
+
+static void column_moments(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct moments *t = context;
+    size_t d = t->look->matrix->d, begin = task * COLUMN_PART;
+    size_t end = begin + COLUMN_PART < d ? begin + COLUMN_PART : d;
+    for (size_t i = 0; i < t->look->count; i++) {
+        const float *x = t->look->rows + i * d;
+        for (size_t j = begin; j < end; j++) {
+            double v = (double)x[j] - (double)t->shift[j];
+            t->sum[j] += v;
+            t->square[j] += v * v;
+        }
+    }
+}
+
+/* Population deviation, and 1 for a constant column, as scikit-learn's StandardScaler. */
+static void finish_moments(struct eg_matrix *m, const struct moments *t)
+{
+    for (size_t j = 0; j < m->d; j++) {
+        double mean = t->sum[j] / (double)m->n, variance = t->square[j] / (double)m->n - mean * mean;
+        double floor = 1e-12 * (t->square[j] / (double)m->n + 1e-30);
+        m->mean[j] = (float)((double)t->shift[j] + mean);
+        m->spread[j] = variance > floor ? (float)(1 / sqrt(variance)) : 1.0f;
+    }
+}
+
+static enum eg_status first_look(struct eg_matrix *m, bool standard, struct eg_error *err)
+{
+    enum eg_status status = EG_OK;
+    struct look look = {.matrix = m};
+    struct moments moments = {.look = &look};
+    float *shift = NULL;
+    if (standard) {
+        m->mean = eg__alloc(m->d, sizeof *m->mean);
+        m->spread = eg__alloc(m->d, sizeof *m->spread);
+        moments.shift = shift = eg__alloc(m->d, sizeof *shift);
+        moments.sum = eg__zalloc(m->d, sizeof *moments.sum);
+        moments.square = eg__zalloc(m->d, sizeof *moments.square);
+        if (!m->mean || !m->spread || !shift || !moments.sum || !moments.square)
+            status = eg__fail_memory(err, "column moments");
+    }
+    for (size_t first = 0; !status && first < m->n; first += look.count) {
+        look.first = first;
+        look.count = m->n - first < m->block_rows ? m->n - first : m->block_rows;
+        float *rows = m->cache ? m->cache + first * m->d : m->block[0];
+        look.rows = rows;
+        status = gather(&m->source, first, look.count, rows, err);
+        if (status) break;
+        eg__pool_run(m->pool, (look.count + ROW_PART - 1) / ROW_PART, look_at_rows, &look);
+        for (size_t i = first; i < first + look.count && !status; i++)
+            if (!isfinite(m->square[i]))
+                status =
+                    eg__fail(err, EG_E_NUMERIC, "row %zu of the features is not finite (NaN or infinity)", i);
+        if (standard && !status) {
+            if (!first) memcpy(shift, rows, m->d * sizeof *shift);
+            eg__pool_run(m->pool, (m->d + COLUMN_PART - 1) / COLUMN_PART, column_moments, &moments);
+        }
+    }
+    if (standard && !status) finish_moments(m, &moments);
+    free(shift);
+    free(moments.sum);
+    free(moments.square);
+    return status;
+}
+
+enum eg_status eg__matrix_open(const struct eg_row_source *source, bool standard, size_t bytes, eg_pool *pool,
+                               struct eg_matrix *matrix, struct eg_error *err)
+{
+    struct eg_matrix m = {.source = *source, .n = source->n, .d = source->d, .pool = pool};
+    size_t row_bytes, all_bytes;
+    if (!m.n || !m.d) return eg__fail(err, EG_E_ARGUMENT, "there are no features: %zu rows of %zu", m.n, m.d);
+    if (!eg__mul(m.d, sizeof(float), &row_bytes) || !eg__mul(row_bytes, m.n, &all_bytes))
+        return eg__fail_memory(err, "the features");
+    size_t share = BLOCK_BYTES < bytes / 4 ? BLOCK_BYTES : bytes / 4;
+    m.block_rows = share / row_bytes;
+    if (m.block_rows < 1) m.block_rows = 1;
+    if (m.block_rows > m.n) m.block_rows = m.n;
+    if (bytes > 2 * share && all_bytes <= bytes - 2 * share) m.cache = eg__alloc(m.n, row_bytes);
+    m.factor = eg__alloc(m.n, sizeof *m.factor);
+    m.square = eg__alloc(m.n, sizeof *m.square);
+    m.sum = eg__alloc(m.n, sizeof *m.sum);
+    bool room = m.factor && m.square && m.sum;
+    for (int b = 0; b < 2; b++) {
+        m.block[b] = eg__alloc(m.block_rows, row_bytes);
+        room = room && m.block[b];
+    }
+    enum eg_status status = room ? first_look(&m, standard, err) : eg__fail_memory(err, "blocks of rows");
+    if (status) {
+        eg__matrix_close(&m);
+        return status;
+    }
+    eg__matrix_scale(&m, EG_SCALE_NONE);
+    *matrix = m;
+    return EG_OK;
+}
+
+void eg__matrix_close(struct eg_matrix *matrix)
+{
+    free(matrix->mean);
+    free(matrix->spread);
+    free(matrix->factor);
+    free(matrix->square);
+    free(matrix->sum);
+    free(matrix->cache);
+    free(matrix->block[0]);
+    free(matrix->block[1]);
+    *matrix = (struct eg_matrix){0};
+}
+
+void eg__matrix_scale(struct eg_matrix *m, enum eg_scaling scale)
+{
+    m->scale = scale;
+    for (size_t i = 0; i < m->n; i++) {
+        double norm = scale == EG_SCALE_UNIT   ? sqrt(m->square[i])
+                      : scale == EG_SCALE_ROOT ? sqrt(m->sum[i])
+                                               : 1;
+        m->factor[i] = norm > 0 ? 1 / norm : 1;
+    }
+}
+
+/* ---- scaled blocks ---------------------------------------------------------------- */
+
+struct scaling {
+    const struct eg_matrix *matrix;
+    const float *in;
+    float *out;
+    size_t count;
+};
+
+static void scale_rows(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct scaling *s = context;
+    const struct eg_matrix *m = s->matrix;
+    for (size_t i = task * ROW_PART; i < s->count && i < (task + 1) * ROW_PART; i++) {
+        const float *x = s->in + i * m->d;
+        float *y = s->out + i * m->d;
+        if (m->scale == EG_SCALE_ROOT)
+            for (size_t j = 0; j < m->d; j++) y[j] = copysignf(sqrtf(fabsf(x[j])), x[j]);
+        else
+            for (size_t j = 0; j < m->d; j++) y[j] = (x[j] - m->mean[j]) * m->spread[j];
+    }
+}
+
+enum eg_status eg__matrix_rows(struct eg_matrix *m, size_t first, size_t count, int which, const float **rows,
+                               struct eg_error *err)
+{
+    float *block = m->block[which];
+    const float *raw = m->cache ? m->cache + first * m->d : block;
+    if (!m->cache) {
+        enum eg_status status = gather(&m->source, first, count, block, err);
+        if (status) return status;
+    }
+    *rows = raw;
+    if (m->scale == EG_SCALE_ROOT || m->scale == EG_SCALE_STANDARD) {
+        struct scaling scaling = {m, raw, block, count};
+        eg__pool_run(m->pool, (count + ROW_PART - 1) / ROW_PART, scale_rows, &scaling);
+        *rows = block;
+    }
+    return EG_OK;
+}
+
+/* ---- the Gram matrix ----------------------------------------------------------------- */
+
+struct mirror {
+    const struct eg_matrix *matrix;
+    float *gram;
+};
+
+static void mirror_rows(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct mirror *t = context;
+    size_t n = t->matrix->n, begin = task * ROW_PART, end = begin + ROW_PART < n ? begin + ROW_PART : n;
+    const double *factor = t->matrix->factor;
+    for (size_t i = begin; i < end; i++) /* below the diagonal: rows of our own */
+        for (size_t j = 0; j <= i; j++)
+            t->gram[i * n + j] = (float)((double)t->gram[i * n + j] * factor[i] * factor[j]);
+}
+
+static void mirror_columns(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct mirror *t = context;
+    size_t n = t->matrix->n, begin = task * ROW_PART, end = begin + ROW_PART < n ? begin + ROW_PART : n;
+    for (size_t j = begin; j < n; j++)
+        for (size_t i = begin; i < end && i < j; i++) t->gram[i * n + j] = t->gram[j * n + i];
+}
+
+enum eg_status eg__matrix_gram(struct eg_matrix *m, float *gram, struct eg_error *err)
+{
+    bool whole = m->cache && (m->scale == EG_SCALE_NONE || m->scale == EG_SCALE_UNIT);
+    size_t n = m->n, d = m->d, step = whole ? n : m->block_rows;
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; i < n && !status; i += step) {
+        size_t rows = n - i < step ? n - i : step;
+        const float *a, *b;
+        status = eg__matrix_rows(m, i, rows, 0, &a, err);
+        if (!status) status = eg__syrk(rows, d, a, d, gram + i * n + i, n, false, m->pool, err);
+        for (size_t j = 0; j < i && !status; j += step) {
+            status = eg__matrix_rows(m, j, step, 1, &b, err);
+            if (!status)
+                status = eg__gemm_nt(rows, step, d, a, d, b, d, gram + i * n + j, n, false, m->pool, err);
+        }
+    }
+    if (status) return status;
+    struct mirror mirror = {m, gram};
+    eg__pool_run(m->pool, (n + ROW_PART - 1) / ROW_PART, mirror_rows, &mirror);
+    eg__pool_run(m->pool, (n + ROW_PART - 1) / ROW_PART, mirror_columns, &mirror);
+    return EG_OK;
+}
+
+/* ---- in double --------------------------------------------------------------------- */
+
+struct product {
+    const struct eg_matrix *matrix;
+    const float *rows;
+    size_t first, count, columns;
+    const double *beta, *w;
+    double *sums, *score;
+};
+
+static void combine_columns(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct product *t = context;
+    size_t n = t->matrix->n, d = t->matrix->d, begin = task * COLUMN_PART;
+    size_t width = d - begin < COLUMN_PART ? d - begin : COLUMN_PART;
+    for (size_t i = 0; i < t->count; i++) {
+        const float *restrict x = t->rows + i * d + begin;
+        for (size_t c = 0; c < t->columns; c++) {
+            double b = t->beta[c * n + t->first + i] * t->matrix->factor[t->first + i];
+            double *restrict w = t->sums + c * d + begin;
+            if (b != 0)
+                for (size_t j = 0; j < width; j++) w[j] += b * (double)x[j];
+        }
+    }
+}
+
+static void project_rows(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct product *t = context;
+    size_t n = t->matrix->n, d = t->matrix->d;
+    for (size_t i = task * ROW_PART; i < t->count && i < (task + 1) * ROW_PART; i++) {
+        const float *x = t->rows + i * d;
+        for (size_t c = 0; c < t->columns; c++) {
+            const double *w = t->w + c * d;
+            double sum[LANES] = {0};
+            size_t j = 0;
+            for (; j + LANES <= d; j += LANES)
+                for (int l = 0; l < LANES; l++) sum[l] += w[j + (size_t)l] * (double)x[j + (size_t)l];
+            for (; j < d; j++) sum[0] += w[j] * (double)x[j];
+            for (int l = 1; l < LANES; l++) sum[0] += sum[l];
+            t->score[c * n + t->first + i] = sum[0] * t->matrix->factor[t->first + i];
+        }
+    }
+}
+
+static enum eg_status each_block(struct eg_matrix *m, struct product *product, bool project,
+                                 struct eg_error *err)
+{
+    for (size_t first = 0; first < m->n; first += product->count) {
+        product->first = first;
+        product->count = m->n - first < m->block_rows ? m->n - first : m->block_rows;
+        enum eg_status status = eg__matrix_rows(m, first, product->count, 0, &product->rows, err);
+        if (status) return status;
+        if (project)
+            eg__pool_run(m->pool, (product->count + ROW_PART - 1) / ROW_PART, project_rows, product);
+        else
+            eg__pool_run(m->pool, (m->d + COLUMN_PART - 1) / COLUMN_PART, combine_columns, product);
+    }
+    return EG_OK;
+}
+
+enum eg_status eg__matrix_combine(struct eg_matrix *m, const double *beta, size_t columns, double *w,
+                                  struct eg_error *err)
+{
+    memset(w, 0, columns * m->d * sizeof *w);
+    return each_block(m, &(struct product){.matrix = m, .columns = columns, .beta = beta, .sums = w}, false,
+                      err);
+}
+
+enum eg_status eg__matrix_project(struct eg_matrix *m, const double *w, size_t columns, double *score,
+                                  struct eg_error *err)
+{
+    return each_block(m, &(struct product){.matrix = m, .columns = columns, .w = w, .score = score}, true,
+                      err);
+}
+
+/* ---- rows in memory -------------------------------------------------------------------- */
+
+static enum eg_status gather_memory(void *self, const size_t *rows, size_t count, float *out,
+                                    struct eg_error *err)
+{
+    (void)err;
+    const struct eg_rows_memory *memory = self;
+    for (size_t i = 0; i < count; i++)
+        memcpy(out + i * memory->d, memory->rows + rows[i] * memory->d, memory->d * sizeof *out);
+    return EG_OK;
+}
+
+struct eg_row_source eg__rows_in_memory(struct eg_rows_memory *memory)
+{
+    return (struct eg_row_source){memory->n, memory->d, gather_memory, memory};
+}
