@@ -54,7 +54,8 @@ enum eg_status eg__head_begin(const struct eg_matrix *m, struct eg_graph **head,
     uint32_t x = 0, y = 0;
     status = eg__graph_add(g, &input, &x, err);
     if (!status && m->scale == EG_SCALE_UNIT) {
-        status = eg__head_node(g, EG_OP_MUL, "square", x, 0, NULL, &y, err);
+        struct eg_node square = {.op = EG_OP_MUL, .name = "square", .n_inputs = 2, .inputs = {x, x}};
+        status = eg__graph_add(g, &square, &y, err);
         if (!status) status = divide_by_norm(g, x, y, &x, err);
     } else if (!status && m->scale == EG_SCALE_ROOT) {
         uint32_t size = 0, sign = 0;

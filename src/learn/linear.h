@@ -43,7 +43,7 @@ EG_MUST_CHECK enum eg_status
 eg__linear_head(const struct eg_matrix *matrix, const struct eg_linear *linear,
                 const struct eg_calibration *calibration, struct eg_graph **head, struct eg_error *err);
 
-/* Shared by heads: one node on `from`; the scaler's nodes on the input. */
+/* Shared by heads: one node on `from` (and `second`, unless 0); the scaler's nodes on the input. */
 EG_MUST_CHECK enum eg_status
 eg__head_node(struct eg_graph *graph, enum eg_op op, const char *name, uint32_t from, uint32_t second,
               const struct eg_tensor *constant, uint32_t *at, struct eg_error *err);

@@ -1,0 +1,292 @@
+/* learn/: optima against plain gradient descent, the duality gap, invariances, bad input. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+#include "base/rng.h"
+#include "learn/learn.h"
+#include "learn/solve.h"
+#include "net/net.h"
+
+enum { N = 60, D = 12, K = 3 };
+
+static float rows[N * D];
+static int32_t labels[N];
+
+static int make_rows(void **state)
+{
+    (void)state;
+    struct eg_rng rng;
+    eg__rng_init(&rng, 11, 0);
+    for (int i = 0; i < N; i++) {
+        labels[i] = i % K;
+        for (int j = 0; j < D; j++)
+            rows[i * D + j] = (float)(eg__rng_normal(&rng) + (j % K == labels[i] ? 0.8 : 0) + 0.3);
+    }
+    return 0;
+}
+
+/* The primal objective at w [k_count][D + 1] as it is written in the contract, and its gradient. */
+static double primal(enum eg_learner learner, int k_count, double c, const double *w, double *g)
+{
+    double sum = 0;
+    memset(g, 0, (size_t)k_count * (D + 1) * sizeof *g);
+    for (int k = 0; k < k_count; k++)
+        for (int j = 0; j < D + (learner == EG_SVM); j++) {
+            sum += w[k * (D + 1) + j] * w[k * (D + 1) + j] / 2;
+            g[k * (D + 1) + j] = w[k * (D + 1) + j];
+        }
+    for (int i = 0; i < N; i++) {
+        double f[K] = {0}, pull[K] = {0}, total = 0;
+        for (int k = 0; k < k_count; k++) {
+            f[k] = w[k * (D + 1) + D];
+            for (int j = 0; j < D; j++) f[k] += w[k * (D + 1) + j] * (double)rows[i * D + j];
+            total += exp(f[k]);
+        }
+        for (int k = 0; k < k_count; k++) {
+            double y = labels[i] == k ? 1 : -1, margin = fmax(0, 1 - y * f[k]);
+            if (learner == EG_SVM) {
+                sum += c * margin * margin;
+                pull[k] = -2 * c * y * margin;
+            } else
+                pull[k] = c * (exp(f[k]) / total - (labels[i] == k));
+        }
+        if (learner == EG_LOGISTIC) sum += c * (log(total) - f[labels[i]]);
+        for (int k = 0; k < k_count; k++)
+            for (int j = 0; j <= D; j++)
+                g[k * (D + 1) + j] += pull[k] * (j < D ? (double)rows[i * D + j] : 1);
+    }
+    return sum;
+}
+
+/* Gradient descent with halving: slow, and nothing in common with what is tested. */
+static double descend(enum eg_learner learner, double c)
+{
+    double w[K * (D + 1)] = {0}, g[K * (D + 1)], next[K * (D + 1)], scratch[K * (D + 1)], t = 1;
+    double value = primal(learner, K, c, w, g);
+    for (int round = 0; round < 60000; round++) {
+        double square = 0;
+        for (int j = 0; j < K * (D + 1); j++) square += g[j] * g[j];
+        if (square < 1e-14 * value) break;
+        for (t *= 2;; t /= 2) {
+            for (int j = 0; j < K * (D + 1); j++) next[j] = w[j] - t * g[j];
+            double there = primal(learner, K, c, next, scratch);
+            if (there <= value - t * square / 4) {
+                value = there;
+                break;
+            }
+            if (t < 1e-18) return value;
+        }
+        memcpy(w, next, sizeof w);
+        memcpy(g, scratch, sizeof g);
+    }
+    return value;
+}
+
+static struct eg_learned learn(struct eg_learn_options options, const int32_t *classes, size_t n_classes)
+{
+    struct eg_rows_memory memory = {rows, N, D};
+    struct eg_row_source source = eg__rows_in_memory(&memory);
+    struct eg_learned learned;
+    struct eg_error err;
+    if (eg__learn(&source, classes, n_classes, &options, &learned, &err)) fail_msg("%s", err.message);
+    return learned;
+}
+
+static void objectives_are_optimal(void **state)
+{
+    (void)state;
+    for (int learner = EG_LOGISTIC; learner <= EG_SVM; learner++)
+        for (double c = 0.01; c < 200; c *= 10) {
+            struct eg_learned l = learn(
+                (struct eg_learn_options){
+                    .learner = (enum eg_learner)learner, .c = &c, .n_c = 1, .folds = 1, .tolerance = 1e-6},
+                labels, K);
+            double best = descend((enum eg_learner)learner, c);
+            assert_true(fabs(l.objective - best) <= 1e-5 * best);
+            assert_true(l.gap >= -1e-9 * best && l.gap <= 1e-6 * best);
+            assert_true(isnan(l.cv_accuracy));
+            eg__learned_release(&l);
+        }
+}
+
+static void hinge_closes_its_gap(void **state)
+{
+    (void)state;
+    for (double c = 0.01; c < 200; c *= 100) {
+        struct eg_learned l =
+            learn((struct eg_learn_options){.learner = EG_SVM, .hinge = true, .c = &c, .n_c = 1, .folds = 1},
+                  labels, K);
+        assert_true(l.gap >= -1e-9 * l.objective && l.gap <= 1e-5 * l.objective);
+        eg__learned_release(&l);
+    }
+}
+
+static void run_head(const struct eg_learned *l, size_t k_count, float *probabilities, float *found)
+{
+    struct eg_run *run;
+    const uint32_t outputs[2] = {l->head->output, l->head->label_output};
+    float *out[2] = {probabilities, found};
+    struct eg_run_options options = {.max_batch = N};
+    struct eg_error err;
+    if (eg__run_create(l->head, outputs, 2, &options, NULL, &run, &err) ||
+        eg__run_forward(run, rows, N, out, &err))
+        fail_msg("%s", err.message);
+    for (int i = 0; i < N; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < k_count; k++) sum += (double)probabilities[(size_t)i * k_count + k];
+        assert_true(fabs(sum - 1) < 1e-5);
+    }
+    eg__run_free(run);
+}
+
+static void heads_answer(void **state)
+{
+    (void)state;
+    int32_t two[N];
+    for (int i = 0; i < N; i++) two[i] = labels[i] == 2;
+    for (int classes = 2; classes <= K; classes++)
+        for (int learner = EG_LOGISTIC; learner <= EG_SVM; learner++)
+            for (int scale = EG_SCALE_NONE; scale <= EG_SCALE_AUTO; scale++) {
+                const int32_t *truth = classes == 2 ? two : labels;
+                float probabilities[N * K], found[N];
+                struct eg_learned l = learn((struct eg_learn_options){.learner = (enum eg_learner)learner,
+                                                                      .scale = (enum eg_scaling)scale,
+                                                                      .balance = scale == EG_SCALE_UNIT},
+                                            truth, (size_t)classes);
+                int right = 0;
+                run_head(&l, (size_t)classes, probabilities, found);
+                for (int i = 0; i < N; i++) right += (int32_t)found[i] == truth[i];
+                assert_true(right >= N * 7 / 10);
+                assert_true(l.cv_accuracy > 0.5 && l.n_grid == 7 && l.gap <= 1e-5 * l.objective);
+                assert_int_not_equal(l.scale, EG_SCALE_AUTO);
+                eg__learned_release(&l);
+            }
+}
+
+static void threads_change_nothing(void **state)
+{
+    (void)state;
+    float one[N * K], many[N * K], found[N];
+    for (int learner = EG_LOGISTIC; learner <= EG_SVM; learner++) {
+        for (unsigned threads = 1; threads <= 3; threads += 2) {
+            eg_pool *pool;
+            assert_int_equal(eg_pool_create(threads, &pool, NULL), EG_OK);
+            struct eg_learned l = learn(
+                (struct eg_learn_options){.learner = (enum eg_learner)learner, .pool = pool}, labels, K);
+            run_head(&l, K, threads == 1 ? one : many, found);
+            eg__learned_release(&l);
+            eg_pool_free(pool);
+        }
+        assert_memory_equal(one, many, sizeof one);
+    }
+}
+
+/* Rows with c = 0 take no part: the same classifier as without them. */
+static void rows_outside_change_nothing(void **state)
+{
+    (void)state;
+    enum { IN = 40 };
+    float gram[N * N], part[IN * IN];
+    double c[N], beta[N] = {0}, score[N] = {0}, b = 0, part_beta[IN] = {0}, part_score[IN] = {0}, part_b = 0;
+    for (int i = 0; i < N; i++) {
+        c[i] = i < IN ? 2 : 0;
+        for (int j = 0; j < N; j++) {
+            double sum = 0;
+            for (int d = 0; d < D; d++) sum += (double)rows[i * D + d] * (double)rows[j * D + d];
+            gram[i * N + j] = (float)sum;
+            if (i < IN && j < IN) part[i * IN + j] = (float)sum;
+        }
+    }
+    for (int loss = EG_LOSS_LOGISTIC; loss <= EG_LOSS_HINGE; loss++) {
+        struct eg_solver whole = {.gram = gram, .n = N, .loss = (enum eg_loss)loss, .tolerance = 1e-8};
+        struct eg_solver small = {.gram = part, .n = IN, .loss = (enum eg_loss)loss, .tolerance = 1e-8};
+        struct eg_fit a = {c, labels, 1, 1, beta, score, &b, NULL, 0, 0};
+        struct eg_fit z = {c, labels, 1, 1, part_beta, part_score, &part_b, NULL, 0, 0};
+        memset(beta, 0, sizeof beta);
+        memset(score, 0, sizeof score);
+        memset(part_beta, 0, sizeof part_beta);
+        memset(part_score, 0, sizeof part_score);
+        b = part_b = 0;
+        assert_int_equal(eg__solve(&whole, &a, 1, NULL), EG_OK);
+        assert_int_equal(eg__solve(&small, &z, 1, NULL), EG_OK);
+        assert_true(fabs(a.objective - z.objective) <= 1e-6 * z.objective);
+        for (int i = 0; i < IN; i++) assert_true(fabs(score[i] - part_score[i]) < 1e-3);
+        for (int i = IN; i < N; i++) assert_true(beta[i] == 0);
+    }
+}
+
+static void refused(const float *features, const int32_t *classes, size_t n, size_t n_classes,
+                    struct eg_learn_options options, enum eg_status status, const char *words)
+{
+    struct eg_rows_memory memory = {features, n, D};
+    struct eg_row_source source = eg__rows_in_memory(&memory);
+    struct eg_learned learned;
+    struct eg_error err;
+    assert_int_equal(eg__learn(&source, classes, n_classes, &options, &learned, &err), status);
+    if (!strstr(err.message, words)) fail_msg("'%s' has no '%s'", err.message, words);
+}
+
+static void bad_input_is_refused(void **state)
+{
+    (void)state;
+    const double zero = 0, one = 1, tiny_grid[2] = {1, 2};
+    float spoilt[N * D];
+    int32_t single[N] = {0}, rare[N];
+    for (int i = 0; i < N; i++) rare[i] = i < 3;
+    memcpy(spoilt, rows, sizeof spoilt);
+    spoilt[17 * D + 5] = NAN;
+    refused(spoilt, labels, N, K, (struct eg_learn_options){0}, EG_E_NUMERIC, "row 17 of the features");
+    spoilt[17 * D + 5] = -INFINITY;
+    refused(spoilt, labels, N, K, (struct eg_learn_options){.scale = EG_SCALE_STANDARD}, EG_E_NUMERIC,
+            "row 17");
+    refused(rows, single, N, 1, (struct eg_learn_options){0}, EG_E_ARGUMENT, "all rows are of one class");
+    refused(rows, labels, N, K + 1, (struct eg_learn_options){0}, EG_E_ARGUMENT, "class 3 has no row");
+    refused(rows, rare, N, 2, (struct eg_learn_options){0}, EG_E_ARGUMENT,
+            "class 1 has 3 rows, fewer than the 5");
+    refused(rows, labels, N, K, (struct eg_learn_options){.c = &zero, .n_c = 1}, EG_E_ARGUMENT, "C is 0");
+    refused(rows, labels, N, K, (struct eg_learn_options){.c = tiny_grid, .n_c = 2, .folds = 1},
+            EG_E_ARGUMENT, "without folds");
+    refused(rows, labels, N, 2, (struct eg_learn_options){.c = &one, .n_c = 1}, EG_E_ARGUMENT, "has label 2");
+}
+
+/* Stated behaviour: constant columns, constant rows and contradictory twins are learned from. */
+static void odd_input_is_learned_from(void **state)
+{
+    (void)state;
+    float kept[N * D], constant[N * D];
+    memcpy(kept, rows, sizeof kept);
+    for (int i = 0; i < N * D; i++) constant[i] = 3;
+    for (int kind = 0; kind < 3; kind++) {
+        for (int i = 0; i < N; i++) rows[i * D] = 7; /* a constant column */
+        if (kind == 1) memcpy(rows, constant, sizeof rows);
+        if (kind == 2) memset(rows, 0, sizeof rows);
+        memcpy(rows + D, rows, D * sizeof *rows); /* rows 0 and 1 are equal, their classes are not */
+        for (int scale = EG_SCALE_NONE; scale < EG_SCALE_AUTO; scale++)
+            for (int learner = EG_LOGISTIC; learner <= EG_SVM; learner++) {
+                struct eg_learned l = learn((struct eg_learn_options){.learner = (enum eg_learner)learner,
+                                                                      .scale = (enum eg_scaling)scale},
+                                            labels, K);
+                float probabilities[N * K], found[N];
+                run_head(&l, K, probabilities, found);
+                eg__learned_release(&l);
+            }
+        memcpy(rows, kept, sizeof rows);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(objectives_are_optimal),
+        cmocka_unit_test(hinge_closes_its_gap),
+        cmocka_unit_test(heads_answer),
+        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(rows_outside_change_nothing),
+        cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(odd_input_is_learned_from),
+    };
+    return cmocka_run_group_tests(tests, make_rows, NULL);
+}
