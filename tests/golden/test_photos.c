@@ -185,6 +185,9 @@ static const char *const recipes[] = {
     "{\"resize\": \"short\", \"size\": 60, \"crop\": [10, 10], \"antialias\": false, \"filter\": "
     "\"bicubic\"}",
     "{\"resize\": \"short\", \"size\": 64, \"crop\": [56, 56], \"exif\": false}",
+    "{\"resize\": \"short\", \"size\": 70, \"crop\": [50, 60], \"decode\": \"fast\"}",
+    "{\"resize\": \"short\", \"size\": 33, \"crop\": [20, 20], \"decode\": \"fast\", \"filter\": "
+    "\"bicubic\"}",
 };
 
 /* The quick way, which leaves out what the crop discards, gives the pixels of the plain way. */
@@ -204,6 +207,11 @@ static void expect_same_input(const char *path)
         } else if (recipe.resize == EG_RESIZE_SHORT) {
             h = recipe.size * h / shorter;
             w = recipe.size * w / shorter;
+        }
+        if (recipe.fast_decode) { /* the same shape, from fewer pixels */
+            free(image.rgb);
+            options.fast_target = 2 * recipe.size;
+            assert_int_equal(eg__photo_decode(file.bytes, file.size, &options, &image, NULL), EG_OK);
         }
         size_t n = recipe.crop[0] * recipe.crop[1] * 3;
         uint8_t *resized = malloc(h * w * 3), *wanted = malloc(n), *got = malloc(n);
@@ -254,6 +262,37 @@ static void fast_decoding_stays_close_and_large_enough(void **state)
     for (size_t i = 0; i < sizeof fast; i++) sum += abs((int)fast[i] - exact[i]);
     assert_true(sum > 0 && sum / sizeof fast < 6); /* a scaled decode it was, of the same picture */
     eg__unmap_file(&file);
+}
+
+/* rgb.heic and rgb.avif were made of rgb.png by heif-enc (libheif 1.15.1: -L -p chroma=444, and
+ * -A -q 90 -p chroma=444); how exactly they decode is their decoders' affair. */
+static void heic_and_avif_decode_where_built_in(void **state)
+{
+    (void)state;
+    static const char *const photos[] = {PHOTOS "rgb.heic", PHOTOS "rgb.avif"};
+    struct eg_image wanted = decode(PHOTOS "rgb.png");
+    for (size_t i = 0; i < 2; i++) {
+        struct eg_mapping file = map(photos[i]);
+        struct eg_image image = {0};
+        struct eg_error err;
+        enum eg_status status = eg__photo_decode(file.bytes, file.size, NULL, &image, &err);
+#ifdef EG_HEIC
+        assert_int_equal(status, EG_OK);
+        assert_int_equal(image.width, wanted.width);
+        assert_int_equal(image.height, wanted.height);
+        size_t n = 3 * image.width * image.height, sum = 0;
+        for (size_t j = 0; j < n; j++) sum += (size_t)abs((int)image.rgb[j] - wanted.rgb[j]);
+        assert_true(sum / n < 10);
+        for (size_t cut = 1; cut < file.size; cut += 50)
+            assert_int_not_equal(eg__photo_decode(file.bytes, file.size - cut, NULL, &image, &err), EG_OK);
+#else
+        assert_int_equal(status, EG_E_UNSUPPORTED);
+        assert_string_equal(err.message, "HEIC or AVIF is not built in (build with EG_HEIC)");
+#endif
+        free(image.rgb);
+        eg__unmap_file(&file);
+    }
+    free(wanted.rgb);
 }
 
 /* ---- damage ---- */
@@ -385,6 +424,7 @@ int main(void)
         cmocka_unit_test(plain_bilinear_takes_the_neighbours),
         cmocka_unit_test(input_equals_decode_resize_crop),
         cmocka_unit_test(fast_decoding_stays_close_and_large_enough),
+        cmocka_unit_test(heic_and_avif_decode_where_built_in),
         cmocka_unit_test(what_is_no_photo_is_named),
         cmocka_unit_test(headers_past_the_pixel_limit_are_refused),
         cmocka_unit_test(every_truncated_photo_is_refused),
