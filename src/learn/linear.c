@@ -7,7 +7,6 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
-#include "kernels/kernels.h"
 
 enum { GRID_FROM = -2, GRID_TO = 4, GRID = GRID_TO - GRID_FROM + 1, POLISH_MOST = 4 };
 
@@ -183,28 +182,23 @@ static enum eg_status grid(struct trainer *t, struct choice *best, struct eg_lea
 
 /* ---- the final classifier ----------------------------------------------------------- */
 
-/* |v|^2 of v = sum_i coefficients_i x_i (and the constant column), for small coefficients. */
+/* |v|^2 of v = sum_i coefficients_i x_i (and the constant column), from the rows themselves:
+ * near the optimum it drowns in the rounding of K. */
 static enum eg_status span_square(const struct trainer *t, const double *coefficients, double *square,
                                   struct eg_error *err)
 {
-    size_t n = t->n, size = t->columns * n;
-    float *in = eg__alloc(size, sizeof *in), *out = eg__alloc(size, sizeof *out);
-    enum eg_status status = in && out ? EG_OK : eg__fail_memory(err, "the gap");
-    for (size_t i = 0; i < size && !status; i++) in[i] = (float)coefficients[i];
-    if (!status)
-        status =
-            eg__gemm_nt(n, t->columns, n, t->gram, n, in, n, out, t->columns, false, t->options->pool, err);
+    size_t n = t->n, d = t->matrix->d;
+    double *v = eg__alloc(t->columns, d * sizeof *v);
+    enum eg_status status =
+        v ? eg__matrix_combine(t->matrix, coefficients, t->columns, v, err) : eg__fail_memory(err, "the gap");
     *square = 0;
     for (size_t k = 0; k < t->columns && !status; k++) {
         double sum = 0;
-        for (size_t i = 0; i < n; i++) {
-            sum += coefficients[k * n + i];
-            *square += coefficients[k * n + i] * (double)out[i * t->columns + k];
-        }
+        for (size_t j = 0; j < d; j++) *square += v[k * d + j] * v[k * d + j];
+        for (size_t i = 0; i < n; i++) sum += coefficients[k * n + i];
         if (t->solver.loss != EG_LOSS_LOGISTIC) *square += sum * sum;
     }
-    free(in);
-    free(out);
+    free(v);
     return status;
 }
 
