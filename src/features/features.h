@@ -44,6 +44,26 @@ EG_MUST_CHECK enum eg_status eg__store_write(const char *path, const struct eg_s
 EG_MUST_CHECK enum eg_status eg__store_open(const char *path, struct eg_store **store,
                                             struct eg_error *err); /* to read */
 
+/* Compression works on these threads; NULL: on the caller's. */
+void eg__store_use_pool(struct eg_store *store, eg_pool *pool);
+
+/* Go on with a file whose images have changed: spec is the listing as it is now (rows in the
+ * file keep their order, new ones come behind them), hashes [n_rows][32] its images' contents.
+ * Rows are told by path, then by contents: the same contents under another path is a moved
+ * image and keeps its row; a row whose image is gone is marked vanished; classes that are new
+ * come behind the old ones. Everything but the images must be as in the file. One commit:
+ * after a crash it has happened or not. A path where there is no file is begun as by
+ * eg__store_write. */
+struct eg_append {
+    size_t n; /* rows to compute: rows[i] from the listing's image images[i] */
+    size_t *rows, *images;
+    size_t n_new, n_changed, n_moved, n_vanished;
+};
+EG_MUST_CHECK enum eg_status eg__store_append(const char *path, const struct eg_store_spec *spec,
+                                              const uint8_t (*hashes)[32], struct eg_store **store,
+                                              struct eg_append *append, struct eg_error *err);
+void eg__append_release(struct eg_append *append);
+
 /* The spec as found in the file, strings owned by the store. */
 const struct eg_store_spec *eg__store_spec(const struct eg_store *store);
 const uint8_t *eg__store_status(const struct eg_store *store);          /* [n_rows] */

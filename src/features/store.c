@@ -36,6 +36,7 @@ void eg__store_free(struct eg_store *store)
     free(store->labels);
     free(store->status);
     free(store->reasons);
+    eg__chunks_free(store);
     free(store->pending);
     free(store->halves);
     free(store->path);
@@ -202,7 +203,7 @@ static enum eg_status name_classes(struct eg_store *store, struct eg_error *err)
         free(store->classes);
         store->classes = NULL;
     }
-    size_t n = (size_t)(most + 1), n_bytes = sizeof "class 2147483647";
+    size_t n = (size_t)(most + 1), n_bytes = sizeof "class 18446744073709551615";
     if (n > store->spec.n_rows)
         return eg__fail(err, EG_E_FORMAT,
                         "'labels' of '%s' go up to %d for %zu rows (number the classes from 0)", store->path,
@@ -307,10 +308,11 @@ enum eg_status eg__store_describe(struct eg_store *store, struct eg_error *err)
 
 /* ---- opening and closing ----------------------------------------------------------------- */
 
-/* Nothing was written; what closing says adds nothing to the failure that led here. */
-static void discard(struct eg_store *store)
+/* What closing says adds nothing to the failure that led here. */
+void eg__store_discard(struct eg_store *store)
 {
     struct eg_h5 *h5 = store->h5;
+    if (h5) eg__h5_abandon(h5);
     eg__store_free(store);
     enum eg_status ignored = eg__h5_close(h5, NULL);
     (void)ignored;
@@ -328,7 +330,7 @@ static enum eg_status open_store(const char *path, bool write, struct eg_store *
     enum eg_status status = eg__h5_open(path, write, &store->h5, err);
     if (!status) status = eg__store_describe(store, err);
     if (status) {
-        discard(store);
+        eg__store_discard(store);
         return status;
     }
     store->last_checkpoint = eg__store_clock();
@@ -361,9 +363,37 @@ static enum eg_status create_store(const char *path, const struct eg_store_spec 
     enum eg_status status = eg__h5_create(path, overwrite, &h5, err);
     if (status) return status;
     status = eg__store_layout(h5, spec, err);
-    if (!status) status = eg__h5_publish(h5, err);
-    enum eg_status closed = eg__h5_close(h5, status ? NULL : err);
-    return status ? status : closed;
+    if (!status) return eg__h5_publish(h5, err);
+    enum eg_status ignored = eg__h5_close(h5, NULL);
+    (void)ignored;
+    return status;
+}
+
+enum eg_status eg__store_open_to_write(const char *path, const struct eg_store_spec *spec,
+                                       struct eg_store **out, struct eg_error *err)
+{
+    struct eg_store *store;
+    struct eg_error why;
+    enum eg_status status = open_store(path, true, &store, &why);
+    if (status == EG_E_FORMAT || status == EG_E_UNSUPPORTED || status == EG_E_NOT_FOUND)
+        return eg__fail(err, EG_E_EXISTS,
+                        "'%s' exists and no run can go on with it: %s (use --force to overwrite it)", path,
+                        why.message);
+    if (status) return eg__fail(err, status, "%s", why.message);
+    if (store->foreign)
+        status = eg__fail(err, EG_E_EXISTS,
+                          "'%s' exists and is another program's file (use --force to overwrite it)", path);
+    else if (eg__h5_set_shape(store->cut_sets[0])->is_virtual)
+        status =
+            eg__fail(err, EG_E_EXISTS,
+                     "'%s' joins shards: write those and merge again (or use --force to overwrite it)", path);
+    if (status) {
+        eg__store_discard(store);
+        return status;
+    }
+    eg__store_begin_run(store, spec);
+    *out = store;
+    return EG_OK;
 }
 
 enum eg_status eg__store_write(const char *path, const struct eg_store_spec *spec, bool overwrite,
@@ -377,23 +407,14 @@ enum eg_status eg__store_write(const char *path, const struct eg_store_spec *spe
         if (status && (overwrite || status != EG_E_EXISTS)) return status;
     }
     struct eg_store *store;
-    struct eg_error why;
-    status = open_store(path, true, &store, &why);
-    if (status == EG_E_FORMAT || status == EG_E_UNSUPPORTED || status == EG_E_NOT_FOUND)
-        return eg__fail(err, EG_E_EXISTS,
-                        "'%s' exists and no run can go on with it: %s (use --force to overwrite it)", path,
-                        why.message);
-    if (status) return eg__fail(err, status, "%s", why.message);
-    if (store->foreign)
-        status = eg__fail(err, EG_E_EXISTS,
-                          "'%s' exists and is another program's file (use --force to overwrite it)", path);
-    else
-        status = eg__store_compare(store, spec, err);
+    status = eg__store_open_to_write(path, spec, &store, err);
+    if (status) return status;
+    status = eg__store_compare(store, spec, err);
+    if (!status && store->spec.deflate) status = eg__h5_stage(store->h5, err);
     if (status) {
-        discard(store);
+        eg__store_discard(store);
         return status;
     }
-    eg__store_begin_run(store, spec);
     *out = store;
     return EG_OK;
 }

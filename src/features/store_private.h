@@ -32,6 +32,12 @@ struct eg_store {
     double last_checkpoint; /* seconds, monotonic */
     uint16_t *halves;       /* one put's rows as float16 */
     size_t halves_capacity;
+    struct store_chunk {
+        size_t cut, number;
+        uint8_t *values; /* [chunk_rows][D] as on disk */
+    } * chunks;          /* deflate: not written yet */
+    size_t n_chunks, chunks_capacity, chunk_bytes;
+    eg_pool *pool;
     struct eg_history run; /* this run's record */
     size_t run_slot;
     bool has_slot;
@@ -50,13 +56,26 @@ extern const struct text_member spec_texts[N_SPEC_TEXTS], cut_texts[N_CUT_TEXTS]
 /* store.c */
 enum eg_status eg__store_describe(struct eg_store *store, struct eg_error *err);
 void eg__store_free(struct eg_store *store);
+enum eg_status eg__store_open_to_write(const char *path, const struct eg_store_spec *spec,
+                                       struct eg_store **store, struct eg_error *err); /* ours, of any spec */
+void eg__store_discard(struct eg_store *store); /* after a failure: what is staged is dropped */
 double eg__store_clock(void);
 
 /* store_rows.c */
 void eg__store_begin_run(struct eg_store *store, const struct eg_store_spec *spec);
 enum eg_status eg__store_finish(struct eg_store *store, struct eg_error *err);
 
+/* store_chunks.c: rows of compressed cuts wait in their chunks. */
+enum eg_status eg__chunks_put(struct eg_store *store, size_t cut, size_t first, size_t count,
+                              const void *values, struct eg_error *err);
+/* Those whose rows are all there, or all of them. */
+enum eg_status eg__chunks_write(struct eg_store *store, bool all, struct eg_error *err);
+bool eg__chunks_hold(const struct eg_store *store, size_t row);
+void eg__chunks_free(struct eg_store *store);
+
 /* store_compare.c: EG_OK, or EG_E_EXISTS naming the first difference. */
+enum eg_status eg__store_compare_making(const struct eg_store *found, const struct eg_store_spec *wanted,
+                                        struct eg_error *err); /* all but the images */
 enum eg_status eg__store_compare(const struct eg_store *found, const struct eg_store_spec *wanted,
                                  struct eg_error *err);
 

@@ -15,6 +15,7 @@
 #include "features/store_private.h"
 
 static const double CHECKPOINT_SECONDS = 5;
+enum { MOST_WAITING_BYTES = 64 << 20 }; /* in chunks to be compressed */
 static const char OTHER_REASONS[] = "unreadable (see the messages of the run)";
 
 /* ---- this run's record --------------------------------------------------------------------- */
@@ -140,6 +141,19 @@ static enum eg_status to_halves(struct eg_store *store, const struct eg_cut_info
     return EG_OK;
 }
 
+static enum eg_status write_values(struct eg_store *store, size_t cut, size_t first, size_t count,
+                                   const float *values, struct eg_error *err)
+{
+    const void *bytes = values;
+    if (store->cuts[cut].half) {
+        enum eg_status status = to_halves(store, &store->cuts[cut], first, count, values, err);
+        if (status) return status;
+        bytes = store->halves;
+    }
+    return store->spec.deflate ? eg__chunks_put(store, cut, first, count, bytes, err)
+                               : eg__h5_write(store->cut_sets[cut], first, count, bytes, err);
+}
+
 /* Rows that could not be read hold NaN. */
 static enum eg_status write_unreadable(struct eg_store *store, size_t cut, size_t row, struct eg_error *err)
 {
@@ -147,23 +161,9 @@ static enum eg_status write_unreadable(struct eg_store *store, size_t cut, size_
     float *nothing = eg__alloc(n, sizeof *nothing);
     if (!nothing) return eg__fail_memory(err, "a row");
     for (size_t i = 0; i < n; i++) nothing[i] = __builtin_nanf("");
-    const void *bytes = nothing;
-    enum eg_status status = EG_OK;
-    if (store->cuts[cut].half) {
-        status = to_halves(store, &store->cuts[cut], row, 1, nothing, err);
-        bytes = store->halves;
-    }
-    if (!status) status = eg__h5_write(store->cut_sets[cut], row, 1, bytes, err);
+    enum eg_status status = write_values(store, cut, row, 1, nothing, err);
     free(nothing);
     return status;
-}
-
-static enum eg_status write_values(struct eg_store *store, size_t cut, size_t first, size_t count,
-                                   const float *values, struct eg_error *err)
-{
-    if (!store->cuts[cut].half) return eg__h5_write(store->cut_sets[cut], first, count, values, err);
-    enum eg_status status = to_halves(store, &store->cuts[cut], first, count, values, err);
-    return status ? status : eg__h5_write(store->cut_sets[cut], first, count, store->halves, err);
 }
 
 static enum eg_status put_rows(struct eg_store *store, size_t first, size_t count, const float *const *values,
@@ -184,6 +184,74 @@ static enum eg_status put_rows(struct eg_store *store, size_t first, size_t coun
     }
     return eg__h5_write(store->row_sets[SET_HASHES], first, count, hashes, err);
 }
+
+static int by_row(const void *a, const void *b)
+{
+    size_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x < y ? -1 : x > y;
+}
+
+static enum eg_status write_bytes(struct eg_store *store, enum row_set which, size_t n_rows,
+                                  const uint8_t *bytes, struct eg_error *err)
+{
+    enum eg_status status = EG_OK;
+    const size_t *rows = store->pending;
+    for (size_t i = 0, n; !status && i < n_rows; i += n) {
+        for (n = 1; i + n < n_rows && rows[i + n] - rows[i] <= n;) n++;
+        status = eg__h5_write(store->row_sets[which], rows[i], rows[i + n - 1] - rows[i] + 1, bytes + rows[i],
+                              err);
+    }
+    return status;
+}
+
+/* Pending rows in order, those whose values are not on their way to the disk behind. */
+static size_t sort_pending(struct eg_store *store)
+{
+    size_t *rows = store->pending, n = 0;
+    for (size_t i = 0; i < store->n_pending; i++) {
+        size_t row = rows[i];
+        if (eg__chunks_hold(store, row)) continue;
+        rows[i] = rows[n];
+        rows[n++] = row;
+    }
+    qsort(rows, n, sizeof *rows, by_row);
+    return n;
+}
+
+/* all: chunks that are not full yet, too. */
+static enum eg_status checkpoint(struct eg_store *store, bool all, struct eg_error *err)
+{
+    store->last_checkpoint = eg__store_clock();
+    if (!store->n_pending) return EG_OK;
+    enum eg_status status = EG_OK;
+    if (store->reasons_changed)
+        status = eg__h5_put_texts(store->h5, "reasons", "names", (const char *const *)store->reason_names,
+                                  store->n_reason_names, REASON_BYTES, err);
+    if (!status)
+        status = store->spec.deflate ? eg__chunks_write(store, all, err) : eg__h5_sync(store->h5, err);
+    if (status) return status;
+    store->reasons_changed = false;
+    size_t n = sort_pending(store);
+    status = write_bytes(store, SET_REASONS, n, store->reasons, err);
+    if (!status) status = write_bytes(store, SET_STATUS, n, store->status, err);
+    if (status) return status;
+    store->run.rows += n;
+    store->n_pending -= n;
+    memmove(store->pending, store->pending + n, store->n_pending * sizeof *store->pending);
+    status = write_run(store, err);
+    if (!status && store->spec.deflate) status = eg__h5_commit(store->h5, err);
+    return status;
+}
+
+enum eg_status eg__store_checkpoint(struct eg_store *store, struct eg_error *err)
+{
+    enum eg_status status = check_writing(store, err);
+    return status ? status : checkpoint(store, true, err);
+}
+
+void eg__store_use_pool(struct eg_store *store, eg_pool *pool) { store->pool = pool; }
 
 enum eg_status eg__store_put(struct eg_store *store, size_t first, size_t count, const float *const *values,
                              const uint8_t (*hashes)[HASH_BYTES], const char *const *reasons,
@@ -207,57 +275,18 @@ enum eg_status eg__store_put(struct eg_store *store, size_t first, size_t count,
         store->reasons[first + i] = reason;
         store->pending[store->n_pending++] = first + i;
     }
-    if (!status && eg__store_clock() - store->last_checkpoint > CHECKPOINT_SECONDS)
-        status = eg__store_checkpoint(store, err);
-    return status;
-}
-
-static int by_row(const void *a, const void *b)
-{
-    size_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return x < y ? -1 : x > y;
-}
-
-static enum eg_status write_bytes(struct eg_store *store, enum row_set which, const uint8_t *bytes,
-                                  struct eg_error *err)
-{
-    enum eg_status status = EG_OK;
-    for (size_t i = 0, n; !status && i < store->n_pending; i += n) {
-        size_t first = store->pending[i];
-        for (n = 1; i + n < store->n_pending && store->pending[i + n] - first <= n;) n++;
-        size_t count = store->pending[i + n - 1] - first + 1;
-        status = eg__h5_write(store->row_sets[which], first, count, bytes + first, err);
+    bool full = store->chunk_bytes > MOST_WAITING_BYTES;
+    if (!status && (full || eg__store_clock() - store->last_checkpoint > CHECKPOINT_SECONDS)) {
+        status = checkpoint(store, false, err);
+        if (!status && store->chunk_bytes > MOST_WAITING_BYTES) status = checkpoint(store, true, err);
     }
     return status;
-}
-
-enum eg_status eg__store_checkpoint(struct eg_store *store, struct eg_error *err)
-{
-    enum eg_status status = check_writing(store, err);
-    if (status) return status;
-    store->last_checkpoint = eg__store_clock();
-    if (!store->n_pending) return EG_OK;
-    if (store->reasons_changed)
-        status = eg__h5_put_texts(store->h5, "reasons", "names", (const char *const *)store->reason_names,
-                                  store->n_reason_names, REASON_BYTES, err);
-    if (!status) status = eg__h5_sync(store->h5, err);
-    if (status) return status;
-    store->reasons_changed = false;
-    qsort(store->pending, store->n_pending, sizeof *store->pending, by_row);
-    status = write_bytes(store, SET_REASONS, store->reasons, err);
-    if (!status) status = write_bytes(store, SET_STATUS, store->status, err);
-    if (status) return status;
-    store->run.rows += store->n_pending;
-    store->n_pending = 0;
-    return write_run(store, err);
 }
 
 enum eg_status eg__store_finish(struct eg_store *store, struct eg_error *err)
 {
     enum eg_status status = eg__store_checkpoint(store, err);
-    if (!status && store->run.rows) status = eg__h5_sync(store->h5, err);
+    if (!status && store->run.rows && !store->spec.deflate) status = eg__h5_sync(store->h5, err);
     return status;
 }
 

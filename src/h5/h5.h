@@ -51,7 +51,8 @@ struct eg_h5_shape {
  * EG_E_EXISTS when path exists and !overwrite; EG_E_IO when another program is writing it. */
 EG_MUST_CHECK enum eg_status eg__h5_create(const char *path, bool overwrite, struct eg_h5 **h5,
                                            struct eg_error *err);
-/* Make everything durable, then give the file its name. EG_E_EXISTS: somebody was faster. */
+/* Make everything durable, give the file its name, and close it, whatever happens.
+ * EG_E_EXISTS: somebody was faster. */
 EG_MUST_CHECK enum eg_status eg__h5_publish(struct eg_h5 *h5, struct eg_error *err);
 /* Undoes a cut-short commit first. write: EG_E_IO when another program is writing it. */
 EG_MUST_CHECK enum eg_status eg__h5_open(const char *path, bool write, struct eg_h5 **h5,
@@ -64,6 +65,16 @@ uint64_t eg__h5_bytes(const struct eg_h5 *h5);
 /* Flush libhdf5, then fdatasync. */
 EG_MUST_CHECK enum eg_status eg__h5_sync(struct eg_h5 *h5, struct eg_error *err);
 
+/* From here to eg__h5_unstage, what is below the file's end changes only in commits, each of
+ * which happens wholly or not at all. EG_E_IO when somebody is reading the file. After a commit
+ * that failed the file is as the last one left it, and nothing more can be written. */
+EG_MUST_CHECK enum eg_status eg__h5_stage(struct eg_h5 *h5, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_commit(struct eg_h5 *h5, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__h5_unstage(struct eg_h5 *h5, struct eg_error *err); /* commits */
+
+/* What is staged is dropped and nothing more will be written: only close it. */
+void eg__h5_abandon(struct eg_h5 *h5);
+
 /* ---- objects and attributes; `object` is a path ------------------------------------- */
 
 bool eg__h5_has(struct eg_h5 *h5, const char *object);
@@ -74,6 +85,8 @@ EG_MUST_CHECK enum eg_status eg__h5_children(struct eg_h5 *h5, const char *group
 EG_MUST_CHECK enum eg_status eg__h5_group(struct eg_h5 *h5, const char *group, struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__h5_hard_link(struct eg_h5 *h5, const char *object, const char *link,
                                               struct eg_error *err);
+
+EG_MUST_CHECK enum eg_status eg__h5_unlink(struct eg_h5 *h5, const char *object, struct eg_error *err);
 
 bool eg__h5_has_attribute(struct eg_h5 *h5, const char *object, const char *name);
 /* A string, or an array of them, of fixed or variable length. One free() each. */
@@ -117,7 +130,12 @@ EG_MUST_CHECK enum eg_status eg__h5_read_texts(struct eg_h5_set *set, size_t lim
 /* Values in the dataset's own type. */
 EG_MUST_CHECK enum eg_status eg__h5_write(struct eg_h5_set *set, size_t first, size_t count,
                                           const void *values, struct eg_error *err);
-/* The chunk that begins at `row`, already shuffled and deflated. */
+/* The bytes of one chunk of a deflated dataset: values [chunk_rows][row length] in, a new array
+ * out. Needs no turn, so many threads may pack at once. */
+EG_MUST_CHECK enum eg_status eg__h5_pack(const struct eg_h5_shape *shape, size_t row_length,
+                                         const void *values, uint8_t **packed, size_t *n_packed,
+                                         struct eg_error *err);
+/* The chunk that begins at `row`, packed. */
 EG_MUST_CHECK enum eg_status eg__h5_write_chunk(struct eg_h5_set *set, size_t row, const void *bytes,
                                                 size_t n_bytes, struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__h5_extend(struct eg_h5_set *set, size_t rows, struct eg_error *err);

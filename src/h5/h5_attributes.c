@@ -99,6 +99,7 @@ enum eg_status eg__h5_group(struct eg_h5 *h5, const char *group, struct eg_error
     hid_t id = H5Gcreate2(h5->file, group, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     if (id < 0 || H5Gclose(id) < 0)
         status = eg__h5_fail(err, EG_E_IO, h5, "cannot make '%s' in '%s'", group, h5->path);
+    if (!status) status = eg__h5_sound(h5, err);
     eg__h5_leave();
     return status;
 }
@@ -109,6 +110,18 @@ enum eg_status eg__h5_hard_link(struct eg_h5 *h5, const char *object, const char
     eg__h5_enter();
     if (H5Lcreate_hard(h5->file, object, h5->file, link, H5P_DEFAULT, H5P_DEFAULT) < 0)
         status = eg__h5_fail(err, EG_E_IO, h5, "cannot make '%s' in '%s'", link, h5->path);
+    if (!status) status = eg__h5_sound(h5, err);
+    eg__h5_leave();
+    return status;
+}
+
+enum eg_status eg__h5_unlink(struct eg_h5 *h5, const char *object, struct eg_error *err)
+{
+    enum eg_status status = EG_OK;
+    eg__h5_enter();
+    if (H5Ldelete(h5->file, object, H5P_DEFAULT) < 0)
+        status = eg__h5_fail(err, EG_E_IO, h5, "cannot remove '%s' of '%s'", object, h5->path);
+    if (!status) status = eg__h5_sound(h5, err);
     eg__h5_leave();
     return status;
 }
@@ -302,6 +315,7 @@ enum eg_status eg__h5_put_text(struct eg_h5 *h5, const char *object, const char 
     eg__h5_enter();
     enum eg_status status =
         put(h5, object, name, eg__h5_text_type(n ? n : 1), H5Screate(H5S_SCALAR), text, err);
+    if (!status) status = eg__h5_sound(h5, err);
     eg__h5_leave();
     return status;
 }
@@ -317,6 +331,7 @@ enum eg_status eg__h5_put_texts(struct eg_h5 *h5, const char *object, const char
     eg__h5_enter();
     enum eg_status status =
         put(h5, object, name, eg__h5_text_type(text_bytes), H5Screate_simple(1, &dims, NULL), block, err);
+    if (!status) status = eg__h5_sound(h5, err);
     eg__h5_leave();
     free(block);
     return status;
@@ -333,6 +348,7 @@ enum eg_status eg__h5_put_sizes(struct eg_h5 *h5, const char *object, const char
     enum eg_status status =
         put(h5, object, name, H5Tcopy(H5T_NATIVE_INT64),
             n == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL), values, err);
+    if (!status) status = eg__h5_sound(h5, err);
     eg__h5_leave();
     return status;
 }

@@ -201,6 +201,7 @@ enum eg_status eg__h5_set_create(struct eg_h5 *h5, const char *path, const struc
     if (space >= 0) H5Sclose(space);
     if (list >= 0) H5Pclose(list);
     if (access >= 0) H5Pclose(access);
+    if (!status) status = eg__h5_sound(h5, err);
     eg__h5_leave();
     if (status) {
         eg__h5_set_free(set);
@@ -347,6 +348,7 @@ enum eg_status eg__h5_write(struct eg_h5_set *set, size_t first, size_t count, c
     if (type < 0 || !transfer(set, type, first, count, NULL, values))
         status = eg__h5_fail(err, EG_E_IO, set->h5, "cannot write '%s' of '%s'", set->path, set->h5->path);
     if (type >= 0) H5Tclose(type);
+    if (!status) status = eg__h5_sound(set->h5, err);
     eg__h5_leave();
     return status;
 }
@@ -359,6 +361,7 @@ enum eg_status eg__h5_write_chunk(struct eg_h5_set *set, size_t row, const void 
     eg__h5_enter();
     if (H5Dwrite_chunk(set->set, H5P_DEFAULT, 0, offset, n_bytes, bytes) < 0)
         status = eg__h5_fail(err, EG_E_IO, set->h5, "cannot write '%s' of '%s'", set->path, set->h5->path);
+    if (!status) status = eg__h5_sound(set->h5, err);
     eg__h5_leave();
     return status;
 }
@@ -374,6 +377,7 @@ enum eg_status eg__h5_extend(struct eg_h5_set *set, size_t rows, struct eg_error
         status = eg__h5_fail(err, EG_E_IO, set->h5, "cannot extend '%s' of '%s'", set->path, set->h5->path);
     else
         set->shape.dims[0] = rows;
+    if (!status) status = eg__h5_sound(set->h5, err);
     eg__h5_leave();
     return status;
 }

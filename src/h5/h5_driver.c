@@ -4,7 +4,9 @@
  * file but in pages held here; bytes past it are written at once, as nothing refers to them
  * yet. A commit (h5_journal.c) saves the old pages in a journal, then writes the new ones. So
  * a crash between commits leaves the file as the last commit made it.
- * Dead: after a failed commit all writing is swallowed, so that libhdf5 can be closed. */
+ * Dead: after a write or a commit that failed all writing is swallowed and libhdf5 is told that
+ * it went well: after a failed write it can be neither closed nor unloaded without a crash
+ * (1.10.8). Who writes looks at the report instead. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -121,12 +123,19 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr
     return &file->public;
 }
 
+void eg__h5_driver_clear_pages(struct driver_file *file)
+{
+    for (size_t i = 0; i < file->capacity; i++) free(file->pages[i].bytes);
+    free(file->pages);
+    file->pages = NULL;
+    file->n_pages = file->capacity = 0;
+}
+
 static herr_t driver_close(H5FD_t *public)
 {
     struct driver_file *file = (struct driver_file *)public;
     int failed = close(file->fd);
-    for (size_t i = 0; i < file->capacity; i++) free(file->pages[i].bytes);
-    free(file->pages);
+    eg__h5_driver_clear_pages(file);
     free(file);
     return failed ? -1 : 0;
 }
@@ -200,6 +209,14 @@ static herr_t driver_read(H5FD_t *public, H5FD_mem_t type, hid_t transfer, haddr
     return 0;
 }
 
+static herr_t write_failed(struct driver_file *file)
+{
+    file->cause = errno ? errno : EIO;
+    file->dead = true;
+    if (file->report && !*file->report) *file->report = file->cause;
+    return 0;
+}
+
 static herr_t driver_write(H5FD_t *public, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t n,
                            const void *bytes)
 {
@@ -215,18 +232,12 @@ static herr_t driver_write(H5FD_t *public, H5FD_mem_t type, hid_t transfer, hadd
         if (upto > end) upto = end;
         if (upto > file->base) upto = file->base;
         uint8_t *staged = stage_page(file, page);
-        if (!staged) {
-            file->cause = errno;
-            return -1;
-        }
+        if (!staged) return write_failed(file);
         memcpy(staged + (at - page * STAGE_PAGE), in, upto - at);
         in += upto - at;
         at = upto;
     }
-    if (at < end && !eg__full_write(file->fd, in, end - at, at)) {
-        file->cause = errno;
-        return -1;
-    }
+    if (at < end && !eg__full_write(file->fd, in, end - at, at)) return write_failed(file);
     if (end > file->eof) file->eof = end;
     return 0;
 }
@@ -237,10 +248,7 @@ static herr_t driver_truncate(H5FD_t *public, hid_t transfer, hbool_t closing)
     (void)closing;
     struct driver_file *file = (struct driver_file *)public;
     if (file->dead || file->eof == file->eoa || (file->staging && file->eoa < file->base)) return 0;
-    if (ftruncate(file->fd, (off_t)file->eoa)) {
-        file->cause = errno;
-        return -1;
-    }
+    if (ftruncate(file->fd, (off_t)file->eoa)) return write_failed(file);
     file->eof = file->eoa;
     return 0;
 }

@@ -55,8 +55,8 @@ enum eg_status eg__h5_fail(struct eg_error *err, enum eg_status status, struct e
     va_start(arguments, format);
     vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
-    if (h5 && h5->driver && h5->driver->cause)
-        return eg__fail(err, EG_E_IO, "%s: %s", words, strerror(h5->driver->cause));
+    int known = !h5 ? 0 : h5->cause ? h5->cause : h5->driver ? h5->driver->cause : 0;
+    if (known) return eg__fail(err, EG_E_IO, "%s: %s", words, strerror(known));
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, cause);
     H5Eclear2(H5E_DEFAULT);
     char *printable = eg__printable(cause);
@@ -114,6 +114,7 @@ static void handle_free(struct eg_h5 *h5)
     if (!h5) return;
     if (h5->lock >= 0) close(h5->lock);
     if (h5->replaced >= 0) close(h5->replaced);
+    if (h5->journal_fd >= 0) close(h5->journal_fd);
     free(h5->part);
     free(h5->path);
     free(h5->real);
@@ -126,7 +127,7 @@ static struct eg_h5 *handle_new(const char *path)
     struct eg_h5 *h5 = eg__zalloc(1, sizeof *h5);
     if (!h5) return NULL;
     h5->file = -1;
-    h5->lock = h5->replaced = -1;
+    h5->lock = h5->replaced = h5->journal_fd = -1;
     h5->path = strdup(path);
     h5->real = realpath(path, NULL);
     if (!h5->real) h5->real = strdup(path); /* not there yet */
@@ -136,11 +137,28 @@ static struct eg_h5 *handle_new(const char *path)
     return NULL;
 }
 
+enum eg_status eg__h5_sound(struct eg_h5 *h5, struct eg_error *err)
+{
+    return h5->cause ? eg__h5_fail(err, EG_E_IO, h5, "cannot write '%s'", h5->path) : EG_OK;
+}
+
+static enum eg_status close_hdf5(struct eg_h5 *h5, struct eg_error *err)
+{
+    eg__h5_enter();
+    bool closed = H5Fclose(h5->file) >= 0;
+    h5->driver = NULL;
+    enum eg_status status = eg__h5_sound(h5, err);
+    if (!closed && !status) status = eg__h5_fail(err, EG_E_IO, NULL, "cannot close '%s'", h5->path);
+    eg__h5_leave();
+    return status;
+}
+
 static bool find_driver(struct eg_h5 *h5)
 {
     void *handle = NULL;
     if (H5Fget_vfd_handle(h5->file, H5P_DEFAULT, &handle) < 0) return false;
     h5->driver = handle;
+    if (h5->write) h5->driver->report = &h5->cause;
     return true;
 }
 
@@ -226,12 +244,14 @@ enum eg_status eg__h5_create(const char *path, bool overwrite, struct eg_h5 **ou
     return EG_OK;
 }
 
-enum eg_status eg__h5_publish(struct eg_h5 *h5, struct eg_error *err)
+static enum eg_status give_name(struct eg_h5 *h5, struct eg_error *err)
 {
-    enum eg_status status = eg__h5_sync(h5, err);
-    if (status) return status;
+    if (fsync(h5->lock)) return eg__fail(err, EG_E_IO, "cannot write '%s': %s", h5->path, strerror(errno));
     bool replace = h5->replaced >= 0;
-    if (replace) unlink(h5->journal); /* what it would repair is going */
+    if (replace && !unlink(h5->journal)) { /* what it would repair is going; nor may it come back */
+        enum eg_status status = eg__sync_folder(h5->path, err);
+        if (status) return status;
+    }
     int failed = replace ? rename(h5->part, h5->path)
                          : renameat2(AT_FDCWD, h5->part, AT_FDCWD, h5->path, RENAME_NOREPLACE);
     if (failed && !replace && errno == EINVAL && !link(h5->part, h5->path)) failed = unlink(h5->part);
@@ -242,19 +262,26 @@ enum eg_status eg__h5_publish(struct eg_h5 *h5, struct eg_error *err)
     return eg__sync_folder(h5->path, err);
 }
 
-/* Undo a commit that was cut short; whoever opens the file, to read or to write, does it. */
+/* Nothing is written once it has its name: closing may move the file's end. */
+enum eg_status eg__h5_publish(struct eg_h5 *h5, struct eg_error *err)
+{
+    enum eg_status status = close_hdf5(h5, err);
+    if (!status) status = give_name(h5, err);
+    if (h5->part) unlink(h5->part);
+    handle_free(h5);
+    return status;
+}
+
+/* A reader undoes a commit that was cut short. */
 static enum eg_status recover(const char *path, struct eg_error *err)
 {
     struct eg_h5 *h5 = handle_new(path);
     if (!h5) return eg__fail_memory(err, "a feature file");
     enum eg_status status = open_locked(h5, true, err);
     if (!status) status = lock_shape(h5, true, err);
-    if (!status) status = eg__h5_journal_recover(path, h5->journal, err);
+    if (!status) status = eg__h5_journal_recover(h5->real, h5->journal, err);
     handle_free(h5);
-    if (status)
-        return eg__fail_within(err, status, "'%s' was cut off while it was changed and has to be repaired",
-                               path);
-    return EG_OK;
+    return status;
 }
 
 static enum eg_status open_hdf5(struct eg_h5 *h5, struct eg_h5_sources *sources, struct eg_error *err)
@@ -272,21 +299,39 @@ static enum eg_status open_hdf5(struct eg_h5 *h5, struct eg_h5_sources *sources,
 
 uint64_t eg__h5_bytes(const struct eg_h5 *h5) { return h5->bytes; }
 
+/* With the lock in hand: the journal is nobody else's. */
+static enum eg_status settle_journal(struct eg_h5 *h5, struct eg_error *err)
+{
+    struct stat info;
+    if (stat(h5->journal, &info)) return EG_OK;
+    if (!info.st_size) {
+        if (h5->write) unlink(h5->journal);
+        return EG_OK;
+    }
+    enum eg_status status;
+    if (h5->write) {
+        status = lock_shape(h5, true, err);
+        if (!status) status = eg__h5_journal_recover(h5->real, h5->journal, err);
+        take_lock(h5->lock, LOCK_SHAPE, F_UNLCK);
+    } else {
+        close(h5->lock);
+        h5->lock = -1;
+        status = recover(h5->path, err);
+        if (!status) status = open_locked(h5, false, err);
+    }
+    if (!status) return EG_OK;
+    return eg__fail_within(err, status, "'%s' was cut off while it was changed and has to be repaired",
+                           h5->path);
+}
+
 static enum eg_status open_one(const char *path, bool write, struct eg_h5_sources *sources,
                                struct eg_h5 **out, struct eg_error *err)
 {
     struct eg_h5 *h5 = handle_new(path);
     if (!h5) return eg__fail_memory(err, "a feature file");
     h5->write = write;
-    enum eg_status status = EG_OK;
-    struct stat info;
-    if (!stat(h5->journal, &info)) {
-        if (info.st_size)
-            status = recover(path, err);
-        else if (write)
-            unlink(h5->journal);
-    }
-    if (!status) status = open_locked(h5, write, err);
+    enum eg_status status = open_locked(h5, write, err);
+    if (!status) status = settle_journal(h5, err);
     if (!status) {
         eg__h5_enter();
         status = open_hdf5(h5, sources, err);
@@ -338,26 +383,72 @@ enum eg_status eg__h5_sync(struct eg_h5 *h5, struct eg_error *err)
     eg__h5_enter();
     if (H5Fflush(h5->file, H5F_SCOPE_LOCAL) < 0)
         status = eg__h5_fail(err, EG_E_IO, h5, "cannot write '%s'", h5->path);
+    if (!status) status = eg__h5_sound(h5, err);
     eg__h5_leave();
     if (!status && fdatasync(h5->driver->fd))
         status = eg__fail(err, EG_E_IO, "cannot write '%s': %s", h5->path, strerror(errno));
     return status;
 }
 
+/* ---- staging ---------------------------------------------------------------------------- */
+
+enum eg_status eg__h5_stage(struct eg_h5 *h5, struct eg_error *err)
+{
+    if (h5->driver->staging) return EG_OK;
+    enum eg_status status = lock_shape(h5, true, err);
+    if (!status) status = eg__h5_sync(h5, err);
+    if (status) return status;
+    struct driver_file *driver = h5->driver;
+    if (driver->eof > driver->eoa) { /* left by a commit that never came */
+        if (ftruncate(driver->fd, (off_t)driver->eoa))
+            return eg__fail(err, EG_E_IO, "cannot write '%s': %s", h5->path, strerror(errno));
+        driver->eof = driver->eoa;
+    }
+    driver->base = driver->eoa;
+    driver->staging = true;
+    return EG_OK;
+}
+
+enum eg_status eg__h5_commit(struct eg_h5 *h5, struct eg_error *err)
+{
+    enum eg_status status = EG_OK;
+    eg__h5_enter();
+    if (h5->driver->dead)
+        status = eg__fail(err, EG_E_IO, "'%s' cannot be written any more after an earlier failure", h5->path);
+    else if (H5Fflush(h5->file, H5F_SCOPE_LOCAL) < 0)
+        status = eg__h5_fail(err, EG_E_IO, h5, "cannot write '%s'", h5->path);
+    if (!status) status = eg__h5_sound(h5, err);
+    if (!status) status = eg__h5_journal_commit(h5, err);
+    if (status) h5->driver->dead = true;
+    eg__h5_leave();
+    return status;
+}
+
+enum eg_status eg__h5_unstage(struct eg_h5 *h5, struct eg_error *err)
+{
+    if (!h5->driver->staging) return EG_OK;
+    enum eg_status status = eg__h5_commit(h5, err);
+    if (status) return status;
+    h5->driver->staging = false;
+    eg__h5_journal_end(h5);
+    take_lock(h5->lock, LOCK_SHAPE, F_UNLCK);
+    return EG_OK;
+}
+
+void eg__h5_abandon(struct eg_h5 *h5) { h5->driver->dead = true; }
+
 enum eg_status eg__h5_close(struct eg_h5 *h5, struct eg_error *err)
 {
     if (!h5) return EG_OK;
     enum eg_status status = EG_OK;
-    eg__h5_enter();
-    bool flushed = !h5->write || H5Fflush(h5->file, H5F_SCOPE_LOCAL) >= 0;
-    if (!flushed) {
-        status = eg__h5_fail(err, EG_E_IO, h5, "cannot write '%s'", h5->path);
+    if (h5->write && !h5->part) {
+        if (!h5->driver->dead) status = h5->driver->staging ? eg__h5_unstage(h5, err) : eg__h5_sync(h5, err);
+        /* What closing would still write is of no use: it moves the file's end about. */
         h5->driver->dead = true;
+        eg__h5_journal_end(h5);
     }
-    if (H5Fclose(h5->file) < 0 && !status)
-        status = eg__h5_fail(err, EG_E_IO, NULL, "cannot close '%s'", h5->path);
-    eg__h5_leave();
+    enum eg_status closed = close_hdf5(h5, status ? NULL : err);
     if (h5->part) unlink(h5->part);
     handle_free(h5);
-    return status;
+    return status ? status : closed;
 }

@@ -11,10 +11,12 @@ struct eg_h5 {
     struct driver_file *driver;
     char *path, *real, *journal; /* as given; links resolved; real with ".journal" */
     int lock;                    /* a descriptor of its own, which holds the locks */
-    int replaced;                /* the same on the file that a new one will replace */
-    char *part;                  /* the name until it is published; NULL: published */
+    int journal_fd;
+    int replaced; /* the same on the file that a new one will replace */
+    char *part;   /* the name until it is published; NULL: published */
     bool write;
     uint64_t bytes;
+    int cause; /* errno of the first write that failed; libhdf5 is not told */
 };
 
 struct eg_h5_set {
@@ -28,6 +30,9 @@ struct eg_h5_set {
 /* Around every use of libhdf5: one thread at a time, its own printing of errors off. */
 void eg__h5_enter(void);
 void eg__h5_leave(void);
+
+/* After anything that writes: EG_OK, or what went wrong in the driver. Inside. */
+enum eg_status eg__h5_sound(struct eg_h5 *h5, struct eg_error *err);
 
 /* Inside: err gets the words, then the cause: the operating system's if our driver met one
  * in this file, else libhdf5's innermost. */
@@ -59,7 +64,8 @@ struct driver_file {
     haddr_t eoa, eof;
     int fd;
     uint64_t device, inode;
-    int cause; /* errno of the last failure */
+    int cause;   /* errno of the last failure */
+    int *report; /* where a writer wants to know of it */
     bool staging, dead;
     uint64_t base;             /* when staging: bytes below this change only in a commit */
     struct staged_page *pages; /* open addressing, by page number */
@@ -71,7 +77,10 @@ enum { STAGE_PAGE = 4096 };
 hid_t eg__h5_driver(void);
 enum eg_status eg__h5_journal_recover(const char *path, const char *journal, struct eg_error *err);
 enum eg_status eg__sync_folder(const char *path, struct eg_error *err); /* that path is in */
-bool eg__full_read(int fd, void *bytes, size_t n, uint64_t offset);     /* past the end: zeros */
+enum eg_status eg__h5_journal_commit(struct eg_h5 *h5, struct eg_error *err);
+void eg__h5_journal_end(struct eg_h5 *h5);
+void eg__h5_driver_clear_pages(struct driver_file *file);
+bool eg__full_read(int fd, void *bytes, size_t n, uint64_t offset); /* past the end: zeros */
 bool eg__full_write(int fd, const void *bytes, size_t n, uint64_t offset);
 
 #endif
