@@ -147,8 +147,15 @@ enum eg_status eg__lower_flatten(struct eg_reading *step)
         return status;
     size_t size[2] = {1, 1};
     for (unsigned i = 0; i < made.rank; i++) size[i >= axis] *= eg__value_extent(step->onnx, &made, i);
-    status = regroup(step, &made, size, 2);
-    return status ? status : finish(step, &made);
+    if ((status = regroup(step, &made, size, 2))) return status;
+    if (!eg__value_is_plain(step->onnx, &made)) return finish(step, &made);
+    struct eg_node node = {.op = EG_OP_FLATTEN, .n_inputs = 1, .inputs = {made.node}, .order_chw = true};
+    status = eg__step_add(step, &node, &made.node);
+    struct eg_value *out = eg__step_output(step, 0);
+    if (status) return status;
+    if (!out) return eg__step_memory(step);
+    eg__value_set_like(step->onnx, out, made.node, &made, -1);
+    return EG_OK;
 }
 
 enum eg_status eg__lower_transpose(struct eg_reading *step)
