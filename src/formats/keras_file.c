@@ -234,10 +234,6 @@ static enum eg_status collect(void *context, const struct eg_h5_tensor *found, s
 {
     struct reading *reading = context;
     struct entry entry = {.tensor = {.data = found->bytes, .rank = (uint8_t)found->rank}};
-    if (found->owned) {
-        enum eg_status status = eg__weight_list_keep(reading->list, found->owned, err);
-        if (status) return status;
-    }
     if (found->rank > EG_RANK_MAX) return EG_OK;
     for (size_t i = 0; i < found->rank; i++) {
         entry.tensor.dim[i] = found->dims[i];

@@ -90,11 +90,15 @@ static void keras_of_every_age(void **state)
 
     weights = load("keras2.h5");
     expect(weights, "block1_conv1/kernel", 4, kernel, 0, 0.125);
-    expect(weights, "block1_conv1/bias", 1, vector, 0, 0.125); /* deflated */
+    expect(weights, "block1_conv1/bias", 1, vector, 0, 0.125);
     expect(weights, "conv1_conv/kernel", 4, kernel, 0, 0.125); /* half precision, a model inside */
     expect(weights, "conv2d/kernel", 4, kernel, 1, 0.125);     /* conv2d_40, conv2d_41 */
     expect(weights, "conv2d_1/kernel", 4, kernel, 0, 0.125);
     assert_int_equal(weights->n_tensors, 5); /* the optimizer's is none */
+    eg__weights_free(weights);
+
+    weights = load("keras_latest.h5"); /* headers of version 2 */
+    expect(weights, "block1_conv1/kernel", 4, kernel, 0, 0.125);
     eg__weights_free(weights);
 
     static const char *const files[] = {"keras3.weights.h5", "keras3.keras", "keras30.keras"};
@@ -135,6 +139,7 @@ static void refuses_what_is_not_tensors(void **state)
         {"overflow.safetensors", EG_E_FORMAT, "'x'"},
         {"unknown.safetensors", EG_E_UNSUPPORTED, "F8_E4M3"},
         {"keras_external.h5", EG_E_FORMAT, "outside the file"},
+        {"keras_chunked.h5", EG_E_UNSUPPORTED, "h5repack"},
         {"make_weights.py", EG_E_FORMAT, "neither PyTorch"},
         {"nothing.pth", EG_E_IO, "nothing.pth"},
     };
@@ -164,7 +169,7 @@ static void try_bytes(const uint8_t *bytes, size_t n)
 static void survives_damage(void **state)
 {
     (void)state;
-    static const char *const files[] = {"zip.pth", "stream.pth", "all.safetensors"};
+    static const char *const files[] = {"zip.pth", "stream.pth", "all.safetensors", "keras1.h5", "keras2.h5"};
     struct eg_rng rng;
     eg__rng_init(&rng, 7, 0);
     for (size_t f = 0; f < sizeof files / sizeof *files; f++) {

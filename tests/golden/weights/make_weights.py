@@ -82,11 +82,16 @@ with h5py.File(at("keras1.h5"), "w") as f:
     f["bn_conv1/bn_conv1_running_std_1:0"] = kernel[0, 0, 0]
 with h5py.File(at("keras2.h5"), "w") as f:
     f["model_weights/block1_conv1/block1_conv1/kernel:0"] = kernel
-    f.create_dataset("model_weights/block1_conv1/block1_conv1/bias:0", data=kernel[0, 0, 0], chunks=(2,), compression=9)
+    f["model_weights/block1_conv1/block1_conv1/bias:0"] = kernel[0, 0, 0]
     f["model_weights/resnet50/conv1_conv/kernel:0"] = kernel.astype(np.float16)
     f["model_weights/conv2d_41/conv2d_41/kernel:0"] = kernel
     f["model_weights/conv2d_40/conv2d_40/kernel:0"] = kernel + 1
     f["optimizer_weights/Adam/kernel:0"] = kernel
+with h5py.File(at("keras_chunked.h5"), "w") as f:
+    f.create_dataset("a/a/bias:0", data=kernel[0, 0, 0], chunks=(2,), compression=9)
+with h5py.File(at("keras_latest.h5"), "w", libver="latest") as f:
+    f["block1_conv1/block1_conv1/kernel:0"] = kernel
+    f["block1_conv1"].attrs["weight_names"] = ["kernel:0"]
 with h5py.File(at("keras_external.h5"), "w") as f:
     f["a/a/kernel:0"] = h5py.ExternalLink("keras1.h5", "/bn_conv1/bn_conv1_running_std_1:0")
 
