@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "learn/forest.h"
 #include "learn/linear.h"
 
 static size_t half_of_memory(void)
@@ -79,6 +80,22 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
     return status;
 }
 
+static enum eg_status learn_forest(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
+                                   const struct eg_learn_options *o, const uint8_t *fold, size_t budget,
+                                   struct eg_learned *learned, struct eg_error *err)
+{
+    struct eg_matrix matrix = {0};
+    enum eg_scaling scale = o->scale == EG_SCALE_AUTO ? EG_SCALE_NONE : o->scale; /* splits need none */
+    enum eg_status status =
+        eg__matrix_open(rows, scale == EG_SCALE_STANDARD, budget / 16, o->pool, &matrix, err);
+    if (status) return status;
+    eg__matrix_scale(&matrix, scale);
+    learned->scale = scale;
+    status = eg__forest_train(&matrix, labels, n_classes, o, fold, budget / 8 * 7, learned, err);
+    eg__matrix_close(&matrix);
+    return status;
+}
+
 enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
                          const struct eg_learn_options *options, struct eg_learned *learned,
                          struct eg_error *err)
@@ -101,6 +118,9 @@ enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels
     if (!status) switch (options->learner) {
         case EG_LOGISTIC:
         case EG_SVM: status = learn_linear(rows, labels, n_classes, options, fold, budget, &made, err); break;
+        case EG_FOREST:
+            status = learn_forest(rows, labels, n_classes, options, fold, budget, &made, err);
+            break;
         default:
             status = eg__fail(err, EG_E_UNSUPPORTED, "this classifier is not learned from rows alone");
             break;

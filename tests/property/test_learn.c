@@ -265,8 +265,9 @@ static void odd_input_is_learned_from(void **state)
         if (kind == 2) memset(rows, 0, sizeof rows);
         memcpy(rows + D, rows, D * sizeof *rows); /* rows 0 and 1 are equal, their classes are not */
         for (int scale = EG_SCALE_NONE; scale < EG_SCALE_AUTO; scale++)
-            for (int learner = EG_LOGISTIC; learner <= EG_SVM; learner++) {
+            for (int learner = EG_LOGISTIC; learner <= EG_FOREST; learner++) {
                 struct eg_learned l = learn((struct eg_learn_options){.learner = (enum eg_learner)learner,
+                                                                      .n_trees = 10,
                                                                       .scale = (enum eg_scaling)scale},
                                             labels, K);
                 float probabilities[N * K], found[N];
@@ -275,6 +276,31 @@ static void odd_input_is_learned_from(void **state)
             }
         memcpy(rows, kept, sizeof rows);
     }
+}
+
+static void forests_grow(void **state)
+{
+    (void)state;
+    float one[N * K], many[N * K], found[N];
+    for (unsigned threads = 1; threads <= 3; threads += 2) {
+        eg_pool *pool;
+        int right = 0;
+        double sum = 0, informative = 0;
+        assert_int_equal(eg_pool_create(threads, &pool, NULL), EG_OK);
+        struct eg_learned l =
+            learn((struct eg_learn_options){.learner = EG_FOREST, .n_trees = 60, .pool = pool}, labels, K);
+        run_head(&l, K, threads == 1 ? one : many, found);
+        for (int i = 0; i < N; i++) right += (int32_t)found[i] == labels[i];
+        for (int j = 0; j < D; j++) sum += (double)l.importance[j];
+        for (int j = 0; j < D; j++) informative += (double)(l.importance[j] > 0);
+        assert_int_equal(right, N); /* grown to pure leaves, two thirds of the trees saw a row */
+        assert_true(l.oob_accuracy > 0.5 && l.oob_accuracy < 1 && l.cv_accuracy > 0.5 && l.cv_accuracy < 1);
+        assert_true(fabs(sum - 1) < 1e-4 && informative >= 10);
+        assert_true(isnan(l.c) && isnan(l.objective) && isnan(l.gap));
+        eg__learned_release(&l);
+        eg_pool_free(pool);
+    }
+    assert_memory_equal(one, many, sizeof one);
 }
 
 int main(void)
@@ -287,6 +313,7 @@ int main(void)
         cmocka_unit_test(rows_outside_change_nothing),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(odd_input_is_learned_from),
+        cmocka_unit_test(forests_grow),
     };
     return cmocka_run_group_tests(tests, make_rows, NULL);
 }

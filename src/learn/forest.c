@@ -1,0 +1,280 @@
+/* Random forests: trees in parallel, each from its own stream of random numbers, so that the
+ * forest depends on the seed and not on the threads. */
+#include "learn/forest.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "learn/linear.h"
+
+enum { TREES = 500, COLUMNS_IN_TASK = 256, TREES_BETWEEN_LOOKS = 16 };
+
+struct forest {
+    struct eg_tree_task task; /* number and seed are each tree's own */
+    struct eg_tree *trees;
+    struct eg_error *errors; /* [n_trees] */
+    enum eg_status *status;
+    uint64_t *votes;
+    size_t n_trees, first;
+    bool keep; /* the trees, not only their votes */
+};
+
+static void grow_tree(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    struct forest *f = context;
+    struct eg_tree_task tree = f->task;
+    size_t at = f->first + task;
+    tree.number = at;
+    f->status[at] = eg__tree_grow(&tree, f->votes, &f->trees[at], &f->errors[at]);
+    if (!f->keep && !f->status[at]) eg__tree_free(&f->trees[at]);
+}
+
+static enum eg_status grow_trees(struct forest *f, const struct eg_learn_options *o, size_t done,
+                                 size_t total, struct eg_error *err)
+{
+    for (f->first = 0; f->first < f->n_trees; f->first += TREES_BETWEEN_LOOKS) {
+        size_t count =
+            f->n_trees - f->first < TREES_BETWEEN_LOOKS ? f->n_trees - f->first : TREES_BETWEEN_LOOKS;
+        eg__pool_run(o->pool, count, grow_tree, f);
+        for (size_t i = f->first; i < f->first + count; i++)
+            if (f->status[i]) return eg__fail(err, f->status[i], "%s", f->errors[i].message);
+        if (o->progress && !o->progress(o->user, done + f->first + count, total))
+            return eg__fail(err, EG_E_CANCELLED, "training was stopped");
+    }
+    return EG_OK;
+}
+
+/* ---- columns ------------------------------------------------------------------------ */
+
+struct turning {
+    const struct eg_matrix *matrix;
+    const float *rows;
+    size_t first, count;
+    float *columns;
+};
+
+static void turn(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    enum { SIDE = 16 };
+    const struct turning *t = context;
+    size_t n = t->matrix->n, d = t->matrix->d, begin = task * COLUMNS_IN_TASK;
+    size_t end = begin + COLUMNS_IN_TASK < d ? begin + COLUMNS_IN_TASK : d;
+    for (size_t i0 = 0; i0 < t->count; i0 += SIDE)
+        for (size_t j = begin; j < end; j++)
+            for (size_t i = i0; i < i0 + SIDE && i < t->count; i++)
+                t->columns[j * n + t->first + i] =
+                    t->rows[i * d + j] * (float)t->matrix->factor[t->first + i];
+}
+
+static enum eg_status make_columns(struct eg_matrix *m, float *columns, struct eg_error *err)
+{
+    struct turning t = {.matrix = m, .columns = columns};
+    for (t.first = 0; t.first < m->n; t.first += t.count) {
+        t.count = m->n - t.first < m->block_rows ? m->n - t.first : m->block_rows;
+        enum eg_status status = eg__matrix_rows(m, t.first, t.count, 0, &t.rows, err);
+        if (status) return status;
+        eg__pool_run(m->pool, (m->d + COLUMNS_IN_TASK - 1) / COLUMNS_IN_TASK, turn, &t);
+    }
+    return EG_OK;
+}
+
+/* ---- the head ------------------------------------------------------------------------- */
+
+static const struct eg_tensor *numbers(struct eg_graph *g, const char *name, size_t n, int32_t **values)
+{
+    struct eg_tensor tensor = {.name = name, .dtype = EG_I32, .rank = 1, .dim = {n}};
+    tensor.data = *values = eg__graph_memory(g, n, sizeof **values);
+    eg__tensor_pack_strides(&tensor);
+    return *values ? eg__graph_tensor(g, &tensor) : NULL;
+}
+
+static const struct eg_tensor *reals(struct eg_graph *g, const char *name, uint8_t rank, size_t n,
+                                     size_t columns, float **values)
+{
+    struct eg_tensor tensor = {.name = name, .dtype = EG_F32, .rank = rank, .dim = {n, columns}};
+    tensor.data = *values = eg__graph_memory(g, n * (rank > 1 ? columns : 1), sizeof **values);
+    eg__tensor_pack_strides(&tensor);
+    return *values ? eg__graph_tensor(g, &tensor) : NULL;
+}
+
+static enum eg_status forest_head(const struct eg_matrix *m, const struct forest *f, struct eg_graph **head,
+                                  struct eg_error *err)
+{
+    struct eg_graph *g = NULL;
+    uint32_t at = 0, label = 0;
+    size_t n_nodes = 0, n_leaves = 0, k_count = f->task.n_classes;
+    enum eg_status status = eg__head_begin(m, &g, &at, err);
+    if (status) return status;
+    for (size_t t = 0; t < f->n_trees; t++) {
+        n_nodes += f->trees[t].n_nodes;
+        n_leaves += f->trees[t].n_leaves;
+    }
+    struct eg_node node = {.op = EG_OP_TREE_ENSEMBLE, .name = "probabilities", .n_inputs = 1, .inputs = {at}};
+    int32_t *feature, *left, *right, *roots;
+    float *threshold, *leaf;
+    node.params[0] = numbers(g, "feature", n_nodes, &feature);
+    node.params[1] = reals(g, "threshold", 1, n_nodes, 0, &threshold);
+    node.params[2] = numbers(g, "left", n_nodes, &left);
+    node.params[3] = numbers(g, "right", n_nodes, &right);
+    node.params[4] = reals(g, "leaf", 2, n_leaves, k_count, &leaf);
+    node.params[5] = numbers(g, "roots", f->n_trees, &roots);
+    for (int p = 0; p < 6; p++)
+        if (!node.params[p]) status = EG_E_MEMORY;
+    if (status || n_nodes > INT32_MAX) {
+        eg__graph_free(g);
+        return status
+                   ? eg__fail_memory(err, "the forest")
+                   : eg__fail(err, EG_E_UNSUPPORTED, "the forest has %zu nodes (grow fewer trees)", n_nodes);
+    }
+    for (size_t t = 0, base = 0, leaves = 0; t < f->n_trees; t++) {
+        const struct eg_tree *tree = &f->trees[t];
+        roots[t] = (int32_t)base;
+        for (size_t i = 0; i < tree->n_nodes; i++) {
+            bool inner = tree->feature[i] >= 0;
+            feature[base + i] = tree->feature[i];
+            threshold[base + i] = tree->threshold[i];
+            left[base + i] = tree->left[i] + (int32_t)(inner ? base : leaves);
+            right[base + i] = inner ? tree->right[i] + (int32_t)base : 0;
+        }
+        for (size_t i = 0; i < tree->n_leaves * k_count; i++)
+            leaf[leaves * k_count + i] = tree->leaf[i] / (float)f->n_trees;
+        base += tree->n_nodes;
+        leaves += tree->n_leaves;
+    }
+    status = eg__graph_add(g, &node, &at, err);
+    if (!status) status = eg__head_node(g, EG_OP_ARG_MAX, "label", at, 0, NULL, &label, err);
+    if (status) {
+        eg__graph_free(g);
+        return status;
+    }
+    g->output = at;
+    g->label_output = label;
+    *head = g;
+    return EG_OK;
+}
+
+/* ---- what is known from rows that rode along -------------------------------------------- */
+
+static double share_right(const struct forest *f, const uint8_t *fold, int in)
+{
+    size_t right = 0, count = 0, k_count = f->task.n_classes;
+    for (size_t i = 0; i < f->task.n; i++) {
+        const uint64_t *votes = f->votes + i * k_count;
+        size_t best = 0;
+        uint64_t any = 0;
+        if (in >= 0 && fold[i] != in) continue;
+        for (size_t k = 0; k < k_count; k++) {
+            any |= votes[k];
+            if (votes[k] > votes[best]) best = k;
+        }
+        count += any > 0;
+        right += any && (int32_t)best == f->task.labels[i];
+    }
+    return in >= 0 ? (double)right : count ? (double)right / (double)count : NAN;
+}
+
+static enum eg_status cross_validate(struct forest *f, const struct eg_learn_options *o, const uint8_t *fold,
+                                     unsigned folds, size_t *inside, size_t *outside, double *accuracy,
+                                     struct eg_error *err)
+{
+    double right = 0;
+    f->keep = false;
+    for (unsigned out = 0; out < folds; out++) {
+        f->task.n_inside = f->task.n_along = 0;
+        for (size_t i = 0; i < f->task.n; i++) {
+            if (fold[i] == out)
+                outside[f->task.n_along++] = i;
+            else
+                inside[f->task.n_inside++] = i;
+        }
+        f->task.along = outside;
+        memset(f->votes, 0, f->task.n * f->task.n_classes * sizeof *f->votes);
+        enum eg_status status = grow_trees(f, o, out * f->n_trees, (folds + 1) * f->n_trees, err);
+        if (status) return status;
+        right += share_right(f, fold, (int)out);
+    }
+    *accuracy = right / (double)f->task.n;
+    return EG_OK;
+}
+
+/* Mean over trees of each feature's share in the fall of the impurity, as scikit-learn's. */
+static void add_up_importance(const struct forest *f, float *importance)
+{
+    for (size_t t = 0; t < f->n_trees; t++) {
+        const struct eg_tree *tree = &f->trees[t];
+        double total = 0;
+        for (size_t i = 0; i < tree->n_nodes; i++) total += (double)tree->gain[i];
+        for (size_t i = 0; i < tree->n_nodes && total > 0; i++)
+            if (tree->feature[i] >= 0)
+                importance[tree->feature[i]] += (float)((double)tree->gain[i] / (total * (double)f->n_trees));
+    }
+}
+
+enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size_t n_classes,
+                                const struct eg_learn_options *o, const uint8_t *fold, size_t budget,
+                                struct eg_learned *learned, struct eg_error *err)
+{
+    size_t n = m->n, d = m->d, cells, bytes;
+    if (!eg__mul(n, d, &cells) || !eg__mul(cells, sizeof(float), &bytes) || bytes > budget)
+        return eg__fail(err, EG_E_MEMORY,
+                        "a forest needs its %zu x %zu features in memory: %.1f GB of the %.1f GB allowed "
+                        "(allow more, or pool the features)",
+                        n, d, (double)n * (double)d * 4e-9, (double)budget * 1e-9);
+    if (n_classes > (size_t)1 << 23)
+        return eg__fail(err, EG_E_UNSUPPORTED, "a forest of %zu classes is not supported", n_classes);
+    struct forest f = {.n_trees = o->n_trees ? o->n_trees : TREES};
+    float *columns = eg__alloc(cells, sizeof *columns);
+    double *weight = eg__alloc(n_classes, sizeof *weight);
+    size_t *inside = eg__alloc(n, sizeof *inside), *outside = eg__alloc(n, sizeof *outside);
+    f.trees = eg__zalloc(f.n_trees, sizeof *f.trees);
+    f.errors = eg__alloc(f.n_trees, sizeof *f.errors);
+    f.status = eg__zalloc(f.n_trees, sizeof *f.status);
+    f.votes = eg__zalloc(n * n_classes, sizeof *f.votes);
+    learned->importance = eg__zalloc(d, sizeof *learned->importance);
+    bool room = columns && weight && inside && outside && f.trees && f.errors && f.status && f.votes &&
+                learned->importance;
+    enum eg_status status = room ? make_columns(m, columns, err) : eg__fail_memory(err, "the forest");
+    if (!status) {
+        f.task = (struct eg_tree_task){.columns = columns,
+                                       .labels = labels,
+                                       .class_weight = weight,
+                                       .n = n,
+                                       .d = d,
+                                       .n_classes = n_classes,
+                                       .inside = inside,
+                                       .seed = o->seed};
+        for (size_t k = 0; k < n_classes; k++) weight[k] = 0;
+        for (size_t i = 0; i < n; i++) weight[labels[i]]++;
+        for (size_t k = 0; k < n_classes; k++)
+            weight[k] = o->balance ? (double)n / ((double)n_classes * weight[k]) : 1;
+        const unsigned folds = fold ? (o->folds ? o->folds : 5) : 0;
+        if (fold) status = cross_validate(&f, o, fold, folds, inside, outside, &learned->cv_accuracy, err);
+        f.keep = true;
+        f.task.n_inside = n;
+        f.task.along = NULL;
+        for (size_t i = 0; i < n; i++) inside[i] = i;
+        memset(f.votes, 0, n * n_classes * sizeof *f.votes);
+        if (!status) status = grow_trees(&f, o, folds * f.n_trees, (folds + 1) * f.n_trees, err);
+    }
+    if (!status) {
+        learned->oob_accuracy = share_right(&f, NULL, -1);
+        add_up_importance(&f, learned->importance);
+        status = forest_head(m, &f, &learned->head, err);
+    }
+    for (size_t t = 0; f.trees && t < f.n_trees; t++) eg__tree_free(&f.trees[t]);
+    free(columns);
+    free(weight);
+    free(inside);
+    free(outside);
+    free(f.trees);
+    free(f.errors);
+    free(f.status);
+    free(f.votes);
+    return status;
+}
