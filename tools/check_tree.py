@@ -34,7 +34,6 @@ OWNED = {
     r"mpi\.h": "dist",
     r"jpeglib\.h|spng\.h|webp/.*|libheif/.*": "image",
     r".*intrin\.h|arm_.*\.h": "kernels",
-    r"zip\.h": "formats",
     r"curl/.*": "formats",
 }
 
