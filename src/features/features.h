@@ -31,7 +31,8 @@ struct eg_store_spec {
     size_t n_rows;
     const char *const *classes;
     size_t n_classes;
-    unsigned deflate; /* 0 = none */
+    unsigned deflate;       /* 0 = none */
+    size_t shard, n_shards; /* this file is one of several; n_shards 0: it is whole */
 };
 
 struct eg_store;
@@ -63,6 +64,16 @@ EG_MUST_CHECK enum eg_status eg__store_append(const char *path, const struct eg_
                                               const uint8_t (*hashes)[32], struct eg_store **store,
                                               struct eg_append *append, struct eg_error *err);
 void eg__append_release(struct eg_append *append);
+
+/* Rows [*first, *first + *count) of n are shard `shard` of n_shards. */
+void eg__shard_range(size_t n, size_t shard, size_t n_shards, size_t *first, size_t *count);
+
+/* One file out of finished shards: virtual datasets over them (they stay, in the same folder),
+ * or with `copy` a plain file. Shards may be given in any order; one missing, given twice, not
+ * finished or made otherwise is refused by name. */
+EG_MUST_CHECK enum eg_status eg__store_merge(const char *path, const char *const *shards, size_t n_shards,
+                                             bool copy, bool overwrite, const char *command,
+                                             struct eg_error *err);
 
 /* The spec as found in the file, strings owned by the store. */
 const struct eg_store_spec *eg__store_spec(const struct eg_store *store);

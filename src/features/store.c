@@ -187,6 +187,11 @@ static enum eg_status describe_ours(struct eg_store *store, struct eg_error *err
             status = eg__fail(err, EG_E_FORMAT, "the history of '%s' has another form", store->path);
     }
     if (!status) status = read_members(store, NULL, spec_texts, N_SPEC_TEXTS, &store->spec, err);
+    size_t shard[2] = {0, 0};
+    if (!status && eg__h5_has_attribute(store->h5, "/", "shard"))
+        status = eg__h5_sizes(store->h5, "/", "shard", shard, 2, err);
+    store->spec.shard = shard[0];
+    store->spec.n_shards = shard[1];
     return status;
 }
 
@@ -362,7 +367,7 @@ static enum eg_status create_store(const char *path, const struct eg_store_spec 
     struct eg_h5 *h5;
     enum eg_status status = eg__h5_create(path, overwrite, &h5, err);
     if (status) return status;
-    status = eg__store_layout(h5, spec, err);
+    status = eg__store_layout(h5, spec, NULL, 0, err);
     if (!status) return eg__h5_publish(h5, err);
     enum eg_status ignored = eg__h5_close(h5, NULL);
     (void)ignored;

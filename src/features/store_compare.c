@@ -89,6 +89,9 @@ enum eg_status eg__store_compare(const struct eg_store *store, const struct eg_s
     const struct eg_store_spec *found = &store->spec;
     enum eg_status status = eg__store_compare_making(store, wanted, err);
     if (status) return status;
+    status = compare_numbers(store, err, "number of shards", found->n_shards, wanted->n_shards);
+    if (!status) status = compare_numbers(store, err, "shard", found->shard, wanted->shard);
+    if (status) return status;
     char what[64];
     size_t n = found->n_rows < wanted->n_rows ? found->n_rows : wanted->n_rows;
     for (size_t i = 0; i < n; i++) {

@@ -1,7 +1,8 @@
 /* Lays out a new feature file: everything that describes the rows, and room for all of them,
  * so that from then on only raw data is written.
  *
- *   /                 format, format_version, engraft_version, created, command, root
+ *   /                 format, format_version, engraft_version, created, command, root,
+ *                     shard: [I,N] where this is one of several files
  *   /network          name, weights_sha256, recipe, model
  *   /cuts             names: of the cuts in their order
  *   /cuts/NAME        [N][D] f32 or f16, in chunks of about 1 MiB; layer, layer_name, operator,
@@ -118,6 +119,8 @@ static enum eg_status layout_header(struct eg_h5 *h5, const struct eg_store_spec
     if (!status) status = eg__h5_put_sizes(h5, "/", "format_version", &version, 1, err);
     if (!status) status = eg__h5_put_text(h5, "/", "engraft_version", EG_VERSION, err);
     if (!status) status = eg__h5_put_text(h5, "/", "created", now, err);
+    const size_t shard[2] = {spec->shard, spec->n_shards};
+    if (!status && spec->n_shards) status = eg__h5_put_sizes(h5, "/", "shard", shard, 2, err);
     if (!status) status = eg__h5_group(h5, "/network", err);
     if (!status) status = eg__h5_group(h5, "/cuts", err);
     for (size_t i = 0; !status && i < N_SPEC_TEXTS; i++) {
@@ -129,7 +132,8 @@ static enum eg_status layout_header(struct eg_h5 *h5, const struct eg_store_spec
 }
 
 static enum eg_status layout_cut(struct eg_h5 *h5, const struct eg_store_spec *spec,
-                                 const struct eg_cut_info *cut, struct eg_error *err)
+                                 const struct eg_cut_info *cut, const struct eg_h5_source *sources,
+                                 size_t n_sources, struct eg_error *err)
 {
     char object[512];
     if (!cut->name || !cut->name[0] || strchr(cut->name, '/') || !strcmp(cut->name, ".") ||
@@ -145,8 +149,9 @@ static enum eg_status layout_cut(struct eg_h5 *h5, const struct eg_store_spec *s
                                 .dims = {spec->n_rows, cut->length},
                                 .chunk_rows = eg__store_chunk_rows(row_bytes, spec->n_rows, 16),
                                 .deflate = spec->deflate};
-    struct eg_h5_set *set;
-    enum eg_status status = eg__h5_set_create(h5, object, &shape, &set, err);
+    struct eg_h5_set *set = NULL;
+    enum eg_status status = sources ? eg__h5_virtual_create(h5, object, &shape, sources, n_sources, err)
+                                    : eg__h5_set_create(h5, object, &shape, &set, err);
     if (status) return status;
     eg__h5_set_free(set);
     for (size_t i = 0; !status && i < N_CUT_TEXTS; i++) {
@@ -158,14 +163,15 @@ static enum eg_status layout_cut(struct eg_h5 *h5, const struct eg_store_spec *s
     return status;
 }
 
-static enum eg_status layout_cuts(struct eg_h5 *h5, const struct eg_store_spec *spec, struct eg_error *err)
+static enum eg_status layout_cuts(struct eg_h5 *h5, const struct eg_store_spec *spec,
+                                  const struct eg_h5_source *sources, size_t n_sources, struct eg_error *err)
 {
     const char **names = eg__zalloc(spec->n_cuts, sizeof *names);
     if (!names) return eg__fail_memory(err, "the cuts' names");
     size_t longest = 1;
     enum eg_status status = EG_OK;
     for (size_t i = 0; !status && i < spec->n_cuts; i++) {
-        status = layout_cut(h5, spec, &spec->cuts[i], err);
+        status = layout_cut(h5, spec, &spec->cuts[i], sources, n_sources, err);
         names[i] = spec->cuts[i].name;
         if (!status && strlen(names[i]) > longest) longest = strlen(names[i]);
     }
@@ -191,7 +197,8 @@ static enum eg_status write_nothing(struct eg_h5_set *set, size_t n_rows, struct
     return status;
 }
 
-static enum eg_status layout_rows(struct eg_h5 *h5, const struct eg_store_spec *spec, struct eg_error *err)
+static enum eg_status layout_rows(struct eg_h5 *h5, const struct eg_store_spec *spec,
+                                  const struct eg_h5_source *sources, size_t n_sources, struct eg_error *err)
 {
     const struct eg_h5_shape shapes[N_ROW_SETS] = {
         [SET_LABELS] = {.kind = EG_H5_I32, .bytes = sizeof(int32_t), .rank = 1},
@@ -209,6 +216,10 @@ static enum eg_status layout_rows(struct eg_h5 *h5, const struct eg_store_spec *
         shape.chunk_rows =
             eg__store_chunk_rows(shape.bytes * (shape.rank == 2 ? shape.dims[1] : 1), spec->n_rows, 256);
         struct eg_h5_set *set;
+        if (sources && i != SET_REASONS) { /* reasons are numbered anew */
+            status = eg__h5_virtual_create(h5, row_set_names[i], &shape, sources, n_sources, err);
+            continue;
+        }
         status = eg__h5_set_create(h5, row_set_names[i], &shape, &set, err);
         if (status) break;
         if (i == SET_LABELS)
@@ -238,12 +249,13 @@ static enum eg_status layout_classes(struct eg_h5 *h5, const struct eg_store_spe
     return status;
 }
 
-enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *spec, struct eg_error *err)
+enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *spec,
+                                const struct eg_h5_source *sources, size_t n_sources, struct eg_error *err)
 {
     struct eg_h5_set *history;
     enum eg_status status = layout_header(h5, spec, err);
-    if (!status) status = layout_cuts(h5, spec, err);
-    if (!status) status = layout_rows(h5, spec, err);
+    if (!status) status = layout_cuts(h5, spec, sources, n_sources, err);
+    if (!status) status = layout_rows(h5, spec, sources, n_sources, err);
     if (!status) status = layout_classes(h5, spec, err);
     if (!status) status = eg__h5_set_create(h5, "history", &history_shape, &history, err);
     if (status) return status;

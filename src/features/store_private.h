@@ -73,6 +73,9 @@ enum eg_status eg__chunks_write(struct eg_store *store, bool all, struct eg_erro
 bool eg__chunks_hold(const struct eg_store *store, size_t row);
 void eg__chunks_free(struct eg_store *store);
 
+enum eg_status eg__store_add_reason(char ***names, size_t n, const char *reason, uint8_t *index,
+                                    bool *changed, struct eg_error *err);
+
 /* store_compare.c: EG_OK, or EG_E_EXISTS naming the first difference. */
 enum eg_status eg__store_compare_making(const struct eg_store *found, const struct eg_store_spec *wanted,
                                         struct eg_error *err); /* all but the images */
@@ -80,7 +83,8 @@ enum eg_status eg__store_compare(const struct eg_store *found, const struct eg_s
                                  struct eg_error *err);
 
 /* store_layout.c */
-enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *spec, struct eg_error *err);
+enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *spec,
+                                const struct eg_h5_source *sources, size_t n_sources, struct eg_error *err);
 size_t eg__store_chunk_rows(size_t row_bytes, size_t n_rows, size_t least);
 size_t eg__store_text_bytes(const char *const *texts, size_t n);
 enum eg_status eg__store_write_texts(struct eg_h5_set *set, size_t first, const char *const *texts, size_t n,

@@ -93,34 +93,27 @@ static enum eg_status check_writing(const struct eg_store *store, struct eg_erro
     return EG_OK;
 }
 
-/* The names with `name` at place i. */
-static enum eg_status add_reason(struct eg_store *store, size_t i, const char *name, struct eg_error *err)
-{
-    size_t n = store->n_reason_names;
-    char **names = eg__alloc(n, sizeof *names + REASON_BYTES);
-    if (!names) return eg__fail_memory(err, "the reasons");
-    for (size_t j = 0; j < n; j++) {
-        names[j] = (char *)(names + n) + j * REASON_BYTES;
-        copy_text(names[j], REASON_BYTES, j == i ? name : store->reason_names[j]);
-    }
-    free(store->reason_names);
-    store->reason_names = names;
-    store->reasons_changed = true;
-    return EG_OK;
-}
-
-/* The last place is for all reasons that found none. */
-static enum eg_status find_reason(struct eg_store *store, const char *reason, uint8_t *index,
-                                  struct eg_error *err)
+/* The place of a reason among n names, the last of which is for all that find no other. */
+enum eg_status eg__store_add_reason(char ***names, size_t n, const char *reason, uint8_t *index,
+                                    bool *changed, struct eg_error *err)
 {
     char wanted[REASON_BYTES];
     copy_text(wanted, sizeof wanted, reason);
-    size_t last = store->n_reason_names < MAX_REASONS ? store->n_reason_names : MAX_REASONS, i = 0;
-    while (i + 1 < last && store->reason_names[i][0] && strcmp(store->reason_names[i], wanted)) i++;
+    size_t last = n < MAX_REASONS ? n : MAX_REASONS, i = 0;
+    while (i + 1 < last && (*names)[i][0] && strcmp((*names)[i], wanted)) i++;
     *index = (uint8_t)i;
-    if (i >= last || !strcmp(store->reason_names[i], wanted)) return EG_OK;
+    if (i >= last || !strcmp((*names)[i], wanted)) return EG_OK;
     if (i + 1 == last) copy_text(wanted, sizeof wanted, OTHER_REASONS);
-    return add_reason(store, i, wanted, err);
+    char **grown = eg__alloc(n, sizeof *grown + REASON_BYTES);
+    if (!grown) return eg__fail_memory(err, "the reasons");
+    for (size_t j = 0; j < n; j++) {
+        grown[j] = (char *)(grown + n) + j * REASON_BYTES;
+        copy_text(grown[j], REASON_BYTES, j == i ? wanted : (*names)[j]);
+    }
+    free(*names);
+    *names = grown;
+    *changed = true;
+    return EG_OK;
 }
 
 static enum eg_status to_halves(struct eg_store *store, const struct eg_cut_info *cut, size_t first,
@@ -269,7 +262,9 @@ enum eg_status eg__store_put(struct eg_store *store, size_t first, size_t count,
     for (size_t i = 0; !status && i < count; i++) {
         uint8_t reason = 0;
         bool readable = !reasons || !reasons[i];
-        if (!readable) status = find_reason(store, reasons[i], &reason, err);
+        if (!readable)
+            status = eg__store_add_reason(&store->reason_names, store->n_reason_names, reasons[i], &reason,
+                                          &store->reasons_changed, err);
         if (status) break;
         store->status[first + i] = readable ? EG_ROW_DONE : EG_ROW_UNREADABLE;
         store->reasons[first + i] = reason;

@@ -115,6 +115,16 @@ EG_MUST_CHECK enum eg_status eg__h5_set_create(struct eg_h5 *h5, const char *pat
                                                struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__h5_set_open(struct eg_h5 *h5, const char *path, struct eg_h5_set **set,
                                              struct eg_error *err);
+/* A dataset whose rows are those of the same dataset in other files of the same folder, one block
+ * each, one after the other; what is missing reads as NaN, -1 or 0. shape.dims[0] is their sum. */
+struct eg_h5_source {
+    const char *name; /* of the file, without a folder */
+    size_t rows;
+};
+EG_MUST_CHECK enum eg_status eg__h5_virtual_create(struct eg_h5 *h5, const char *path,
+                                                   const struct eg_h5_shape *shape,
+                                                   const struct eg_h5_source *sources, size_t n_sources,
+                                                   struct eg_error *err);
 const struct eg_h5_shape *eg__h5_set_shape(const struct eg_h5_set *set);
 size_t eg__h5_set_row_length(const struct eg_h5_set *set); /* elements, checked when opened */
 void eg__h5_set_free(struct eg_h5_set *set);

@@ -39,7 +39,7 @@ static hid_t record_type(const struct eg_h5_shape *shape)
     return record;
 }
 
-static hid_t make_type(const struct eg_h5_shape *shape)
+hid_t eg__h5_make_type(const struct eg_h5_shape *shape)
 {
     switch (shape->kind) {
     case EG_H5_U8: return H5Tcopy(H5T_STD_U8LE);
@@ -188,7 +188,7 @@ enum eg_status eg__h5_set_create(struct eg_h5 *h5, const char *path, const struc
     for (size_t i = 0; i < shape->rank; i++) dims[i] = largest[i] = shape->dims[i];
     if (shape->chunk_rows) largest[0] = H5S_UNLIMITED;
     eg__h5_enter();
-    hid_t type = make_type(shape), space = H5Screate_simple((int)shape->rank, dims, largest);
+    hid_t type = eg__h5_make_type(shape), space = H5Screate_simple((int)shape->rank, dims, largest);
     hid_t list = make_list(shape, dims), access = access_list(false);
     if (type >= 0 && space >= 0 && list >= 0 && access >= 0)
         set->set = H5Dcreate2(h5->file, path, type, space, H5P_DEFAULT, list, access);

@@ -51,6 +51,7 @@ void eg__h5_sources_release(struct eg_h5_sources *sources);
 
 hid_t eg__h5_access_list(void); /* with our driver */
 hid_t eg__h5_text_type(size_t bytes);
+hid_t eg__h5_make_type(const struct eg_h5_shape *shape);
 
 /* ---- driver -------------------------------------------------------------------------- */
 

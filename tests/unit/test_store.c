@@ -15,6 +15,7 @@
 enum { N = 300, D = 37, E = 5 };
 static char folder[64], path[128];
 static const char *paths[N];
+static size_t offset; /* of a shard's rows in all of them */
 static int32_t labels[N];
 static const char *classes[] = {"cat", "dog"};
 
@@ -51,10 +52,10 @@ static void put(struct eg_store *store, size_t first, size_t count)
     uint8_t(*hashes)[32] = malloc(count * sizeof *hashes);
     const char **reasons = calloc(count, sizeof *reasons);
     for (size_t r = 0; r < count; r++) {
-        for (size_t i = 0; i < D; i++) a[r * D + i] = value(first + r, i);
-        for (size_t i = 0; i < E; i++) b[r * E + i] = value(first + r, i);
-        memset(hashes[r], (int)(first + r) & 255, 32);
-        if (first + r == 7) reasons[r] = "truncated";
+        for (size_t i = 0; i < D; i++) a[r * D + i] = value(offset + first + r, i);
+        for (size_t i = 0; i < E; i++) b[r * E + i] = value(offset + first + r, i);
+        memset(hashes[r], (int)(offset + first + r) & 255, 32);
+        if (offset + first + r == 7) reasons[r] = "truncated";
     }
     const float *values[] = {a, b};
     struct eg_error err;
@@ -266,6 +267,76 @@ static void begun_anew(void **state)
     assert_int_not_equal(stat(part, &info), 0);
 }
 
+static void shard_path(char *out, size_t n, size_t shard) { snprintf(out, n, "%s/s%zu.h5", folder, shard); }
+
+static void write_shard(size_t shard, size_t n_shards, unsigned deflate, bool finish)
+{
+    char name[128];
+    shard_path(name, sizeof name, shard);
+    size_t first, count;
+    eg__shard_range(N, shard, n_shards, &first, &count);
+    struct eg_store_spec spec = make_spec();
+    spec.paths += first;
+    spec.labels += first;
+    spec.n_rows = count;
+    spec.shard = shard;
+    spec.n_shards = n_shards;
+    spec.deflate = deflate;
+    struct eg_store *store;
+    struct eg_error err;
+    if (eg__store_write(name, &spec, true, &store, &err)) fail_msg("%s", err.message);
+    offset = first;
+    put(store, 0, finish ? count : count - 1);
+    offset = 0;
+    close_it(store);
+}
+
+static void shards_are_merged(void **state)
+{
+    (void)state;
+    char names[7][128];
+    const char *given[7];
+    struct eg_error err;
+    for (size_t n = 1; n <= 7; n += 2) {
+        for (int copy = 0; copy < 2; copy++) {
+            for (size_t i = 0; i < n; i++) {
+                write_shard(i, n, n == 5 ? 3 : 0, true);
+                shard_path(names[i], sizeof names[i], i);
+                given[n - 1 - i] = names[i]; /* in any order */
+            }
+            if (eg__store_merge(path, given, n, copy, true, "merge", &err)) fail_msg("%s", err.message);
+            struct eg_store *store = open_it();
+            check_all(store);
+            assert_string_equal(eg__store_spec(store)->paths[N - 1], paths[N - 1]);
+            assert_int_equal(eg__store_spec(store)->labels[N - 1], labels[N - 1]);
+            struct eg_history *records;
+            size_t n_records;
+            assert_int_equal(eg__store_history(store, &records, &n_records, NULL), EG_OK);
+            assert_int_equal(n_records, n);
+            free(records);
+            close_it(store);
+            if (n < 3) continue;
+            assert_int_equal(eg__store_merge(path, given, n - 1, copy, true, NULL, &err), EG_E_ARGUMENT);
+            assert_non_null(strstr(err.message, "give all of them"));
+            given[0] = given[1];
+            assert_int_equal(eg__store_merge(path, given, n, copy, true, NULL, &err), EG_E_ARGUMENT);
+            assert_non_null(strstr(err.message, "same shard"));
+            unlink(names[1]);
+            enum eg_status status = eg__store_open(path, &store, &err);
+            assert_int_equal(status, copy ? EG_OK : EG_E_IO);
+            if (copy)
+                close_it(store);
+            else
+                assert_non_null(strstr(err.message, "needs all its shards"));
+        }
+    }
+    write_shard(1, 7, 0, false);
+    for (size_t i = 0; i < 7; i++) given[i] = names[i];
+    assert_int_equal(eg__store_merge(path, given, 7, false, true, NULL, &err), EG_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "still has 1 of"));
+    for (size_t i = 0; i < 7; i++) unlink(names[i]);
+}
+
 /* ---- strangers' files ----------------------------------------------------------------- */
 
 static hid_t stranger(void) { return H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT); }
@@ -370,10 +441,11 @@ int main(void)
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/f.h5", folder);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(made_resumed_and_read),     cmocka_unit_test(rows_are_gathered),
-        cmocka_unit_test(another_spec_is_named),     cmocka_unit_test(one_writer_at_a_time),
-        cmocka_unit_test(half_overflow_is_an_error), cmocka_unit_test(begun_anew),
-        cmocka_unit_test(any_matrix_is_read),        cmocka_unit_test(nothing_outside_is_followed),
+        cmocka_unit_test(made_resumed_and_read),       cmocka_unit_test(rows_are_gathered),
+        cmocka_unit_test(another_spec_is_named),       cmocka_unit_test(one_writer_at_a_time),
+        cmocka_unit_test(half_overflow_is_an_error),   cmocka_unit_test(begun_anew),
+        cmocka_unit_test(shards_are_merged),           cmocka_unit_test(any_matrix_is_read),
+        cmocka_unit_test(nothing_outside_is_followed),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);
