@@ -26,6 +26,7 @@ struct growth {
     struct eg_rng rng;
     size_t *bag, *along, n_bag, n_along; /* row numbers, partitioned as the tree grows */
     uint8_t *drawn;                      /* [n] how often each row was drawn, at most 255 */
+    uint32_t *payload;                   /* [n] class and drawn, the lower half of a key */
     uint32_t *features;                  /* [d] a permutation, shuffled as far as needed */
     uint64_t *keys, *spare;              /* [n_bag] value (ordered bits), class, weight */
     double *left, *right, *total;        /* [n_classes] */
@@ -83,56 +84,87 @@ struct split {
     double score; /* sum of squares / weight, left + right: the larger the purer */
 };
 
-/* The best threshold of one feature; false if it is constant here. Rows of value zero, half of
- * all behind a ReLU, are set aside before sorting. */
+/* Left and right of the threshold that a scan over sorted values has come to. */
+struct scan {
+    double weight, left_weight, left_squares, right_squares;
+    uint32_t previous;
+    bool any;
+};
+
+static void consider(struct scan *scan, uint32_t value, uint32_t feature, struct split *best)
+{
+    if (scan->any && value != scan->previous) {
+        double score =
+            scan->left_squares / scan->left_weight + scan->right_squares / (scan->weight - scan->left_weight);
+        if (score > best->score) {
+            float low = from_ordered(scan->previous), high = from_ordered(value);
+            float middle = low / 2 + high / 2;
+            *best = (struct split){feature, middle >= low && middle < high ? middle : low, score};
+        }
+    }
+    scan->previous = value;
+    scan->any = true;
+}
+
+static void scan_keys(struct growth *g, const uint64_t *keys, size_t n, uint32_t feature, struct scan *scan,
+                      struct split *best)
+{
+    for (size_t i = 0; i < n; i++) {
+        consider(scan, (uint32_t)(keys[i] >> 32), feature, best);
+        size_t k = (uint32_t)keys[i] >> WEIGHT_BITS;
+        double w = (double)(keys[i] & 255) * g->task->class_weight[k];
+        scan->left_squares += w * (2 * g->left[k] + w);
+        scan->right_squares -= w * (2 * g->right[k] - w);
+        g->left[k] += w;
+        g->right[k] -= w;
+        scan->left_weight += w;
+    }
+}
+
+/* The best threshold of one feature; false if it is constant here. Rows of value zero, most of
+ * all behind a ReLU, are neither sorted nor looked at: they are what the others leave. */
 static bool try_feature(struct growth *g, struct range range, uint32_t f, double weight, double squares,
                         struct split *best)
 {
     const struct eg_tree_task *t = g->task;
     const float *column = t->columns + (size_t)f * t->n;
     const size_t n = range.end - range.begin;
-    const uint32_t zero = 0x80000000u;
-    size_t below = 0, above = n, at;
-    for (size_t i = 0; i < n; i++) {
-        size_t row = g->bag[range.begin + i];
-        uint32_t value = ordered(column[row]);
-        uint64_t key = (uint64_t)value << 32 | (uint64_t)(uint32_t)t->labels[row] << WEIGHT_BITS |
-                       (uint64_t)g->drawn[row];
-        if (value < zero)
+    size_t below = 0, above = n;
+    struct scan scan = {.weight = weight, .right_squares = squares};
+    for (size_t i = range.begin; i < range.end; i++) {
+        size_t row = g->bag[i];
+        float x = column[row];
+        if (x == 0) continue;
+        uint64_t key = (uint64_t)ordered(x) << 32 | g->payload[row];
+        if (x < 0)
             g->keys[below++] = key;
-        else if (value > zero)
-            g->keys[--above] = key;
         else
-            g->spare[i - below - (n - above)] = key;
+            g->keys[--above] = key;
     }
-    size_t zeros = above - below;
-    memcpy(g->keys + below, g->spare, zeros * sizeof *g->keys);
+    if (above - below == n) return false;
     sort_keys(g->keys, g->spare, below);
     sort_keys(g->keys + above, g->spare, n - above);
-    uint32_t previous = (uint32_t)(g->keys[0] >> 32);
-    if (previous == (uint32_t)(g->keys[n - 1] >> 32)) return false;
-    double left_weight = 0, left_squares = 0, right_squares = squares;
+    if (below == n || above == 0)
+        if (g->keys[0] >> 32 == g->keys[n - 1] >> 32) return false;
     memset(g->left, 0, t->n_classes * sizeof *g->left);
     memcpy(g->right, g->total, t->n_classes * sizeof *g->right);
-    for (at = 0; at < n; at++) {
-        uint32_t value = (uint32_t)(g->keys[at] >> 32);
-        if (value != previous) {
-            double score = left_squares / left_weight + right_squares / (weight - left_weight);
-            if (score > best->score) {
-                float low = from_ordered(previous), high = from_ordered(value);
-                float middle = low / 2 + high / 2;
-                *best = (struct split){f, middle >= low && middle < high ? middle : low, score};
-            }
-            previous = value;
+    scan_keys(g, g->keys, below, f, &scan, best);
+    if (above > below) {
+        consider(&scan, ordered(0), f, best);
+        memset(g->right, 0, t->n_classes * sizeof *g->right);
+        for (size_t i = above; i < n; i++) {
+            size_t k = (uint32_t)g->keys[i] >> WEIGHT_BITS;
+            g->right[k] += (double)(g->keys[i] & 255) * t->class_weight[k];
         }
-        size_t k = (uint32_t)g->keys[at] >> WEIGHT_BITS;
-        double w = (double)(g->keys[at] & 255) * t->class_weight[k];
-        left_squares += w * (2 * g->left[k] + w);
-        right_squares -= w * (2 * g->right[k] - w);
-        g->left[k] += w;
-        g->right[k] -= w;
-        left_weight += w;
+        scan.left_weight = scan.left_squares = scan.right_squares = 0;
+        for (size_t k = 0; k < t->n_classes; k++) {
+            g->left[k] = g->total[k] - g->right[k];
+            scan.left_weight += g->left[k];
+            scan.left_squares += g->left[k] * g->left[k];
+            scan.right_squares += g->right[k] * g->right[k];
+        }
     }
+    scan_keys(g, g->keys + above, n - above, f, &scan, best);
     return true;
 }
 
@@ -248,10 +280,12 @@ static void draw(struct growth *g)
         if (g->drawn[row] < 255) g->drawn[row]++;
     }
     for (size_t i = 0; i < t->n_inside; i++) {
-        if (g->drawn[t->inside[i]])
-            g->bag[g->n_bag++] = t->inside[i];
+        size_t row = t->inside[i];
+        g->payload[row] = (uint32_t)t->labels[row] << WEIGHT_BITS | g->drawn[row];
+        if (g->drawn[row])
+            g->bag[g->n_bag++] = row;
         else if (!t->along)
-            g->along[g->n_along++] = t->inside[i];
+            g->along[g->n_along++] = row;
     }
     for (size_t i = 0; t->along && i < t->n_along; i++) g->along[g->n_along++] = t->along[i];
 }
@@ -269,6 +303,7 @@ enum eg_status eg__tree_grow(const struct eg_tree_task *task, uint64_t *votes, s
     g.bag = eg__alloc(task->n, sizeof *g.bag);
     g.along = eg__alloc(task->n, sizeof *g.along);
     g.drawn = eg__zalloc(task->n, 1);
+    g.payload = eg__alloc(task->n, sizeof *g.payload);
     g.features = eg__alloc(task->d, sizeof *g.features);
     g.keys = eg__alloc(task->n, sizeof *g.keys);
     g.spare = eg__alloc(task->n, sizeof *g.spare);
@@ -276,8 +311,8 @@ enum eg_status eg__tree_grow(const struct eg_tree_task *task, uint64_t *votes, s
     g.right = eg__alloc(task->n_classes, sizeof *g.right);
     g.total = eg__alloc(task->n_classes, sizeof *g.total);
     g.stack = malloc(g.stack_capacity * sizeof *g.stack);
-    bool done = g.bag && g.along && g.drawn && g.features && g.keys && g.spare && g.left && g.right &&
-                g.total && g.stack;
+    bool done = g.bag && g.along && g.drawn && g.payload && g.features && g.keys && g.spare && g.left &&
+                g.right && g.total && g.stack;
     if (done) {
         for (size_t f = 0; f < task->d; f++) g.features[f] = (uint32_t)f;
         draw(&g);
@@ -286,6 +321,7 @@ enum eg_status eg__tree_grow(const struct eg_tree_task *task, uint64_t *votes, s
     free(g.bag);
     free(g.along);
     free(g.drawn);
+    free(g.payload);
     free(g.features);
     free(g.keys);
     free(g.spare);
