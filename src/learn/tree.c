@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "learn/forest.h"
 
-enum { INSERTION_MOST = 24, STREAM_TREE = 401, WEIGHT_BITS = 8 };
+enum { INSERTION_MOST = 24, STREAM_TREE = 401, WEIGHT_BITS = 8, AHEAD = 4 };
 
 struct range {
     size_t begin, end;
@@ -216,18 +216,32 @@ static bool add_leaf(struct growth *g, size_t node, struct range along, double w
     return true;
 }
 
+static uint32_t draw_feature(struct growth *g, size_t i)
+{
+    size_t j = i + (size_t)eg__rng_below(&g->rng, g->task->d - i);
+    uint32_t f = g->features[j];
+    g->features[j] = g->features[i];
+    g->features[i] = f;
+    return f;
+}
+
+/* A node's values of a feature lie anywhere in memory: ask for them before they are needed. */
+static void fetch_ahead(const struct growth *g, struct range bag, uint32_t f)
+{
+    const float *column = g->task->columns + (size_t)f * g->task->n;
+    for (size_t i = bag.begin; i < bag.end; i++) __builtin_prefetch(&column[g->bag[i]]);
+}
+
 /* sqrt(d) features, and more as long as all were constant. */
 static struct split find_split(struct growth *g, struct range bag, double weight, double squares)
 {
-    const size_t d = g->task->d;
-    const size_t wanted = (size_t)fmax(1, floor(sqrt((double)d)));
+    const size_t d = g->task->d, wanted = (size_t)fmax(1, floor(sqrt((double)d)));
     struct split best = {0, 0, -INFINITY};
+    for (size_t i = 0; i < wanted; i++) draw_feature(g, i);
     for (size_t i = 0, valid = 0; i < d && (i < wanted || !valid); i++) {
-        size_t j = i + (size_t)eg__rng_below(&g->rng, d - i);
-        uint32_t f = g->features[j];
-        g->features[j] = g->features[i];
-        g->features[i] = f;
-        valid += try_feature(g, bag, f, weight, squares, &best);
+        if (i >= wanted) draw_feature(g, i);
+        if (i + AHEAD < wanted) fetch_ahead(g, bag, g->features[i + AHEAD]);
+        valid += try_feature(g, bag, g->features[i], weight, squares, &best);
     }
     return best;
 }
