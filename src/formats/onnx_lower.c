@@ -93,11 +93,14 @@ static enum eg_status window(struct eg_reading *step, struct eg_window *window)
     if (!status) status = pair(step, "dilations", &window->dilation_h, &window->dilation_w);
     if (!status) status = eg__step_ints(step, "pads", EG_INPUTS_MAX, pads, 4, &n);
     if (status) return status;
+    bool valid = eg__step_is(step, "auto_pad", "VALID");
     if (eg__step_is(step, "auto_pad", "SAME_UPPER")) {
         window->padding = EG_PAD_SAME_UPPER;
     } else if (eg__step_is(step, "auto_pad", "SAME_LOWER")) {
         window->padding = EG_PAD_SAME_LOWER;
-    } else if (n && !eg__step_is(step, "auto_pad", "VALID")) {
+    } else if (eg__step_attribute(step, "auto_pad") && !valid && !eg__step_is(step, "auto_pad", "NOTSET")) {
+        return eg__step_broken(step, "its 'auto_pad' is none that ONNX knows");
+    } else if (n && !valid) {
         for (unsigned i = 0; i < 4; i++)
             if (n != 4 || pads[i] < 0 || pads[i] > INT32_MAX)
                 return eg__step_refuse(step, "'pads' is not four sizes of 0 or more");
@@ -431,7 +434,7 @@ static enum eg_status constant_operand(struct eg_reading *step, struct eg_value 
         made.stride[to] = from->stride[i];
     }
     if (made.dim[0] == 1 && made.dim[1] == 1) {
-        made.rank = 1;
+        made.rank = from->rank ? 1 : 0;
         made.dim[0] = made.dim[2];
         made.stride[0] = made.stride[2];
     }

@@ -205,8 +205,8 @@ static void write_adaptive_pool(struct layer *layer)
 static void write_global_gem(struct layer *layer)
 {
     const char *in = input(layer, 0, false), *floor = number(layer, "floor.value", layer->node->beta);
-    const char *p = number(layer, "power.value", layer->node->alpha);
-    const char *root = number(layer, "root.value", 1.0f / layer->node->alpha);
+    const char *p = number(layer, "power/exponent", layer->node->alpha);
+    const char *root = number(layer, "exponent", 1.0f / layer->node->alpha);
     const char *bounded = helper(layer, "Max", "floor", 2, (const char *[]){in, floor}, NULL);
     const char *power = helper(layer, "Pow", "power", 2, (const char *[]){bounded, p}, NULL);
     const char *mean = helper(layer, "GlobalAveragePool", "mean", 1, &power, NULL);
@@ -300,7 +300,7 @@ static void write_gelu_tanh(struct layer *layer)
 {
     const char *in = input(layer, 0, layer->is_vector);
     const char *cube =
-        helper(layer, "Pow", "cube", 2, (const char *[]){in, number(layer, "cube.three", 3)}, NULL);
+        helper(layer, "Pow", "cube", 2, (const char *[]){in, number(layer, "cube/exponent", 3)}, NULL);
     const char *small = helper(layer, "Mul", "small", 2,
                                (const char *[]){cube, number(layer, "small.factor", 0.044715f)}, NULL);
     const char *inner = helper(layer, "Add", "inner", 2, (const char *[]){in, small}, NULL);
