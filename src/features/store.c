@@ -208,7 +208,7 @@ static enum eg_status name_classes(struct eg_store *store, struct eg_error *err)
         free(store->classes);
         store->classes = NULL;
     }
-    size_t n = (size_t)(most + 1), n_bytes = sizeof "class 18446744073709551615";
+    size_t n = (size_t)((int64_t)most + 1), n_bytes = sizeof "class 18446744073709551615";
     if (n > store->spec.n_rows)
         return eg__fail(err, EG_E_FORMAT,
                         "'labels' of '%s' go up to %d for %zu rows (number the classes from 0)", store->path,

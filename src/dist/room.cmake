@@ -1,0 +1,6 @@
+if(EG_MPI)
+  find_package(MPI REQUIRED COMPONENTS C)
+  target_compile_definitions(room_dist PRIVATE EG_MPI)
+  target_include_directories(room_dist SYSTEM PRIVATE ${MPI_C_INCLUDE_DIRS})
+  list(APPEND EG_DIST_LIBRARIES MPI::MPI_C)
+endif()
