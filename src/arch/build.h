@@ -29,13 +29,26 @@ struct eg_arch_row {
 };
 
 /* The families, each a table that ends with an empty row, in src/arch/NAME.c. */
-#define EG_ARCH_FAMILIES(XX)                                                                                 \
-    XX(alexnet)                                                                                              \
-    XX(convnext)                                                                                             \
-    XX(densenet)                                                                                             \
-    XX(efficientnet)                                                                                         \
-    XX(efficientnet_lite) XX(googlenet) XX(inception) XX(mnasnet) XX(mobilenet_v1) XX(mobilenet_v2)          \
-        XX(mobilenet_v3) XX(regnet) XX(resnet) XX(shufflenet) XX(squeezenet) XX(vgg) XX(xception)
+/* clang-format off */
+#define EG_ARCH_FAMILIES(XX) \
+    XX(alexnet) \
+    XX(convnext) \
+    XX(densenet) \
+    XX(efficientnet) \
+    XX(efficientnet_lite) \
+    XX(googlenet) \
+    XX(inception) \
+    XX(mnasnet) \
+    XX(mobilenet_v1) \
+    XX(mobilenet_v2) \
+    XX(mobilenet_v3) \
+    XX(regnet) \
+    XX(resnet) \
+    XX(shufflenet) \
+    XX(squeezenet) \
+    XX(vgg) \
+    XX(xception)
+/* clang-format on */
 #define XX(family) extern const struct eg_arch_row eg__arch_##family[];
 EG_ARCH_FAMILIES(XX)
 #undef XX
