@@ -374,6 +374,10 @@ EG_API struct eg_features_row eg_features_row(const eg_features *features, size_
 /* out         [count][length] */
 EG_API EG_MUST_CHECK enum eg_status eg_features_read(eg_features *features, size_t cut, size_t first,
                                                      size_t count, float *out, struct eg_error *err);
+/* Rows of a cut as a NumPy file, float32 [n_rows][length]. */
+EG_API EG_MUST_CHECK enum eg_status eg_features_save_npy(eg_features *features, size_t cut,
+                                                         const size_t *rows, size_t n_rows, const char *path,
+                                                         bool overwrite, struct eg_error *err);
 /* Runs that made the file; free() records. */
 struct eg_history {
     char date[32], command[256], version[32], isa[32];

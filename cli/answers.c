@@ -1,0 +1,119 @@
+/* classify and predict: photos to the classes a network sees in them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+struct answers {
+    const struct invocation *in;
+    json_t *list; /* --json */
+    bool csv;
+    size_t n_read, n_skipped;
+    size_t top;
+};
+
+static void add_json(struct answers *a, const struct eg_answer *answer)
+{
+    json_t *item = json_pack("{s:o}", "path", json_text(answer->path));
+    if (answer->error) {
+        json_object_set_new(item, "error", json_text(answer->error));
+    } else {
+        json_t *top = json_array();
+        for (size_t i = 0; i < answer->n_top; i++)
+            json_array_append_new(top, json_pack("{s:o,s:i,s:o}", "label", json_text(answer->top[i].label),
+                                                 "index", answer->top[i].index, "probability",
+                                                 json_number(answer->top[i].probability)));
+        json_object_set_new(item, "top", top);
+    }
+    json_array_append_new(a->list, item);
+}
+
+static void print_answer(struct answers *a, const struct eg_answer *answer)
+{
+    FILE *to = a->in->out;
+    if (a->csv) {
+        for (size_t i = 0; i < answer->n_top; i++) {
+            print_csv_text(to, answer->path);
+            fprintf(to, ",%zu,", i + 1);
+            print_csv_text(to, answer->top[i].label);
+            fprintf(to, ",%.6f\n", (double)answer->top[i].probability);
+        }
+    } else if (a->top == 1) {
+        fprintf(to, "%6.1f %%  %-20s %s\n", 100 * (double)answer->top[0].probability, answer->top[0].label,
+                answer->path);
+    } else {
+        fprintf(to, "%s\n", answer->path);
+        for (size_t i = 0; i < answer->n_top; i++)
+            fprintf(to, "  %6.1f %%  %s\n", 100 * (double)answer->top[i].probability, answer->top[i].label);
+    }
+}
+
+static void take_answer(void *user, const struct eg_answer *answer)
+{
+    struct answers *a = user;
+    if (answer->error) {
+        a->n_skipped++;
+        struct eg_skipped skipped = {strdup(answer->path), strdup(answer->error)};
+        if (skipped.path && skipped.reason) list_skipped(a->in, &skipped, 1);
+        free(skipped.path);
+        free(skipped.reason);
+    } else {
+        a->n_read++;
+    }
+    if (a->list)
+        add_json(a, answer);
+    else if (!answer->error)
+        print_answer(a, answer);
+}
+
+static int classify(struct invocation *in, struct answers *a, const eg_net *net, const eg_dataset *images,
+                    eg_pool *pool)
+{
+    struct progress progress;
+    progress_begin(&progress, in, in->command->name);
+    struct eg_classify_options how = {.top = a->top,
+                                      .batch = (size_t)option_integer(in, "batch"),
+                                      .pool = pool,
+                                      .progress = progress_step,
+                                      .user = &progress};
+    struct eg_error err;
+    if (a->csv) fputs("path,rank,label,probability\n", in->out);
+    enum eg_status status = eg_classify(net, images, &how, take_answer, a, &err);
+    progress_end(&progress);
+    if (status == EG_E_CANCELLED) {
+        fprintf(stderr, "engraft %s: interrupted; nothing was written, run it again\n", in->command->name);
+        return EXIT_INTERRUPTED;
+    }
+    if (status) return report_error(in, status, &err);
+    if (!a->n_read) {
+        fprintf(stderr, "engraft %s: no photo could be read\n", in->command->name);
+        return EXIT_FAILED;
+    }
+    if (a->list) print_json(in, json_incref(a->list));
+    return a->n_skipped ? EXIT_SKIPPED : EXIT_DONE;
+}
+
+int run_answers(struct invocation *in, bool csv)
+{
+    struct answers a = {.in = in, .csv = csv, .top = (size_t)option_integer(in, "top")};
+    if (csv && option_flag(in, "json")) return usage_error(in, "--csv and --json exclude each other");
+    eg_net *net = NULL;
+    eg_pool *pool = NULL;
+    eg_dataset *images = NULL;
+    struct eg_error err;
+    int code = load_model(in, in->operands[0], &net);
+    if (!code) code = make_pool(in, &pool);
+    if (!code) {
+        enum eg_status status = eg_dataset_list(in->operands + 1, in->n_operands - 1, &images, &err);
+        if (status) code = report_error(in, status, &err);
+    }
+    if (!code) {
+        if (option_flag(in, "json")) a.list = json_array();
+        code = classify(in, &a, net, images, pool);
+    }
+    json_decref(a.list);
+    eg_dataset_free(images);
+    eg_pool_free(pool);
+    eg_net_free(net);
+    return code;
+}

@@ -1,0 +1,188 @@
+/* cli.h: the frame every subcommand hangs in.
+ *
+ * A subcommand is one file cmd_NAME.c with one `const struct command command_NAME` and one row
+ * in commands.def. Its option table drives parsing, --help, the manual page and completion.
+ * run() writes results to in->out: it reaches standard output only on exit 0 and 3. */
+#ifndef ENGRAFT_CLI_H
+#define ENGRAFT_CLI_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "engraft.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SKIPPED = 3, EXIT_INTERRUPTED = 130 };
+
+/* ---- options (options.c) ------------------------------------------------------ */
+
+enum option_kind {
+    OPTION_END,
+    OPTION_FLAG,
+    OPTION_TEXT,
+    OPTION_LIST,    /* may be repeated */
+    OPTION_INTEGER, /* least <= value <= most */
+    OPTION_REAL,
+    OPTION_BYTES,  /* 500M, 2G */
+    OPTION_CHOICE, /* value "a|b|c": the first is the default */
+};
+
+struct option_row {
+    enum option_kind kind;
+    const char *name;     /* without the dashes */
+    char letter;          /* 'o' for -o, or 0 */
+    const char *value;    /* what --help calls it: "FILE" */
+    const char *fallback; /* the default, as --help says it; one in words has a space and gives NULL */
+    double least, most;   /* INTEGER, REAL; equal: no limits */
+    bool required;
+    const char *help;
+};
+
+#define OPTION_JSON_ROW                                                                                      \
+    {                                                                                                        \
+        OPTION_FLAG, "json", 0, NULL, NULL, 0, 0, false, "print one JSON document"                           \
+    }
+#define OPTION_FORCE_ROW                                                                                     \
+    {                                                                                                        \
+        OPTION_FLAG, "force", 0, NULL, NULL, 0, 0, false, "overwrite an output that exists"                  \
+    }
+#define OPTION_SEED_ROW                                                                                      \
+    {                                                                                                        \
+        OPTION_INTEGER, "seed", 0, "N", "0", 0, 9007199254740992.0, false, "same seed, same result"          \
+    }
+#define OPTION_OUTPUT_ROW(value, text)                                                                       \
+    {                                                                                                        \
+        OPTION_TEXT, "output", 'o', value, NULL, 0, 0, true, text                                            \
+    }
+#define OPTION_BATCH_ROW                                                                                     \
+    {                                                                                                        \
+        OPTION_INTEGER, "batch", 0, "N", "8", 1, 4096, false,                                                \
+            "images computed at a time (never changes a result)"                                             \
+    }
+/* Rows of every command that takes a MODEL. */
+#define OPTION_MODEL_ROWS                                                                                    \
+    {OPTION_LIST, "models", 0,                                                                               \
+     "DIR",       NULL,     0,                                                                               \
+     0,           false,    "look for weights here first, then in $ENGRAFT_MODELS and the usual folders"},   \
+        {OPTION_TEXT,                                                                                        \
+         "preprocess",                                                                                       \
+         0,                                                                                                  \
+         "RECIPE",                                                                                           \
+         NULL,                                                                                               \
+         0,                                                                                                  \
+         0,                                                                                                  \
+         false,                                                                                              \
+         "torchvision, keras-caffe, keras-tf, timm-bicubic, efficientnet-lite, plain, or a JSON file"},      \
+    {                                                                                                        \
+        OPTION_TEXT, "size", 0, "N|HxW", NULL, 0, 0, false, "size of the network's input, pixels"            \
+    }
+
+struct invocation;
+
+struct command {
+    const char *name, *summary;
+    const char *operands;             /* "MODEL IMAGES", "MODEL IMAGE...", "[FILE]" */
+    const char *details;              /* a paragraph for --help; NULL: none */
+    const char *example;              /* a line that works */
+    const struct option_row *options; /* ended by {0} */
+    int (*run)(struct invocation *in);
+};
+
+struct invocation {
+    const struct command *command;
+    const char **operands;
+    size_t n_operands;
+    FILE *out;  /* results */
+    char *line; /* the command as provenance records it, paths reduced to their last part */
+    struct setting *settings;
+    size_t n_settings;
+};
+
+extern const struct option_row common_options[]; /* --threads, --quiet, --help */
+extern const struct command *const commands[];
+extern const size_t n_commands;
+
+/* EXIT_DONE, or EXIT_USAGE with the message printed. */
+int invocation_parse(struct invocation *in, int argc, char **argv);
+void invocation_release(struct invocation *in);
+
+/* Values; `name` must be a row of the command's table. */
+bool option_given(const struct invocation *in, const char *name);
+bool option_flag(const struct invocation *in, const char *name);
+const char *option_text(const struct invocation *in, const char *name); /* NULL: not given, no default */
+const char *const *option_list(const struct invocation *in, const char *name, size_t *n);
+long long option_integer(const struct invocation *in, const char *name);
+double option_real(const struct invocation *in, const char *name);
+size_t option_bytes(const struct invocation *in, const char *name); /* 0: not given */
+
+/* Numbers as people type them; false if it is none. */
+bool parse_real(const char *text, double *value);
+bool parse_integer(const char *text, long long *value);
+
+/* "engraft COMMAND: ..." to standard error; gives EXIT_USAGE. */
+__attribute__((format(printf, 2, 3))) int usage_error(const struct invocation *in, const char *format, ...);
+
+/* ---- help (manual.c) ------------------------------------------------------------ */
+
+void print_overview(FILE *to);
+void print_help(const struct command *command, FILE *to);
+void print_manual(FILE *to);
+bool print_completion(const char *shell, FILE *to); /* false: unknown shell */
+
+/* ---- terminal (terminal.c) -------------------------------------------------------- */
+
+struct progress {
+    const char *what; /* "extract" */
+    bool quiet, terminal, shown;
+    double start, last;
+    size_t first; /* done before the start: not counted in the rate */
+    bool started;
+};
+void progress_begin(struct progress *progress, const struct invocation *in, const char *what);
+/* An eg_progress_fn: user is a struct progress. False after ctrl-C. */
+bool progress_step(void *user, size_t done, size_t total);
+void progress_end(struct progress *progress);
+
+void catch_interrupt(void); /* the first ctrl-C asks, the second kills */
+bool interrupted(void);
+
+bool colour_on(FILE *to);
+double seconds_now(void);
+/* Foreign text on one line: what is not printable UTF-8 becomes \xNN; free() it. */
+char *printable(const char *text);
+size_t text_width(const char *utf8); /* columns; a code point is one */
+/* At least `width` columns, left-aligned, cut with "..." when longer and `cut`. */
+void print_padded(FILE *to, const char *text, size_t width, bool cut);
+void print_count(FILE *to, unsigned long long n, int width); /* 25,557,032 */
+
+/* ---- answers (answers.c): classify and predict ------------------------------------- */
+
+int run_answers(struct invocation *in, bool csv);
+
+/* ---- what commands share (shared.c) ------------------------------------------------ */
+
+/* Print the error and give its exit code. */
+int report_error(const struct invocation *in, enum eg_status status, const struct eg_error *err);
+/* The unreadable inputs, on standard error. */
+void list_skipped(const struct invocation *in, const struct eg_skipped *skipped, size_t n);
+
+char *model_folders(const struct invocation *in); /* "DIR:DIR"; free() it; NULL: no memory */
+/* Fill options from --models, --preprocess, --size; folders must be freed. EXIT_DONE or a code. */
+int model_options(const struct invocation *in, struct eg_net_options *options, char **folders);
+int load_model(const struct invocation *in, const char *model, eg_net **net);
+int open_images(const struct invocation *in, const char *path, eg_dataset **dataset);
+int make_pool(const struct invocation *in, eg_pool **pool);
+
+/* The test report of train and evaluate; json_metrics takes classes. */
+json_t *json_metrics(const struct eg_metrics *metrics, json_t *classes);
+int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes);
+bool is_hdf5(const char *path);                          /* by its first bytes */
+void print_csv_text(FILE *to, const char *text);         /* one field, quoted where needed */
+char *volume_text(struct eg_shape shape, char text[64]); /* "7x7x512", "1000" */
+json_t *json_shape(struct eg_shape shape);               /* [7,7,512], [1000] */
+
+json_t *json_text(const char *text); /* NULL gives null; not UTF-8: escaped */
+json_t *json_number(double value);   /* NAN and infinities give null */
+json_t *json_skipped(const struct eg_skipped *skipped, size_t n);
+void print_json(const struct invocation *in, json_t *json); /* takes json */
+
+#endif

@@ -1,0 +1,94 @@
+/* engraft evaluate: how good a trained model is on rows it has not learned from. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static int show(struct invocation *in, const eg_net *net, const struct eg_evaluate_report *report)
+{
+    const char *data = in->operands[1];
+    bool test = report->rows == EG_ROWS_TEST;
+    if (option_flag(in, "json")) {
+        json_t *classes = json_array();
+        for (size_t i = 0; i < eg_net_class_count(net); i++)
+            json_array_append_new(classes, json_text(eg_net_class_name(net, i)));
+        json_t *json = json_metrics(&report->metrics, classes);
+        json_object_set_new(json, "rows", json_text(test ? "test" : "all"));
+        json_object_set_new(json, "trained_here", json_boolean(report->trained_here));
+        json_object_set_new(json, "unreadable", json_skipped(report->unreadable, report->n_unreadable));
+        print_json(in, json);
+        return EXIT_DONE;
+    }
+    if (test)
+        fprintf(in->out, "'%s' is what the model was trained from: measured on its %zu test rows only\n\n",
+                data, report->metrics.n);
+    else if (report->trained_here)
+        fprintf(in->out,
+                "'%s' is what the model was trained from: all %zu rows, those it learned from included\n\n",
+                data, report->metrics.n);
+    else
+        fprintf(in->out, "'%s': all %zu labelled rows\n\n", data, report->metrics.n);
+    const char **classes = calloc(eg_net_class_count(net), sizeof *classes);
+    if (!classes) return EXIT_FAILED;
+    for (size_t i = 0; i < eg_net_class_count(net); i++) classes[i] = eg_net_class_name(net, i);
+    int code = print_metrics(in, &report->metrics, classes);
+    free(classes);
+    return code;
+}
+
+static int run(struct invocation *in)
+{
+    eg_net *net = NULL;
+    eg_pool *pool = NULL;
+    int code = load_model(in, in->operands[0], &net);
+    if (!code) code = make_pool(in, &pool);
+    if (!code) {
+        const char *rows = option_text(in, "rows");
+        struct progress progress;
+        progress_begin(&progress, in, "evaluate");
+        struct eg_evaluate_options how = {.rows = !rows                  ? EG_ROWS_AUTO
+                                                  : strcmp(rows, "test") ? EG_ROWS_ALL
+                                                                         : EG_ROWS_TEST,
+                                          .batch = (size_t)option_integer(in, "batch"),
+                                          .pool = pool,
+                                          .progress = progress_step,
+                                          .user = &progress};
+        struct eg_evaluate_report report;
+        struct eg_error err;
+        enum eg_status status = eg_evaluate(net, in->operands[1], &how, &report, &err);
+        progress_end(&progress);
+        if (status == EG_E_CANCELLED) {
+            fprintf(stderr, "engraft evaluate: interrupted; nothing was written, run it again\n");
+            code = EXIT_INTERRUPTED;
+        } else if (status) {
+            code = report_error(in, status, &err);
+        } else {
+            list_skipped(in, report.unreadable, report.n_unreadable);
+            code = show(in, net, &report);
+            if (!code && report.n_unreadable) code = EXIT_SKIPPED;
+            eg_evaluate_report_release(&report);
+        }
+    }
+    eg_pool_free(pool);
+    eg_net_free(net);
+    return code;
+}
+
+static const struct option_row options[] = {
+    {OPTION_CHOICE, "rows", 0, "test|all", "test on the data it was trained from, else all", 0, 0, false,
+     "which rows to measure on"},
+    OPTION_BATCH_ROW,
+    OPTION_JSON_ROW,
+    OPTION_MODEL_ROWS,
+    {0},
+};
+
+const struct command command_evaluate = {
+    .name = "evaluate",
+    .summary = "how good a trained model is, on a feature file or on photos",
+    .operands = "MODEL.onnx FILE.h5|IMAGES",
+    .details = "On the data the model was trained from, only the rows kept for the test are counted.",
+    .example = "engraft evaluate mine.onnx photos.h5",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,123 @@
+/* engraft extract: photos to a feature file. */
+#include <string.h>
+
+#include "cli.h"
+
+static json_t *report_json(const char *output, const struct eg_extract_report *report)
+{
+    json_t *cuts = json_array();
+    for (size_t i = 0; i < report->n_cuts; i++)
+        json_array_append_new(cuts, json_pack("{s:o,s:I}", "name", json_text(report->cuts[i].name), "length",
+                                              (json_int_t)report->cuts[i].length));
+    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "output", json_text(output), "rows",
+                     (json_int_t)report->rows, "resumed", (json_int_t)report->resumed, "done",
+                     (json_int_t)report->done, "ignored", (json_int_t)report->ignored, "unreadable",
+                     json_skipped(report->unreadable, report->n_unreadable), "cuts", cuts, "seconds",
+                     json_number(report->seconds), "images_per_second",
+                     json_number((double)report->done / report->seconds));
+}
+
+static void print_report(struct invocation *in, const char *output, const struct eg_extract_report *report)
+{
+    FILE *to = in->out;
+    fprintf(to, "%s: %zu photos", output, report->rows);
+    if (report->resumed) fprintf(to, ", %zu done before", report->resumed);
+    if (report->done)
+        fprintf(to, ", %zu computed in %.1f s (%.1f/s)", report->done, report->seconds,
+                (double)report->done / report->seconds);
+    else if (report->resumed)
+        fprintf(to, ": nothing to do");
+    if (report->n_unreadable) fprintf(to, ", %zu unreadable", report->n_unreadable);
+    if (report->ignored) fprintf(to, "; %zu other files ignored", report->ignored);
+    fputc('\n', to);
+    for (size_t i = 0; i < report->n_cuts; i++)
+        fprintf(to, "  %s: %zu features a photo\n", report->cuts[i].name, report->cuts[i].length);
+}
+
+static int extract(struct invocation *in, const eg_net *net, const eg_dataset *images, eg_pool *pool)
+{
+    const char *output = option_text(in, "output"), *deflate = option_text(in, "dtype");
+    struct progress progress;
+    progress_begin(&progress, in, "extract");
+    struct eg_extract_options how = {
+        .cuts = {.pool = option_text(in, "pool"), .order = option_text(in, "order")},
+        .half = deflate && !strcmp(deflate, "f16"),
+        .batch = (size_t)option_integer(in, "batch"),
+        .no_exif = option_flag(in, "no-exif"),
+        .fast_decode = option_flag(in, "fast-decode"),
+        .overwrite = option_flag(in, "force"),
+        .command = in->line,
+        .pool = pool,
+        .progress = progress_step,
+        .user = &progress,
+    };
+    how.cuts.cuts = option_list(in, "cut", &how.cuts.n_cuts);
+    struct eg_extract_report report;
+    struct eg_error err;
+    enum eg_status status = eg_extract(net, images, output, &how, &report, &err);
+    progress_end(&progress);
+    if (status == EG_E_CANCELLED) {
+        fprintf(stderr,
+                "engraft extract: interrupted; what was done is saved in '%s': run the same command again "
+                "to go on\n",
+                output);
+        return EXIT_INTERRUPTED;
+    }
+    if (status) return report_error(in, status, &err);
+    list_skipped(in, report.unreadable, report.n_unreadable);
+    int code = report.n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
+    if (report.n_unreadable == report.rows) {
+        fprintf(stderr, "engraft extract: no photo could be read\n");
+        code = EXIT_FAILED;
+    }
+    if (option_flag(in, "json"))
+        print_json(in, report_json(output, &report));
+    else
+        print_report(in, output, &report);
+    eg_extract_report_release(&report);
+    return code;
+}
+
+static int run(struct invocation *in)
+{
+    eg_net *net = NULL;
+    eg_pool *pool = NULL;
+    eg_dataset *images = NULL;
+    int code = load_model(in, in->operands[0], &net);
+    if (!code) code = open_images(in, in->operands[1], &images);
+    if (!code) code = make_pool(in, &pool);
+    if (!code) code = extract(in, net, images, pool);
+    eg_dataset_free(images);
+    eg_pool_free(pool);
+    eg_net_free(net);
+    return code;
+}
+
+static const struct option_row options[] = {
+    OPTION_OUTPUT_ROW("FILE.h5", "the feature file; a run that was stopped goes on in it"),
+    {OPTION_LIST, "cut", 0, "CUT[:POOL]", NULL, 0, 0, false,
+     "a layer by name, short name or #number (without: the network's default cut)"},
+    {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem", NULL, 0, 0, false, "what becomes of a volume at a cut"},
+    {OPTION_CHOICE, "order", 0, "chw|hwc", NULL, 0, 0, false, "order of a flattened volume (PyTorch, Keras)"},
+    {OPTION_CHOICE, "dtype", 0, "f32|f16", NULL, 0, 0, false, "numbers on disk"},
+    OPTION_BATCH_ROW,
+    {OPTION_FLAG, "no-exif", 0, NULL, NULL, 0, 0, false, "leave photos as stored, not upright"},
+    {OPTION_FLAG, "fast-decode", 0, NULL, NULL, 0, 0, false,
+     "decode large JPEGs at reduced size: faster, close"},
+    OPTION_FORCE_ROW,
+    OPTION_JSON_ROW,
+    OPTION_MODEL_ROWS,
+    {0},
+};
+
+const struct command command_extract = {
+    .name = "extract",
+    .summary = "photos through a cut network to a feature file (HDF5), resumable at any moment",
+    .operands = "MODEL IMAGES",
+    .details =
+        "IMAGES is a folder with a subfolder a class, a CSV with the header path,label, or a float32 .npy "
+        "array [N][3][H][W].",
+    .example = "engraft extract efficientnet-lite0 photos -o photos.h5",
+    .options = options,
+    .run = run,
+};

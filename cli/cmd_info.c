@@ -1,0 +1,225 @@
+/* engraft info: what a feature file or a model holds. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* ---- feature files --------------------------------------------------------------- */
+
+static void count_classes(const eg_features *features, const struct eg_features_info *info, size_t *counts,
+                          size_t *n_unlabelled)
+{
+    *n_unlabelled = 0;
+    for (size_t i = 0; i < info->n_rows; i++) {
+        int32_t label = eg_features_row(features, i).label;
+        if (label < 0)
+            ++*n_unlabelled;
+        else
+            counts[label]++;
+    }
+}
+
+static json_t *cut_json(struct eg_features_cut cut)
+{
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:s}", "name", json_text(cut.name), "layer",
+                     json_text(cut.layer), "operator", json_text(cut.op), "shape", json_shape(cut.shape),
+                     "order", json_text(cut.order), "pool", json_text(cut.pool), "length",
+                     (json_int_t)cut.length, "type", cut.half ? "f16" : "f32");
+}
+
+static json_t *features_json(const eg_features *features, const struct eg_features_info *info,
+                             const size_t *counts, size_t n_unlabelled, const struct eg_history *history,
+                             size_t n_history)
+{
+    json_t *classes = json_array(), *cuts = json_array(), *runs = json_array(), *unreadable = json_array();
+    for (size_t i = 0; i < info->n_classes; i++)
+        json_array_append_new(classes, json_pack("{s:o,s:I}", "name", json_text(info->classes[i]), "rows",
+                                                 (json_int_t)counts[i]));
+    for (size_t i = 0; i < info->n_cuts; i++)
+        json_array_append_new(cuts, cut_json(eg_features_cut(features, i)));
+    for (size_t i = 0; i < n_history; i++)
+        json_array_append_new(runs, json_pack("{s:o,s:o,s:o,s:o,s:I}", "date", json_text(history[i].date),
+                                              "command", json_text(history[i].command), "version",
+                                              json_text(history[i].version), "isa", json_text(history[i].isa),
+                                              "rows", (json_int_t)history[i].rows));
+    for (size_t i = 0; i < info->n_rows; i++) {
+        struct eg_features_row row = eg_features_row(features, i);
+        if (!strcmp(row.status, "unreadable"))
+            json_array_append_new(unreadable, json_pack("{s:o,s:o}", "path", json_text(row.path), "reason",
+                                                        json_text(row.reason)));
+    }
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "kind", "features",
+                     "rows", (json_int_t)info->n_rows, "done", (json_int_t)info->n_done, "waiting",
+                     (json_int_t)info->n_waiting, "vanished", (json_int_t)info->n_vanished, "unlabelled",
+                     (json_int_t)n_unlabelled, "unreadable_count", (json_int_t)info->n_unreadable,
+                     "unreadable", unreadable, "classes", classes, "cuts", cuts, "network",
+                     json_text(info->network), "weights_sha256", json_text(info->weights_sha256), "recipe",
+                     info->recipe ? json_loads(info->recipe, 0, NULL) : json_null(), "root",
+                     json_text(info->root), "command", json_text(info->command), "history", runs);
+}
+
+static void print_line(FILE *to, const char *what, const char *text)
+{
+    char *shown = text ? printable(text) : NULL;
+    if (shown) fprintf(to, "%-10s %s\n", what, shown);
+    free(shown);
+}
+
+static void print_features(FILE *to, const char *path, const eg_features *features,
+                           const struct eg_features_info *info, const size_t *counts, size_t n_unlabelled,
+                           const struct eg_history *history, size_t n_history)
+{
+    fprintf(to, "%s: a feature file\n\n%-10s %zu: %zu done", path, "rows", info->n_rows, info->n_done);
+    if (info->n_waiting) fprintf(to, ", %zu waiting", info->n_waiting);
+    if (info->n_unreadable) fprintf(to, ", %zu unreadable", info->n_unreadable);
+    if (info->n_vanished) fprintf(to, ", %zu vanished", info->n_vanished);
+    fputc('\n', to);
+    print_line(to, "network", info->network);
+    print_line(to, "sha256", info->weights_sha256);
+    print_line(to, "recipe", info->recipe);
+    print_line(to, "root", info->root);
+    fputs("\ncuts\n", to);
+    for (size_t i = 0; i < info->n_cuts; i++) {
+        struct eg_features_cut cut = eg_features_cut(features, i);
+        char volume[64];
+        fprintf(to, "  %-24s %8zu features  %s", cut.name, cut.length, cut.half ? "f16" : "f32");
+        if (cut.op) fprintf(to, "  %s %s", cut.op, volume_text(cut.shape, volume));
+        if (cut.pool) fprintf(to, "  %s %s", cut.pool, cut.order ? cut.order : "");
+        fputc('\n', to);
+    }
+    fputs("\nclasses\n", to);
+    for (size_t i = 0; i < info->n_classes; i++) {
+        fputs("  ", to);
+        print_padded(to, info->classes[i], 24, false);
+        fprintf(to, " %8zu\n", counts[i]);
+    }
+    if (n_unlabelled) fprintf(to, "  %-24s %8zu\n", "(unlabelled)", n_unlabelled);
+    if (info->n_unreadable) fputs("\nunreadable\n", to);
+    for (size_t i = 0; i < info->n_rows && info->n_unreadable; i++) {
+        struct eg_features_row row = eg_features_row(features, i);
+        if (!strcmp(row.status, "unreadable"))
+            fprintf(to, "  %s: %s\n", row.path, row.reason ? row.reason : "");
+    }
+    if (n_history) fputs("\nhistory\n", to);
+    for (size_t i = 0; i < n_history; i++)
+        fprintf(to, "  %s  %llu rows  engraft %s %s  %s\n", history[i].date,
+                (unsigned long long)history[i].rows, history[i].version, history[i].isa, history[i].command);
+}
+
+static int show_features(struct invocation *in, eg_features *features)
+{
+    struct eg_features_info info = eg_features_info(features);
+    struct eg_history *history = NULL;
+    struct eg_error err;
+    size_t n_history = 0, n_unlabelled;
+    enum eg_status status = eg_features_history(features, &history, &n_history, &err);
+    if (status) return report_error(in, status, &err);
+    size_t *counts = calloc(info.n_classes + 1, sizeof *counts);
+    if (!counts) {
+        free(history);
+        return EXIT_FAILED;
+    }
+    count_classes(features, &info, counts, &n_unlabelled);
+    if (option_flag(in, "json"))
+        print_json(in, features_json(features, &info, counts, n_unlabelled, history, n_history));
+    else
+        print_features(in->out, in->operands[0], features, &info, counts, n_unlabelled, history, n_history);
+    free(counts);
+    free(history);
+    return EXIT_DONE;
+}
+
+/* ---- models ------------------------------------------------------------------------- */
+
+static int show_model(struct invocation *in, const eg_net *net)
+{
+    char hash[65] = "";
+    uint64_t parameters = 0;
+    struct eg_error err;
+    if (eg_net_weights_path(net)) {
+        enum eg_status status = eg_net_weights_sha256(net, hash, &err);
+        if (status) return report_error(in, status, &err);
+    }
+    for (size_t i = 0; i < eg_net_layer_count(net); i++) parameters += eg_net_layer(net, i).parameters;
+    const struct eg_recipe *recipe = eg_net_recipe(net);
+    char *recipe_json = recipe ? eg_recipe_json(recipe) : NULL, volume[64];
+    const char *key;
+    size_t n_classes = eg_net_class_count(net);
+    if (option_flag(in, "json")) {
+        json_t *classes = json_array(), *metadata = json_object();
+        for (size_t i = 0; i < n_classes; i++)
+            json_array_append_new(classes, json_text(eg_net_class_name(net, i)));
+        for (size_t i = 0; (key = eg_net_metadata_key(net, i)); i++)
+            json_object_set_new(metadata, key, json_text(eg_net_metadata(net, key)));
+        print_json(in,
+                   json_pack("{s:s,s:o,s:b,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "kind", "model", "name",
+                             json_text(eg_net_name(net)), "trained", eg_net_is_trained(net), "parameters",
+                             (json_int_t)parameters, "input_shape", json_shape(eg_net_layer(net, 0).shape),
+                             "classes", classes, "default_cut", json_text(eg_net_default_cut(net)),
+                             "weights_sha256", json_text(*hash ? hash : NULL), "recipe",
+                             recipe_json ? json_loads(recipe_json, 0, NULL) : json_null(), "metadata",
+                             metadata));
+    } else {
+        FILE *to = in->out;
+        fprintf(to, "%s: %s\n\n", in->operands[0],
+                eg_net_is_trained(net) ? "a classifier trained by engraft" : "a network");
+        print_line(to, "name", eg_net_name(net));
+        print_line(to, "input", volume_text(eg_net_layer(net, 0).shape, volume));
+        fprintf(to, "%-10s ", "parameters");
+        print_count(to, parameters, 0);
+        fputc('\n', to);
+        print_line(to, "file", eg_net_weights_path(net));
+        print_line(to, "sha256", *hash ? hash : NULL);
+        print_line(to, "recipe", recipe_json ? recipe_json : "none: photos need --preprocess");
+        print_line(to, "default cut", eg_net_default_cut(net));
+        fprintf(to, "%-10s %zu:", "classes", n_classes);
+        for (size_t i = 0; i < n_classes && i < 20; i++)
+            fprintf(to, "%s %s", i ? "," : "", eg_net_class_name(net, i));
+        fputs(n_classes > 20 ? ", ...\n" : "\n", to);
+        for (size_t i = 0; (key = eg_net_metadata_key(net, i)); i++)
+            if (strcmp(key, "engraft.classes") && strcmp(key, "engraft.recipe"))
+                print_line(to, key, eg_net_metadata(net, key));
+    }
+    free(recipe_json);
+    return EXIT_DONE;
+}
+
+static int run(struct invocation *in)
+{
+    const char *path = in->operands[0];
+    struct eg_error err;
+    if (is_hdf5(path)) { /* features, or the weights of a Keras network */
+        eg_features *features = NULL;
+        enum eg_status status = eg_features_open(path, &features, &err);
+        if (!status) {
+            int code = show_features(in, features);
+            eg_features_close(features);
+            return code;
+        }
+        eg_net *keras = NULL;
+        if (eg_net_load(path, NULL, &keras, NULL)) return report_error(in, status, &err);
+        int code = show_model(in, keras);
+        eg_net_free(keras);
+        return code;
+    }
+    eg_net *net = NULL;
+    int code = load_model(in, path, &net);
+    if (!code) code = show_model(in, net);
+    eg_net_free(net);
+    return code;
+}
+
+static const struct option_row options[] = {
+    OPTION_JSON_ROW,
+    OPTION_MODEL_ROWS,
+    {0},
+};
+
+const struct command command_info = {
+    .name = "info",
+    .summary = "what a feature file or a model holds: rows, classes, cuts, recipe, hashes, history",
+    .operands = "FILE",
+    .example = "engraft info photos.h5",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,283 @@
+/* engraft train: a feature file, or photos, to a classifier in one ONNX file. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* "0.1,1,10" to numbers; NULL after a message. */
+static double *parse_grid(const struct invocation *in, const char *list, size_t *n)
+{
+    double *grid = calloc(strlen(list) / 2 + 1, sizeof *grid);
+    char *copy = strdup(list), *rest = NULL;
+    bool good = grid && copy;
+    *n = 0;
+    for (char *word = copy ? strtok_r(copy, ",", &rest) : NULL; word && good;
+         word = strtok_r(NULL, ",", &rest))
+        good = parse_real(word, &grid[*n]) && grid[(*n)++] > 0;
+    free(copy);
+    if (good && *n) return grid;
+    free(grid);
+    usage_error(in, "--C '%s' is neither auto nor a list of numbers above 0", list);
+    return NULL;
+}
+
+static json_t *report_json(const char *output, const struct eg_train_report *report)
+{
+    json_t *grid = json_array(), *classes = json_array();
+    for (size_t i = 0; i < report->n_grid; i++)
+        json_array_append_new(grid, json_pack("{s:o,s:o}", "C", json_number(report->grid[i].c), "cv_accuracy",
+                                              json_number(report->grid[i].cv_accuracy)));
+    for (size_t i = 0; i < report->n_classes; i++)
+        json_array_append_new(classes, json_text(report->classes[i]));
+    const struct eg_metrics *test = &report->test;
+    json_t *json = json_pack(
+        "{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:O,s:o,s:o,s:o}", "output", json_text(output), "classifier",
+        report->classifier, "scale", report->scale, "C", json_number(report->c), "grid", grid, "cv_accuracy",
+        json_number(report->cv_accuracy), "test_accuracy", json_number(test->n ? test->accuracy : NAN),
+        "test_count", (json_int_t)test->n, "train_count", (json_int_t)report->n_train, "classes", classes,
+        "objective", json_number(report->objective), "gap", json_number(report->gap), "seconds",
+        json_number(report->seconds));
+    if (test->n)
+        json_object_set_new(json, "test", json_metrics(test, classes));
+    else
+        json_decref(classes);
+    return json;
+}
+
+static int print_report(struct invocation *in, const char *output, const struct eg_train_report *report)
+{
+    FILE *to = in->out;
+    fprintf(to, "%s, scale %s, %zu training photos in %zu classes\n\n", report->classifier, report->scale,
+            report->n_train, report->n_classes);
+    if (report->n_grid > 1 || isfinite(report->cv_accuracy)) {
+        if (isfinite(report->c)) fprintf(to, "%12s  cross-validated accuracy\n", "C");
+        for (size_t i = 0; i < report->n_grid && isfinite(report->c); i++)
+            fprintf(to, "%12g  %.4f%s\n", report->grid[i].c, report->grid[i].cv_accuracy,
+                    report->grid[i].c == report->c ? "  <- chosen" : "");
+        fprintf(to, "\ncross-validated accuracy %.4f", report->cv_accuracy);
+        if (isfinite(report->c)) fprintf(to, " at C = %g", report->c);
+        fputc('\n', to);
+    }
+    int code = EXIT_DONE;
+    if (report->test.n) {
+        fprintf(to, "held-out accuracy        %.4f (95 %%: %.3f to %.3f) on %zu photos\n\n",
+                report->test.accuracy, report->test.accuracy_low, report->test.accuracy_high, report->test.n);
+        code = print_metrics(in, &report->test, (const char *const *)report->classes);
+    }
+    fprintf(to, "\n%s is written (%.1f s): engraft predict %s PHOTO.jpg\n", output, report->seconds, output);
+    return code;
+}
+
+static int train(struct invocation *in, eg_features *features, const eg_net *net, eg_pool *pool)
+{
+    const char *output = option_text(in, "output"), *loss = option_text(in, "loss"),
+               *c = option_text(in, "C");
+    double *grid = NULL;
+    size_t n_grid = 0;
+    if (c && strcmp(c, "auto") && !(grid = parse_grid(in, c, &n_grid))) return EXIT_USAGE;
+    struct progress progress;
+    progress_begin(&progress, in, "train");
+    struct eg_train_options how = {
+        .classifier = option_text(in, "classifier"),
+        .c = grid,
+        .n_c = n_grid,
+        .folds = (unsigned)option_integer(in, "cv"),
+        .features = option_text(in, "features"),
+        .scale = option_text(in, "scale"),
+        .hinge = loss && !strcmp(loss, "hinge"),
+        .balance = option_flag(in, "balance"),
+        .memory_bytes = option_bytes(in, "memory"),
+        .overwrite = option_flag(in, "force"),
+        .seed = (uint64_t)option_integer(in, "seed"),
+        .command = in->line,
+        .pool = pool,
+        .progress = progress_step,
+        .user = &progress,
+    };
+    const char *test = option_text(in, "test");
+    double fraction;
+    if (!parse_real(test, &fraction)) {
+        how.test = test;
+    } else if (!(fraction >= 0 && fraction < 1)) {
+        free(grid);
+        return usage_error(in, "--test %s is neither in 0 to 1 nor a file or folder", test);
+    } else {
+        how.test_fraction = fraction > 0 ? fraction : -1;
+    }
+    struct eg_train_report report;
+    struct eg_error err;
+    enum eg_status status = eg_train(features, net, output, &how, &report, &err);
+    progress_end(&progress);
+    free(grid);
+    if (status == EG_E_CANCELLED) {
+        fprintf(stderr, "engraft train: interrupted; the features are kept, run the same command again\n");
+        return EXIT_INTERRUPTED;
+    }
+    if (status) return report_error(in, status, &err);
+    list_skipped(in, report.unreadable, report.n_unreadable);
+    if (report.n_unlabelled && !option_flag(in, "quiet"))
+        fprintf(stderr, "engraft train: %zu rows without a label were not used\n", report.n_unlabelled);
+    int code = EXIT_DONE;
+    if (option_flag(in, "json"))
+        print_json(in, report_json(output, &report));
+    else
+        code = print_report(in, output, &report);
+    if (!code && report.n_unreadable) code = EXIT_SKIPPED;
+    eg_train_report_release(&report);
+    return code;
+}
+
+/* mine.onnx: mine.h5 */
+static char *features_path(const char *output)
+{
+    size_t n = strlen(output);
+    if (n > 5 && !strcmp(output + n - 5, ".onnx")) n -= 5;
+    char *path = malloc(n + 4);
+    if (path) {
+        memcpy(path, output, n);
+        memcpy(path + n, ".h5", 4);
+    }
+    return path;
+}
+
+/* The feature file beside the model: made, or gone on with; *skipped: some photos were. */
+static int extract(struct invocation *in, const eg_net *net, const char *path, eg_pool *pool, bool *skipped)
+{
+    eg_dataset *images = NULL;
+    int code = open_images(in, in->operands[0], &images);
+    if (code) return code;
+    struct progress progress;
+    progress_begin(&progress, in, "extract");
+    struct eg_extract_options how = {.cuts = {.pool = option_text(in, "pool")},
+                                     .batch = (size_t)option_integer(in, "batch"),
+                                     .command = in->line,
+                                     .pool = pool,
+                                     .progress = progress_step,
+                                     .user = &progress};
+    how.cuts.cuts = option_list(in, "cut", &how.cuts.n_cuts);
+    struct eg_extract_report report;
+    struct eg_error err;
+    enum eg_status status = eg_extract(net, images, path, &how, &report, &err);
+    if (status == EG_E_EXISTS && option_flag(in, "force")) { /* other photos, another network: anew */
+        how.overwrite = true;
+        status = eg_extract(net, images, path, &how, &report, &err);
+    }
+    progress_end(&progress);
+    eg_dataset_free(images);
+    if (status == EG_E_CANCELLED) {
+        fprintf(stderr,
+                "engraft train: interrupted; what was extracted is saved in '%s': run the same command "
+                "again to go on\n",
+                path);
+        return EXIT_INTERRUPTED;
+    }
+    if (status) return report_error(in, status, &err);
+    list_skipped(in, report.unreadable, report.n_unreadable);
+    *skipped = report.n_unreadable > 0;
+    if (report.n_unreadable == report.rows) {
+        fprintf(stderr, "engraft train: no photo could be read\n");
+        code = EXIT_FAILED;
+    } else if (!option_flag(in, "quiet")) {
+        fprintf(stderr, "features of %zu photos are in %s\n", report.rows - report.n_unreadable, path);
+    }
+    eg_extract_report_release(&report);
+    return code;
+}
+
+static int open_features(struct invocation *in, const char *path, eg_features **features)
+{
+    struct eg_error err;
+    enum eg_status status = eg_features_open(path, features, &err);
+    return status ? report_error(in, status, &err) : EXIT_DONE;
+}
+
+static bool is_feature_file(const char *path)
+{
+    size_t n = strlen(path);
+    return is_hdf5(path) || (n > 3 && !strcmp(path + n - 3, ".h5"));
+}
+
+static int net_of(struct invocation *in, eg_features *features, eg_net **net)
+{
+    if (!eg_features_info(features).network) return EXIT_DONE; /* another program's: the classifier alone */
+    char *folders = model_folders(in);
+    struct eg_error err;
+    enum eg_status status = eg_net_load_of(features, folders, net, &err);
+    free(folders);
+    return status ? report_error(in, status, &err) : EXIT_DONE;
+}
+
+static int run(struct invocation *in)
+{
+    const char *source = in->operands[0], *model = option_text(in, "model"),
+               *output = option_text(in, "output");
+    bool from_file = is_feature_file(source), skipped = false;
+    if (!from_file && !model)
+        return usage_error(in, "'%s' is no feature file; photos need --model MODEL", source);
+    if (from_file && (option_given(in, "cut") || option_given(in, "pool")))
+        return usage_error(in, "a feature file is cut already: choose among its cuts with --features");
+    if (!option_flag(in, "force") && !access(output, F_OK)) {
+        fprintf(stderr, "engraft train: '%s' exists (use --force to overwrite it)\n", output);
+        return EXIT_FAILED;
+    }
+    eg_net *net = NULL;
+    eg_pool *pool = NULL;
+    eg_features *features = NULL;
+    char *beside = from_file ? NULL : features_path(output);
+    int code = make_pool(in, &pool);
+    if (!code && model) code = load_model(in, model, &net);
+    if (!code && !from_file) code = extract(in, net, beside, pool, &skipped);
+    if (!code) code = open_features(in, from_file ? source : beside, &features);
+    if (!code && !net) code = net_of(in, features, &net);
+    if (!code) code = train(in, features, net, pool);
+    if (!code && skipped) code = EXIT_SKIPPED;
+    eg_features_close(features);
+    eg_net_free(net);
+    eg_pool_free(pool);
+    free(beside);
+    return code;
+}
+
+static const struct option_row options[] = {
+    OPTION_OUTPUT_ROW("MODEL.onnx", "the classifier: one ONNX file, pixels to probabilities"),
+    {OPTION_TEXT, "model", 0, "MODEL", NULL, 0, 0, false,
+     "extract from IMAGES with this network first, to MODEL.h5 beside the output (kept, resumable)"},
+    {OPTION_LIST, "cut", 0, "CUT[:POOL]", NULL, 0, 0, false,
+     "with --model: where (without: the default cut)"},
+    {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem", NULL, 0, 0, false,
+     "with --model: pool volumes at cuts"},
+    {OPTION_CHOICE, "classifier", 0, "logistic|svm", NULL, 0, 0, false,
+     "multinomial logistic, or linear SVM"},
+    {OPTION_TEXT, "C", 0, "auto|LIST", "auto", 0, 0, false,
+     "inverse regularisation; of a list the best by cross-validation is taken"},
+    {OPTION_INTEGER, "cv", 0, "FOLDS", "5", 1, 100, false, "folds of the cross-validation; 1: none"},
+    {OPTION_TEXT, "test", 0, "PART|FILE.h5|IMAGES", "0.25", 0, 0, false,
+     "part of every class kept for the test, or data to test on; 0: train on every row"},
+    {OPTION_TEXT, "features", 0, "NAME", "the first", 0, 0, false, "which cut of the file"},
+    {OPTION_CHOICE, "scale", 0, "auto|none|unit", NULL, 0, 0, false,
+     "rows as they are, or of length 1; auto: the better by cross-validation"},
+    {OPTION_CHOICE, "loss", 0, "squared-hinge|hinge", NULL, 0, 0, false, "of the SVM"},
+    {OPTION_FLAG, "balance", 0, NULL, NULL, 0, 0, false, "weigh classes as if they had equal numbers"},
+    {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
+     "memory training may take: 500M, 2G"},
+    OPTION_BATCH_ROW,
+    OPTION_SEED_ROW,
+    OPTION_FORCE_ROW,
+    OPTION_JSON_ROW,
+    OPTION_MODEL_ROWS,
+    {0},
+};
+
+const struct command command_train = {
+    .name = "train",
+    .summary = "a feature file, or photos and a network, to a classifier with its test report",
+    .operands = "FILE.h5|IMAGES",
+    .details =
+        "C is chosen by cross-validation on the training rows, the classifier is fitted on all of them, and "
+        "the report is of rows it has not seen.",
+    .example = "engraft train photos --model efficientnet-lite0 -o mine.onnx",
+    .options = options,
+    .run = run,
+};

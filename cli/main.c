@@ -1,0 +1,95 @@
+/* The table of subcommands, and the way to them. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+#define COMMAND(name) extern const struct command command_##name;
+#include "commands.def"
+#undef COMMAND
+
+const struct command *const commands[] = {
+#define COMMAND(name) &command_##name,
+#include "commands.def"
+#undef COMMAND
+};
+const size_t n_commands = sizeof commands / sizeof *commands;
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < n_commands; i++)
+        if (!strcmp(commands[i]->name, name)) return commands[i];
+    return NULL;
+}
+
+/* Results were gathered in memory; they are printed only when the work was done. */
+static int print_results(int code, const char *results, size_t size)
+{
+    if (code != EXIT_DONE && code != EXIT_SKIPPED) return code;
+    if (fwrite(results, 1, size, stdout) != size || fflush(stdout)) {
+        fprintf(stderr, "engraft: cannot write to standard output\n");
+        return EXIT_FAILED;
+    }
+    return code;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            print_help(command, stdout);
+            return EXIT_DONE;
+        }
+    struct invocation in = {.command = command};
+    int code = invocation_parse(&in, argc, argv);
+    char *results = NULL;
+    size_t size = 0;
+    if (code == EXIT_DONE) {
+        in.out = open_memstream(&results, &size);
+        code = EXIT_FAILED;
+        if (in.out) {
+            code = command->run(&in);
+            if (fclose(in.out)) code = EXIT_FAILED;
+            code = print_results(code, results, size);
+        }
+    }
+    free(results);
+    invocation_release(&in);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        print_overview(stderr);
+        return EXIT_USAGE;
+    }
+    const char *first = argv[1];
+    if (!strcmp(first, "--help") || !strcmp(first, "-h")) {
+        print_overview(stdout);
+        return EXIT_DONE;
+    }
+    if (!strcmp(first, "--version")) {
+        printf("engraft %s\n", eg_version());
+        return EXIT_DONE;
+    }
+    if (!strcmp(first, "--man")) {
+        print_manual(stdout);
+        return EXIT_DONE;
+    }
+    if (!strcmp(first, "--completion")) {
+        if (argc > 2 && print_completion(argv[2], stdout)) return EXIT_DONE;
+        fprintf(stderr, "engraft: --completion takes bash, zsh or fish\n");
+        return EXIT_USAGE;
+    }
+    const struct command *command = find_command(first);
+    if (!command) {
+        char *name = printable(first);
+        fprintf(stderr, "engraft: there is no command '%s' (see engraft --help)\n", name ? name : "?");
+        free(name);
+        return EXIT_USAGE;
+    }
+    return run_command(command, argc - 2, argv + 2);
+}

@@ -1,0 +1,217 @@
+/* What several subcommands do: find a model, report an error, write JSON. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+int report_error(const struct invocation *in, enum eg_status status, const struct eg_error *err)
+{
+    char *shown = printable(err->message);
+    fprintf(stderr, "engraft %s: %s\n", in->command->name, shown ? shown : err->message);
+    free(shown);
+    if (status == EG_E_CANCELLED) return EXIT_INTERRUPTED;
+    return status == EG_E_NOT_FOUND ? EXIT_USAGE : EXIT_FAILED;
+}
+
+void list_skipped(const struct invocation *in, const struct eg_skipped *skipped, size_t n)
+{
+    (void)in;
+    for (size_t i = 0; i < n; i++) {
+        char *path = printable(skipped[i].path), *reason = printable(skipped[i].reason);
+        fprintf(stderr, "skipped %s: %s\n", path ? path : "?", reason ? reason : "?");
+        free(path);
+        free(reason);
+    }
+}
+
+/* Folders that belong to the program itself, found from where it is: installed
+ * (bin/../share/engraft/models) or in its build tree. */
+static void own_folders(FILE *to)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0) return;
+    self[n] = '\0';
+    char *slash = strrchr(self, '/');
+    if (!slash) return;
+    *slash = '\0';
+    fprintf(to, "%s/../share/engraft/models:%s/../models:%s/../../models", self, self, self);
+}
+
+char *model_folders(const struct invocation *in)
+{
+    char *folders = NULL;
+    size_t size, n;
+    FILE *to = open_memstream(&folders, &size);
+    if (!to) return NULL;
+    const char *const *given = option_list(in, "models", &n);
+    for (size_t i = 0; i < n; i++) fprintf(to, "%s:", given[i]);
+    const char *listed = getenv("ENGRAFT_MODELS"), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (listed && *listed) fprintf(to, "%s:", listed);
+    if (data && *data)
+        fprintf(to, "%s/engraft/models:", data);
+    else if (home && *home)
+        fprintf(to, "%s/.local/share/engraft/models:", home);
+    own_folders(to);
+    if (fclose(to)) {
+        free(folders);
+        return NULL;
+    }
+    return folders;
+}
+
+static bool parse_size(const char *text, size_t *height, size_t *width)
+{
+    const char *x = strchr(text, 'x');
+    char *first = strndup(text, x ? (size_t)(x - text) : strlen(text));
+    long long h = 0, w = 0;
+    bool good = first && parse_integer(first, &h);
+    free(first);
+    w = h;
+    if (good && x) good = parse_integer(x + 1, &w);
+    if (!good || h < 1 || w < 1 || h > 16384 || w > 16384) return false;
+    *height = (size_t)h;
+    *width = (size_t)w;
+    return true;
+}
+
+int model_options(const struct invocation *in, struct eg_net_options *options, char **folders)
+{
+    *options = (struct eg_net_options){.preprocess = option_text(in, "preprocess")};
+    const char *size = option_text(in, "size");
+    if (size && !parse_size(size, &options->height, &options->width))
+        return usage_error(in, "--size '%s' is not N or HxW, 1 to 16384 pixels", size);
+    *folders = model_folders(in);
+    if (!*folders) return EXIT_FAILED;
+    options->folders = *folders;
+    return EXIT_DONE;
+}
+
+int load_model(const struct invocation *in, const char *model, eg_net **net)
+{
+    struct eg_net_options options;
+    char *folders = NULL;
+    int code = model_options(in, &options, &folders);
+    if (code) return code;
+    struct eg_error err;
+    enum eg_status status = eg_net_load(model, &options, net, &err);
+    free(folders);
+    return status ? report_error(in, status, &err) : EXIT_DONE;
+}
+
+int open_images(const struct invocation *in, const char *path, eg_dataset **dataset)
+{
+    struct eg_error err;
+    enum eg_status status = eg_dataset_open(path, dataset, &err);
+    if (!status) return EXIT_DONE;
+    int code = report_error(in, status, &err);
+    return status == EG_E_ARGUMENT ? EXIT_USAGE : code;
+}
+
+int make_pool(const struct invocation *in, eg_pool **pool)
+{
+    struct eg_error err;
+    enum eg_status status = eg_pool_create((unsigned)option_integer(in, "threads"), pool, &err);
+    return status ? report_error(in, status, &err) : EXIT_DONE;
+}
+
+json_t *json_text(const char *text)
+{
+    if (!text) return json_null();
+    json_t *json = json_string(text);
+    if (json) return json;
+    char *clean = printable(text);
+    json = clean ? json_string(clean) : NULL;
+    free(clean);
+    return json ? json : json_null();
+}
+
+json_t *json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+json_t *json_skipped(const struct eg_skipped *skipped, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:o,s:o}", "path", json_text(skipped[i].path), "reason",
+                                              json_text(skipped[i].reason)));
+    return list;
+}
+
+void print_json(const struct invocation *in, json_t *json)
+{
+    json_dumpf(json, in->out, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    fputc('\n', in->out);
+    json_decref(json);
+}
+
+char *volume_text(struct eg_shape shape, char text[64])
+{
+    if (shape.h == 1 && shape.w == 1)
+        snprintf(text, 64, "%zu", shape.c);
+    else
+        snprintf(text, 64, "%zux%zux%zu", shape.h, shape.w, shape.c);
+    return text;
+}
+
+json_t *json_shape(struct eg_shape shape)
+{
+    if (shape.h == 1 && shape.w == 1) return json_pack("[I]", (json_int_t)shape.c);
+    return json_pack("[I,I,I]", (json_int_t)shape.h, (json_int_t)shape.w, (json_int_t)shape.c);
+}
+
+json_t *json_metrics(const struct eg_metrics *m, json_t *classes)
+{
+    json_t *confusion = json_array(), *per_class = json_array();
+    for (size_t t = 0; t < m->n_classes; t++) {
+        json_t *row = json_array();
+        for (size_t p = 0; p < m->n_classes; p++)
+            json_array_append_new(row, json_integer((json_int_t)m->confusion[t * m->n_classes + p]));
+        json_array_append_new(confusion, row);
+        const struct eg_class_metrics *c = &m->per_class[t];
+        json_array_append_new(
+            per_class, json_pack("{s:O,s:o,s:o,s:o,s:I}", "label", json_array_get(classes, t), "precision",
+                                 json_number(c->precision), "recall", json_number(c->recall), "f1",
+                                 json_number(c->f1), "support", (json_int_t)c->support));
+    }
+    return json_pack("{s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "accuracy", json_number(m->accuracy),
+                     "accuracy_low", json_number(m->accuracy_low), "accuracy_high",
+                     json_number(m->accuracy_high), "count", (json_int_t)m->n, "top5", json_number(m->top5),
+                     "log_loss", json_number(m->log_loss), "calibration_error",
+                     json_number(m->calibration_error), "rejected", (json_int_t)m->n_rejected, "classes",
+                     classes, "confusion", confusion, "per_class", per_class);
+}
+
+int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes)
+{
+    char *report = eg_metrics_report(metrics, classes);
+    if (!report) return EXIT_FAILED;
+    fputs(report, in->out);
+    free(report);
+    return EXIT_DONE;
+}
+
+bool is_hdf5(const char *path)
+{
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    unsigned char first[8];
+    FILE *file = fopen(path, "rb");
+    bool is = file && fread(first, 1, 8, file) == 8 && !memcmp(first, signature, 8);
+    if (file) fclose(file);
+    return is;
+}
+
+void print_csv_text(FILE *to, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, to);
+        return;
+    }
+    fputc('"', to);
+    for (; *text; text++) {
+        if (*text == '"') fputc('"', to);
+        fputc(*text, to);
+    }
+    fputc('"', to);
+}

@@ -1,0 +1,173 @@
+/* Progress, colours, ctrl-C, and text in columns. */
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_to_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_asked = 1;
+}
+
+void catch_interrupt(void)
+{
+    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool interrupted(void) { return stop_asked; }
+
+double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+bool colour_on(FILE *to)
+{
+    const char *term = getenv("TERM");
+    return isatty(fileno(to)) && !getenv("NO_COLOR") && term && strcmp(term, "dumb");
+}
+
+void progress_begin(struct progress *progress, const struct invocation *in, const char *what)
+{
+    catch_interrupt();
+    double now = seconds_now();
+    *progress = (struct progress){.what = what, .quiet = option_flag(in, "quiet"), .start = now, .last = now};
+    progress->terminal = isatty(STDERR_FILENO);
+}
+
+static void print_time(double seconds)
+{
+    unsigned long s = (unsigned long)ceil(seconds);
+    if (s >= 3600)
+        fprintf(stderr, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
+    else
+        fprintf(stderr, "%lu:%02lu", s / 60, s % 60);
+}
+
+static int bar_width(void)
+{
+    struct winsize size;
+    int columns = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
+    int width = columns - 56;
+    return width < 0 ? 0 : width > 40 ? 40 : width;
+}
+
+bool progress_step(void *user, size_t done, size_t total)
+{
+    struct progress *p = user;
+    if (stop_asked) return false;
+    if (!p->started) {
+        p->started = true;
+        p->first = done;
+    }
+    double now = seconds_now();
+    if (p->quiet || now - p->last < (p->terminal ? 0.1 : 4.0)) return true;
+    p->last = now;
+    double rate = (double)(done - p->first) / (now - p->start);
+    if (p->terminal) {
+        int width = bar_width(), filled = total ? (int)((double)width * (double)done / (double)total) : 0;
+        fprintf(stderr, "\r\033[K%s [", p->what);
+        for (int i = 0; i < width; i++) fputc(i < filled ? '#' : '.', stderr);
+        fprintf(stderr, "] ");
+        p->shown = true;
+    } else {
+        fprintf(stderr, "%s: ", p->what);
+    }
+    fprintf(stderr, "%zu of %zu", done, total);
+    if (rate > 0) {
+        fprintf(stderr, rate < 10 ? ", %.1f/s" : ", %.0f/s", rate);
+        if (done < total) {
+            fprintf(stderr, ", ");
+            print_time((double)(total - done) / rate);
+            fprintf(stderr, " left");
+        }
+    }
+    if (!p->terminal) fputc('\n', stderr);
+    fflush(stderr);
+    return true;
+}
+
+void progress_end(struct progress *progress)
+{
+    if (progress->shown) fprintf(stderr, "\r\033[K");
+    progress->shown = false;
+}
+
+static size_t utf8_length(const unsigned char *u)
+{
+    if (u[0] < 0x80) return u[0] ? 1 : 0;
+    if (u[0] < 0xc2 || u[0] > 0xf4) return 0;
+    size_t n = u[0] >= 0xf0 ? 4 : u[0] >= 0xe0 ? 3 : 2;
+    for (size_t i = 1; i < n; i++)
+        if ((u[i] & 0xc0) != 0x80) return 0;
+    if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) || (u[0] == 0xf0 && u[1] < 0x90) ||
+        (u[0] == 0xf4 && u[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+char *printable(const char *text)
+{
+    char *clean = malloc(4 * strlen(text) + 1), *to = clean;
+    if (!clean) return NULL;
+    for (const unsigned char *u = (const unsigned char *)text; *u;) {
+        size_t n = utf8_length(u);
+        bool control = u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && u[1] < 0xa0);
+        if (n && !control) {
+            memcpy(to, u, n);
+            to += n;
+            u += n;
+        } else {
+            to += sprintf(to, "\\x%02x", *u++);
+        }
+    }
+    *to = '\0';
+    return clean;
+}
+
+size_t text_width(const char *utf8)
+{
+    size_t n = 0;
+    for (; *utf8; utf8++) n += (*utf8 & 0xc0) != 0x80;
+    return n;
+}
+
+void print_padded(FILE *to, const char *text, size_t width, bool cut)
+{
+    size_t n = text_width(text);
+    if (n <= width || !cut) {
+        fprintf(to, "%s%*s", text, n < width ? (int)(width - n) : 0, "");
+        return;
+    }
+    size_t left = width > 3 ? width - 3 : 0;
+    while (*text && left) {
+        do fputc(*text++, to);
+        while ((*text & 0xc0) == 0x80);
+        left--;
+    }
+    fputs("...", to);
+}
+
+void print_count(FILE *to, unsigned long long n, int width)
+{
+    char digits[32], grouped[48];
+    int length = snprintf(digits, sizeof digits, "%llu", n), at = 0;
+    for (int i = 0; i < length; i++) {
+        if (i && (length - i) % 3 == 0) grouped[at++] = ',';
+        grouped[at++] = digits[i];
+    }
+    grouped[at] = '\0';
+    fprintf(to, "%*s", width, grouped);
+}
