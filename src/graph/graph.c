@@ -158,15 +158,17 @@ static enum eg_status copy_nodes(struct eg_graph *to, const struct eg_graph *fro
     return EG_OK;
 }
 
-enum eg_status eg__graph_cut(const struct eg_graph *graph, uint32_t node, struct eg_graph **cut,
-                             struct eg_error *err)
+enum eg_status eg__graph_keep(const struct eg_graph *graph, uint32_t *nodes, size_t n, struct eg_graph **kept,
+                              struct eg_error *err)
 {
-    if (node >= graph->n_nodes)
-        return eg__fail(err, EG_E_ARGUMENT, "layer #%u is not in '%s'", node, graph->name);
+    for (size_t k = 0; k < n; k++)
+        if (nodes[k] >= graph->n_nodes)
+            return eg__fail(err, EG_E_ARGUMENT, "layer #%u is not in '%s'", nodes[k], graph->name);
     uint32_t *place = eg__zalloc(graph->n_nodes, sizeof *place);
     if (!place) return eg__fail_memory(err, "a network's layers");
-    place[0] = place[node] = 1;
-    for (uint32_t i = node + 1; i-- > 0;)
+    place[0] = 1;
+    for (size_t k = 0; k < n; k++) place[nodes[k]] = 1;
+    for (uint32_t i = graph->n_nodes; i-- > 0;)
         for (uint32_t k = 0; place[i] && k < graph->nodes[i].n_inputs; k++)
             place[graph->nodes[i].inputs[k]] = 1;
     struct eg_graph *made = NULL;
@@ -177,12 +179,59 @@ enum eg_status eg__graph_cut(const struct eg_graph *graph, uint32_t node, struct
     if (status) {
         eg__graph_free(made);
     } else {
-        made->output = place[node] - 1;
+        for (size_t k = 0; k < n; k++) nodes[k] = place[nodes[k]] - 1;
+        made->output = n ? nodes[n - 1] : 0;
         made->default_cut = place[graph->default_cut] ? place[graph->default_cut] - 1 : 0;
         made->label_output = place[graph->label_output] ? place[graph->label_output] - 1 : 0;
         made->weights_path = graph->weights_path;
         made->input_nchw = graph->input_nchw;
-        *cut = made;
+        *kept = made;
+    }
+    free(place);
+    return status;
+}
+
+enum eg_status eg__graph_cut(const struct eg_graph *graph, uint32_t node, struct eg_graph **cut,
+                             struct eg_error *err)
+{
+    return eg__graph_keep(graph, &node, 1, cut, err);
+}
+
+enum eg_status eg__graph_rest(const struct eg_graph *graph, uint32_t node, struct eg_graph **rest,
+                              struct eg_error *err)
+{
+    uint32_t *place = eg__zalloc(graph->n_nodes, sizeof *place); /* 1 + index in rest; 0: before it */
+    if (!place) return eg__fail_memory(err, "a network's layers");
+    struct eg_graph *made = NULL;
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "features", .shape = graph->nodes[node].shape};
+    uint32_t index = 0;
+    enum eg_status status = eg__graph_create(graph->name, &made, err);
+    if (!status) status = eg__graph_share(made, graph, err);
+    if (!status) status = eg__graph_add(made, &input, &index, err);
+    place[node] = 1;
+    for (uint32_t i = node + 1; i < graph->n_nodes && !status; i++) {
+        struct eg_node copy = graph->nodes[i];
+        uint32_t known = 0;
+        for (uint32_t k = 0; k < copy.n_inputs; k++) known += place[copy.inputs[k]] > 0;
+        if (!known) continue;
+        if (known < copy.n_inputs) {
+            status = eg__fail(err, EG_E_SHAPE, "layer '%.200s' needs more than what layer '%.200s' gives",
+                              copy.name, graph->nodes[node].name);
+            break;
+        }
+        for (uint32_t k = 0; k < copy.n_inputs; k++) copy.inputs[k] = place[copy.inputs[k]] - 1;
+        status = eg__graph_add(made, &copy, &index, err);
+        place[i] = index + 1;
+    }
+    if (!status && !place[graph->output])
+        status = eg__fail(err, EG_E_SHAPE, "the result of '%.100s' does not come from layer '%.200s'",
+                          graph->name, graph->nodes[node].name);
+    if (status) {
+        eg__graph_free(made);
+    } else {
+        made->output = place[graph->output] - 1;
+        made->label_output = place[graph->label_output] ? place[graph->label_output] - 1 : 0;
+        *rest = made;
     }
     free(place);
     return status;

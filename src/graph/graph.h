@@ -164,6 +164,14 @@ eg__graph_find(const struct eg_graph *graph, const char *name, uint32_t *index, 
 /* A new graph of `node` and all it needs, in order; shares holds. keep_name: metadata too. */
 EG_MUST_CHECK enum eg_status
 eg__graph_cut(const struct eg_graph *graph, uint32_t node, struct eg_graph **cut, struct eg_error *err);
+/* The same for several nodes; their places in the new graph are written to `nodes`, the last of
+ * them is its output. */
+EG_MUST_CHECK enum eg_status
+eg__graph_keep(const struct eg_graph *graph, uint32_t *nodes, size_t n, struct eg_graph **kept, struct eg_error *err);
+/* What comes after `node`, whose value is the new graph's input. EG_E_SHAPE if some of it
+ * needs more than that. */
+EG_MUST_CHECK enum eg_status
+eg__graph_rest(const struct eg_graph *graph, uint32_t node, struct eg_graph **rest, struct eg_error *err);
 /* Put graph `head` (whose INPUT shape equals `at`'s shape) on node `at` of graph; head's
  * output and label_output become graph's. Tensors are shared. */
 EG_MUST_CHECK enum eg_status

@@ -1,0 +1,127 @@
+/* pipeline.h: where the stages meet. What the files of this room share. */
+#ifndef EG_PIPELINE_PIPELINE_H
+#define EG_PIPELINE_PIPELINE_H
+
+#include "features/features.h"
+#include "graph/graph.h"
+#include "image/dataset.h"
+#include "net/net.h"
+
+struct eg_net {
+    struct eg_graph *graph;
+    struct eg_recipe recipe;
+    bool has_recipe;
+    size_t height, width; /* not 0: the input's size asked for, which something at the end forbids */
+    char *model;          /* as train finds it again: a name, or a file by absolute path */
+    char **classes;
+    size_t n_classes;
+};
+
+/* ---- cuts (cuts.c) -------------------------------------------------------------- */
+
+/* A network cut at some places, each with its pooling as a node, at the size asked for. */
+struct eg_cut_plan {
+    struct eg_graph *graph;
+    uint32_t *outputs;
+    struct eg_cut_info *infos; /* half is false; strings live in graph */
+    size_t n;
+};
+/* cuts NULL: the whole network, its answer as it is in the graph (infos NULL). */
+EG_MUST_CHECK enum eg_status eg__cuts_plan(const struct eg_net *net, const struct eg_run_cuts *cuts,
+                                           struct eg_cut_plan *plan, struct eg_error *err);
+void eg__cuts_release(struct eg_cut_plan *plan);
+
+/* The whole network, its answer probabilities: a softmax added where the graph ends without. */
+EG_MUST_CHECK enum eg_status eg__probabilities_plan(const struct eg_net *net, struct eg_cut_plan *plan,
+                                                    struct eg_error *err);
+
+/* ---- photos to networks (feeder.c) ------------------------------------------------- */
+
+/* A batch of images from a dataset, decoded by all threads, then run. */
+struct eg_feeder {
+    const struct eg_dataset *dataset;
+    struct eg_recipe recipe;
+    struct eg_shape shape;
+    size_t batch;
+    eg_pool *pool;
+    uint8_t *pixels; /* [batch][h][w][3] */
+    float *values;   /* arrays: [batch][h][w][c] */
+    uint8_t (*hashes)[32];
+    char (*reasons)[256]; /* "" where it was read */
+};
+/* recipe NULL: the network carries none, so only arrays can be read. */
+EG_MUST_CHECK enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const char *network,
+                                             struct eg_shape shape, const struct eg_dataset *dataset,
+                                             size_t batch, eg_pool *pool, struct eg_feeder *feeder,
+                                             struct eg_error *err);
+/* Items rows[0..n-1], n <= batch, to pixels, hashes and reasons. */
+void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n);
+/* Forward what was loaded; rows that could not be read give numbers of no meaning. */
+EG_MUST_CHECK enum eg_status eg__feeder_run(struct eg_feeder *feeder, struct eg_run *run, size_t n,
+                                            float *const *out, struct eg_error *err);
+void eg__feeder_release(struct eg_feeder *feeder);
+
+/* ---- judging (judge.c) ----------------------------------------------------------------- */
+
+/* What a classifier says of some rows. */
+struct eg_verdict {
+    float *probabilities; /* [n][k] */
+    int32_t *labels;      /* -1: rejected */
+    uint8_t (*hashes)[32];
+    char **reasons; /* NULL where it was read */
+    size_t n, k;
+};
+void eg__verdict_release(struct eg_verdict *verdict);
+
+/* Images of a dataset through a whole network, a batch at a time: item first+i has
+ * probabilities[i][k], labels[i], and in feeder its hash and reason. */
+typedef enum eg_status eg_batch_fn(void *context, const struct eg_feeder *feeder, size_t first, size_t n,
+                                   const float *probabilities, const int32_t *labels, struct eg_error *err);
+struct eg_judge_options {
+    size_t batch; /* 0 = 8 */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+EG_MUST_CHECK enum eg_status eg__judge_each(const struct eg_net *net, const struct eg_dataset *dataset,
+                                            const struct eg_judge_options *options, eg_batch_fn *take,
+                                            void *context, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__judge_photos(const struct eg_net *net, const struct eg_dataset *dataset,
+                                              const struct eg_judge_options *options,
+                                              struct eg_verdict *verdict, struct eg_error *err);
+/* Row `from` becomes row `to` (to <= from). */
+void eg__verdict_keep(struct eg_verdict *verdict, size_t from, size_t to);
+/* Rows of a feature file through a head. */
+EG_MUST_CHECK enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *store, size_t cut,
+                                            const size_t *rows, size_t n, eg_pool *pool,
+                                            struct eg_verdict *verdict, struct eg_error *err);
+
+/* The data's labels as the model's, by class name: map[n_data]. EG_E_ARGUMENT names a class that
+ * the model does not know. free(*map). */
+EG_MUST_CHECK enum eg_status eg__class_map(char *const *model, size_t n_model, const char *const *data,
+                                           size_t n_data, int32_t **map, struct eg_error *err);
+
+/* ---- the trained file (trained.c) -------------------------------------------------------- */
+
+/* SHA-256 over the content hashes of the training rows, in order; 64 digits and NUL. */
+EG_MUST_CHECK enum eg_status eg__rows_digest(const uint8_t (*hashes)[32], const uint8_t *part, size_t n,
+                                             char hex[65], struct eg_error *err);
+/* ["a","b"]; free() it; NULL: no memory. */
+char *eg__names_json(const char *const *names, size_t n);
+
+/* a + b in the graph's memory; NULL: none left. */
+const char *eg__join(struct eg_graph *graph, const char *a, const char *b);
+
+/* EG_E_ARGUMENT where weights or recipes differ: what may not be mixed. */
+EG_MUST_CHECK enum eg_status eg__same_source(const struct eg_store_spec *a, const struct eg_store_spec *b,
+                                             const char *path, struct eg_error *err);
+
+/* ---- small things --------------------------------------------------------------------------- */
+
+EG_MUST_CHECK enum eg_status eg__skip(struct eg_skipped **list, size_t *n, const char *path,
+                                      const char *reason, struct eg_error *err);
+void eg__skipped_free(struct eg_skipped *list, size_t n);
+double eg__seconds(void);
+bool eg__is_hdf5(const char *path); /* by its first bytes */
+
+#endif

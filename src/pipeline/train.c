@@ -1,0 +1,364 @@
+/* train.c: a feature file to a classifier: split, learn, test, write. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "eval/metrics.h"
+#include "image/photo.h"
+#include "learn/learn.h"
+#include "pipeline/trained.h"
+
+/* In the order of enum eg_learner and enum eg_scaling. */
+static const char *const learners[] = {"logistic", "svm", "forest", "mlp"};
+static const char *const scalings[] = {"none", "unit", "root", "standard", "auto"};
+enum { N_LEARNERS = 4, N_SCALINGS = 5 };
+
+static int find_word(const char *const *words, int n, const char *word)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(words[i], word)) return i;
+    return -1;
+}
+
+struct training {
+    struct eg_store *store;
+    const struct eg_store_spec *spec;
+    const struct eg_net *net;
+    const struct eg_train_options *options;
+    size_t cut;
+    size_t *rows; /* done and labelled: the training rows first, then the test rows */
+    int32_t *labels;
+    size_t n, n_train;
+    struct eg_learned learned;
+    struct eg_graph *graph; /* the trained network */
+    struct eg_trained trained;
+    struct eg_train_report report;
+};
+
+/* ---- rows ---------------------------------------------------------------------------- */
+
+static enum eg_status copy_classes(struct training *t, struct eg_error *err)
+{
+    t->report.classes = eg__zalloc(t->spec->n_classes + 1, sizeof *t->report.classes);
+    if (!t->report.classes) return eg__fail_memory(err, "class names");
+    for (size_t i = 0; i < t->spec->n_classes; i++) {
+        if (!(t->report.classes[i] = strdup(t->spec->classes[i]))) return eg__fail_memory(err, "class names");
+        t->report.n_classes++;
+    }
+    return EG_OK;
+}
+
+static enum eg_status choose_rows(struct training *t, struct eg_error *err)
+{
+    const uint8_t *status = eg__store_status(t->store);
+    size_t n_rows = t->spec->n_rows, waiting = 0;
+    t->rows = eg__alloc(n_rows + 1, sizeof *t->rows);
+    t->labels = eg__alloc(n_rows + 1, sizeof *t->labels);
+    if (!t->rows || !t->labels) return eg__fail_memory(err, "rows");
+    for (size_t i = 0; i < n_rows; i++) {
+        waiting += status[i] == EG_ROW_WAITING;
+        if (status[i] != EG_ROW_DONE) continue;
+        if (t->spec->labels[i] < 0) {
+            t->report.n_unlabelled++;
+            continue;
+        }
+        t->rows[t->n] = i;
+        t->labels[t->n++] = t->spec->labels[i];
+    }
+    if (waiting)
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "%zu of %zu rows are not computed yet: finish the extraction first", waiting, n_rows);
+    if (!t->n)
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "no row has a label: photos are labelled by the folder they are in");
+    return EG_OK;
+}
+
+static enum eg_status fetch_hashes(const struct training *t, uint8_t (**out)[32], struct eg_error *err)
+{
+    uint8_t(*hashes)[32] = eg__alloc(t->n, sizeof *hashes);
+    if (!hashes) return eg__fail_memory(err, "hashes");
+    enum eg_status status = EG_OK;
+    for (size_t i = 0, count; i < t->n && !status; i += count) {
+        for (count = 1; i + count < t->n && t->rows[i + count] == t->rows[i] + count;) count++;
+        status = eg__store_hashes(t->store, t->rows[i], count, hashes + i, err);
+    }
+    if (status)
+        free(hashes);
+    else
+        *out = hashes;
+    return status;
+}
+
+/* Split, note the digest of the training rows, and put those first. */
+static enum eg_status split(struct training *t, struct eg_error *err)
+{
+    const struct eg_train_options *o = t->options;
+    double fraction = o->test || o->test_fraction < 0 ? 0 : o->test_fraction > 0 ? o->test_fraction : 0.25;
+    uint8_t(*hashes)[32] = NULL, *part = eg__zalloc(t->n, 1);
+    size_t *rows = eg__alloc(t->n, sizeof *rows);
+    int32_t *labels = eg__alloc(t->n, sizeof *labels);
+    enum eg_status status = part && rows && labels ? EG_OK : eg__fail_memory(err, "the split");
+    if (!status && fraction > 0)
+        status = eg__split(t->labels, t->n, t->spec->n_classes, NULL, fraction, o->seed, part, err);
+    if (!status) status = fetch_hashes(t, &hashes, err);
+    if (!status) status = eg__rows_digest((const uint8_t(*)[32])hashes, part, t->n, t->trained.digest, err);
+    if (!status) {
+        size_t at = 0;
+        for (uint8_t p = 0; p < 2; p++) {
+            for (size_t i = 0; i < t->n; i++)
+                if (part[i] == p) {
+                    rows[at] = t->rows[i];
+                    labels[at++] = t->labels[i];
+                }
+            if (!p) t->n_train = at;
+        }
+        memcpy(t->rows, rows, t->n * sizeof *rows);
+        memcpy(t->labels, labels, t->n * sizeof *labels);
+        t->trained.test_fraction = fraction;
+        t->trained.seed = o->seed;
+        t->report.n_train = t->n_train;
+    }
+    free(hashes);
+    free(part);
+    free(rows);
+    free(labels);
+    return status;
+}
+
+static enum eg_status gather(void *self, const size_t *rows, size_t count, float *out, struct eg_error *err)
+{
+    const struct training *t = self;
+    size_t *places = eg__alloc(count, sizeof *places);
+    if (!places) return eg__fail_memory(err, "rows");
+    for (size_t i = 0; i < count; i++) places[i] = t->rows[rows[i]];
+    enum eg_status status = eg__store_gather(t->store, t->cut, places, count, out, err);
+    free(places);
+    return status;
+}
+
+/* ---- learning and testing ----------------------------------------------------------------- */
+
+static enum eg_status learn(struct training *t, struct eg_error *err)
+{
+    const struct eg_train_options *o = t->options;
+    int learner = find_word(learners, N_LEARNERS, o->classifier ? o->classifier : "logistic");
+    int scale = find_word(scalings, N_SCALINGS, o->scale ? o->scale : "auto");
+    if (learner < 0) return eg__fail(err, EG_E_ARGUMENT, "classifier '%s' is not known", o->classifier);
+    if (scale < 0) return eg__fail(err, EG_E_ARGUMENT, "scale '%s' is not known", o->scale);
+    struct eg_row_source source = {t->n_train, t->spec->cuts[t->cut].length, gather, t};
+    struct eg_learn_options how = {
+        .learner = (enum eg_learner)learner,
+        .scale = (enum eg_scaling)scale,
+        .c = o->c,
+        .n_c = o->n_c,
+        .folds = o->folds,
+        .hinge = o->hinge,
+        .balance = o->balance,
+        .memory_bytes = o->memory_bytes,
+        .seed = o->seed,
+        .pool = o->pool,
+        .progress = o->progress,
+        .user = o->user,
+    };
+    enum eg_status status = eg__learn(&source, t->labels, t->spec->n_classes, &how, &t->learned, err);
+    if (status) return status;
+    struct eg_train_report *r = &t->report;
+    r->classifier = learners[t->learned.learner];
+    r->scale = scalings[t->learned.scale];
+    r->c = t->learned.c;
+    r->cv_accuracy = t->learned.cv_accuracy;
+    r->objective = t->learned.objective;
+    r->gap = t->learned.gap;
+    r->n_grid = t->learned.n_grid;
+    r->grid = eg__alloc(r->n_grid + 1, sizeof *r->grid);
+    if (!r->grid) return eg__fail_memory(err, "the report");
+    if (r->n_grid) memcpy(r->grid, t->learned.grid, r->n_grid * sizeof *r->grid);
+    return EG_OK;
+}
+
+static enum eg_status test_rows(struct training *t, struct eg_store *store, size_t cut, const size_t *rows,
+                                const int32_t *labels, size_t n, struct eg_error *err)
+{
+    struct eg_verdict verdict;
+    enum eg_status status =
+        eg__judge_rows(t->learned.head, store, cut, rows, n, t->options->pool, &verdict, err);
+    if (status) return status;
+    status = eg__metrics(labels, verdict.labels, verdict.probabilities, n, t->report.n_classes,
+                         &t->report.test, err);
+    eg__verdict_release(&verdict);
+    return status;
+}
+
+/* Labels of other data as the model's; rows that have one. */
+static enum eg_status test_file(struct training *t, const char *path, struct eg_error *err)
+{
+    struct eg_store *store = NULL;
+    enum eg_status status = eg__store_open(path, &store, err);
+    if (status) return status;
+    const struct eg_store_spec *spec = eg__store_spec(store);
+    const uint8_t *row_status = eg__store_status(store);
+    int32_t *map = NULL, *labels = eg__alloc(spec->n_rows + 1, sizeof *labels);
+    size_t n = 0, cut = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
+    if (!labels || !rows) status = eg__fail_memory(err, "rows");
+    if (!status) status = eg__store_find_cut(store, t->spec->cuts[t->cut].name, &cut, err);
+    if (!status) status = eg__same_source(t->spec, spec, path, err);
+    if (!status)
+        status =
+            eg__class_map(t->report.classes, t->report.n_classes, spec->classes, spec->n_classes, &map, err);
+    for (size_t i = 0; !status && i < spec->n_rows; i++)
+        if (row_status[i] == EG_ROW_DONE && spec->labels[i] >= 0) {
+            rows[n] = i;
+            labels[n++] = map[spec->labels[i]];
+        }
+    if (!status && !n) status = eg__fail(err, EG_E_ARGUMENT, "no row of '%s' has a label", path);
+    if (!status) status = test_rows(t, store, cut, rows, labels, n, err);
+    free(map);
+    free(labels);
+    free(rows);
+    if (eg__store_close(store, NULL) && !status) status = eg__fail(err, EG_E_IO, "cannot close '%s'", path);
+    return status;
+}
+
+static enum eg_status test_photos(struct training *t, const char *path, struct eg_error *err)
+{
+    if (!t->net)
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "photos cannot test a classifier that has no network: give a feature file");
+    struct eg_dataset *images = NULL;
+    enum eg_status status = eg__dataset_open(path, &images, err);
+    if (status) return status;
+    int32_t *map = NULL, *truth = eg__alloc(images->n_items + 1, sizeof *truth);
+    struct eg_verdict verdict = {0};
+    struct eg_net whole = {.graph = t->graph,
+                           .recipe = t->net->recipe,
+                           .has_recipe = t->net->has_recipe,
+                           .classes = t->report.classes,
+                           .n_classes = t->report.n_classes};
+    struct eg_judge_options how = {
+        .pool = t->options->pool, .progress = t->options->progress, .user = t->options->user};
+    if (!truth) status = eg__fail_memory(err, "labels");
+    if (!status)
+        status = eg__class_map(t->report.classes, t->report.n_classes, (const char *const *)images->classes,
+                               images->n_classes, &map, err);
+    if (!status) status = eg__judge_photos(&whole, images, &how, &verdict, err);
+    size_t n = 0;
+    for (size_t i = 0; !status && i < images->n_items; i++) {
+        if (verdict.reasons[i]) {
+            status = eg__skip(&t->report.unreadable, &t->report.n_unreadable, images->items[i].path,
+                              verdict.reasons[i], err);
+        } else if (images->items[i].label >= 0) {
+            eg__verdict_keep(&verdict, i, n);
+            truth[n++] = map[images->items[i].label];
+        }
+    }
+    if (!status && !n)
+        status = eg__fail(err, EG_E_ARGUMENT, "no photo of '%s' could be read and has a label", path);
+    if (!status)
+        status = eg__metrics(truth, verdict.labels, verdict.probabilities, n, t->report.n_classes,
+                             &t->report.test, err);
+    eg__verdict_release(&verdict);
+    free(map);
+    free(truth);
+    eg__dataset_free(images);
+    return status;
+}
+
+static enum eg_status test(struct training *t, struct eg_error *err)
+{
+    const char *path = t->options->test;
+    if (!path) {
+        size_t n = t->n - t->n_train;
+        return n ? test_rows(t, t->store, t->cut, t->rows + t->n_train, t->labels + t->n_train, n, err)
+                 : EG_OK;
+    }
+    return eg__is_hdf5(path) ? test_file(t, path, err) : test_photos(t, path, err);
+}
+
+/* ---- all of it --------------------------------------------------------------------------------- */
+
+/* The network given must be the one that made the features, with the same recipe. */
+static enum eg_status check_net(const struct training *t, struct eg_error *err)
+{
+    if (!t->net) return EG_OK;
+    char hex[65] = "";
+    enum eg_status status = t->net->graph->weights_path ? eg_net_weights_sha256(t->net, hex, err) : EG_OK;
+    if (status) return status;
+    if (!t->spec->weights_sha256 || strcmp(hex, t->spec->weights_sha256))
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "the features were not made with the weights of '%s' (sha256 %.12s...)",
+                        t->net->graph->name, hex);
+    char *recipe = t->net->has_recipe ? eg__recipe_json(&t->net->recipe) : strdup("");
+    if (!recipe) return eg__fail_memory(err, "a recipe");
+    if (strcmp(recipe, t->spec->recipe ? t->spec->recipe : ""))
+        status =
+            eg__fail(err, EG_E_ARGUMENT, "recipes may not be mixed: the features have %s, the network %s",
+                     t->spec->recipe ? t->spec->recipe : "none", recipe);
+    free(recipe);
+    return status;
+}
+
+static enum eg_status train(struct training *t, const char *path, struct eg_error *err)
+{
+    enum eg_status status = eg__store_find_cut(t->store, t->options->features, &t->cut, err);
+    if (!status) status = check_net(t, err);
+    if (!status) status = copy_classes(t, err);
+    if (!status) status = choose_rows(t, err);
+    if (!status) status = split(t, err);
+    if (!status) status = learn(t, err);
+    if (status) return status;
+    t->trained.report = &t->report;
+    t->trained.cut = &t->spec->cuts[t->cut];
+    t->trained.weights_sha256 = t->spec->weights_sha256;
+    t->trained.command = t->options->command;
+    if (t->options->test) { /* photos are judged by the whole network */
+        status = eg__trained_build(t->net, &t->trained, t->learned.head, &t->graph, err);
+        if (!status) status = test(t, err);
+        eg__graph_free(t->graph);
+        t->graph = NULL;
+    } else {
+        status = test(t, err);
+    }
+    if (!status) status = eg__trained_build(t->net, &t->trained, t->learned.head, &t->graph, err);
+    if (!status) status = eg__trained_save(t->graph, t->net, path, t->options->overwrite, err);
+    return status;
+}
+
+enum eg_status eg_train(eg_features *features, const eg_net *net, const char *path,
+                        const struct eg_train_options *options, struct eg_train_report *report,
+                        struct eg_error *err)
+{
+    static const struct eg_train_options defaults;
+    struct training t = {.store = features,
+                         .spec = eg__store_spec(features),
+                         .net = net,
+                         .options = options ? options : &defaults};
+    if (!t.options->overwrite && !access(path, F_OK))
+        return eg__fail(err, EG_E_EXISTS, "'%s' exists (use --force to overwrite it)", path);
+    double start = eg__seconds();
+    enum eg_status status = train(&t, path, err);
+    t.report.seconds = eg__seconds() - start;
+    eg__graph_free(t.graph);
+    eg__learned_release(&t.learned);
+    free(t.rows);
+    free(t.labels);
+    if (status)
+        eg_train_report_release(&t.report);
+    else
+        *report = t.report;
+    return status;
+}
+
+void eg_train_report_release(struct eg_train_report *report)
+{
+    free(report->grid);
+    for (size_t i = 0; i < report->n_classes; i++) free(report->classes[i]);
+    free(report->classes);
+    eg_metrics_release(&report->test);
+    eg__skipped_free(report->unreadable, report->n_unreadable);
+    *report = (struct eg_train_report){0};
+}
