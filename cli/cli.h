@@ -180,6 +180,8 @@ void print_csv_text(FILE *to, const char *text);         /* one field, quoted wh
 char *volume_text(struct eg_shape shape, char text[64]); /* "7x7x512", "1000" */
 json_t *json_shape(struct eg_shape shape);               /* [7,7,512], [1000] */
 
+void print_recipe(FILE *to, const struct eg_recipe *recipe); /* two lines, the second indented */
+
 json_t *json_text(const char *text); /* NULL gives null; not UTF-8: escaped */
 json_t *json_number(double value);   /* NAN and infinities give null */
 json_t *json_skipped(const struct eg_skipped *skipped, size_t n);

@@ -76,7 +76,11 @@ static void print_features(FILE *to, const char *path, const eg_features *featur
     fputc('\n', to);
     print_line(to, "network", info->network);
     print_line(to, "sha256", info->weights_sha256);
-    print_line(to, "recipe", info->recipe);
+    struct eg_recipe recipe;
+    if (info->recipe && !eg_recipe_load(info->recipe, &recipe, NULL)) {
+        fprintf(to, "%-10s ", "recipe");
+        print_recipe(to, &recipe);
+    }
     print_line(to, "root", info->root);
     fputs("\ncuts\n", to);
     for (size_t i = 0; i < info->n_cuts; i++) {
@@ -170,7 +174,11 @@ static int show_model(struct invocation *in, const eg_net *net)
         fputc('\n', to);
         print_line(to, "file", eg_net_weights_path(net));
         print_line(to, "sha256", *hash ? hash : NULL);
-        print_line(to, "recipe", recipe_json ? recipe_json : "none: photos need --preprocess");
+        fprintf(to, "%-10s ", "recipe");
+        if (recipe)
+            print_recipe(to, recipe);
+        else
+            fputs("none: photos need --preprocess\n", to);
         print_line(to, "default cut", eg_net_default_cut(net));
         fprintf(to, "%-10s %zu:", "classes", n_classes);
         for (size_t i = 0; i < n_classes && i < 20; i++)

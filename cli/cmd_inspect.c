@@ -69,13 +69,16 @@ static char *short_number(uint64_t value, char text[16])
     return text;
 }
 
-/* The name as people type it: the file's, and a short one beside it where there is room. */
+/* The name as people type it: the file's, and the shortest others beside it where there is room. */
 static void full_name(const struct eg_layer *layer, char *text, size_t size)
 {
-    snprintf(text, size, "%s", layer->name);
-    for (size_t i = 0; i < layer->n_aliases; i++)
-        if (strlen(text) + 2 + strlen(layer->aliases[i]) <= 26)
-            snprintf(text + strlen(text), size - strlen(text), "%s%s", i ? " " : "  ", layer->aliases[i]);
+    enum { ROOM = 26 };
+    size_t used = (size_t)snprintf(text, size, "%s", layer->name), shown = 0;
+    for (size_t length = 1; used + 1 + length <= ROOM; length++)
+        for (size_t i = 0; i < layer->n_aliases; i++)
+            if (strlen(layer->aliases[i]) == length && used + (shown ? 1 : 2) + length <= ROOM)
+                used += (size_t)snprintf(text + used, size - used, "%s%s", shown++ ? " " : "  ",
+                                         layer->aliases[i]);
 }
 
 static void print_layers(struct invocation *in, const eg_net *net, size_t default_cut)
@@ -94,9 +97,13 @@ static void print_layers(struct invocation *in, const eg_net *net, size_t defaul
         fprintf(to, "%4zu ", i);
         print_padded(to, shown ? shown : "?", 26, true);
         fputc(' ', to);
-        print_padded(to, layer.op, 10, true);
-        fputc(' ', to);
-        print_padded(to, window, 10, false);
+        if (*window) {
+            print_padded(to, layer.op, 10, false);
+            fputc(' ', to);
+            print_padded(to, window, 10, false);
+        } else {
+            print_padded(to, layer.op, 21, true);
+        }
         fprintf(to, " %11s", layer.n_inputs ? volume_text(input_shape(net, &layer, 0), volume) : "");
         fprintf(to, " %11s", volume_text(layer.shape, volume));
         fprintf(to, " %6s", short_number(layer.parameters, number));
@@ -121,9 +128,8 @@ static void print_summary(struct invocation *in, const eg_net *net, size_t defau
     fprintf(to, " multiply-adds an image\n");
     fprintf(to, "input:  %s", volume_text(eg_net_layer(net, 0).shape, volume));
     const struct eg_recipe *recipe = eg_net_recipe(net);
-    char *json = recipe ? eg_recipe_json(recipe) : NULL;
-    fprintf(to, json ? ", recipe %s\n" : ", no recipe: photos need --preprocess\n", json);
-    free(json);
+    fputs(recipe ? "\nrecipe: " : "; no recipe: photos need --preprocess\n", to);
+    if (recipe) print_recipe(to, recipe);
     if (default_cut != SIZE_MAX) {
         struct eg_layer layer = eg_net_layer(net, default_cut);
         fprintf(to,

@@ -1,5 +1,4 @@
 /* The table of subcommands, and the way to them. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +60,6 @@ static int run_command(const struct command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_overview(stderr);
         return EXIT_USAGE;

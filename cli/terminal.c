@@ -130,7 +130,7 @@ char *printable(const char *text)
             to += n;
             u += n;
         } else {
-            to += sprintf(to, "\\x%02x", *u++);
+            to += snprintf(to, 5, "\\x%02x", *u++);
         }
     }
     *to = '\0';

@@ -1,0 +1,162 @@
+"""The command line itself: help, refusals, exit codes, manual page, completion."""
+import re
+import shutil
+import subprocess
+import unittest
+
+from program import COMMANDS, MODEL, Case, main, photos, photo
+
+
+class CommandLine(Case):
+    def test_every_command_has_help_with_an_example_that_works(self):
+        shutil.copytree(photos(self.here / "made", n=8), self.here / "photos")
+        photo(self.here / "photo.jpg", 0, 7)
+        order = ["models", "inspect", "bench", "convert", "classify", "extract", "rows", "info", "train", "evaluate", "predict"]
+        self.assertEqual(sorted(order), sorted(COMMANDS))
+        for command in order:
+            text = self.good(command, "--help").stdout
+            self.assertTrue(text.startswith(f"usage: engraft {command}"), text)
+            self.assertLessEqual(max(map(len, text.splitlines())), 100, command)
+            example = re.search(r"example:\n  engraft (.*)\n", text).group(1)
+            self.good(*example.split())
+
+    def test_overview_lists_every_command(self):
+        text = self.good("--help").stdout
+        for command in COMMANDS:
+            self.assertRegex(text, rf"\n    {command} ")
+        self.assertRegex(self.good("--version").stdout, r"^engraft \d+\.\d+\.\d+\n$")
+
+    def test_wrong_command_lines_exit_2(self):
+        self.bad(2)
+        self.bad(2, "nonsense", says="nonsense")
+        for words, says in [
+            (["inspect"], "MODEL is missing"),
+            (["inspect", MODEL, "more"], "more"),
+            (["inspect", MODEL, "--nonsense"], "--nonsense"),
+            (["inspect", MODEL, "-z"], "-z"),
+            (["inspect", MODEL, "--json", "--json"], "twice"),
+            (["inspect", MODEL, "--json=1"], "--json"),
+            (["inspect", ""], "empty"),
+            (["inspect", "no_such_network"], "no_such_network"),
+            (["inspect", MODEL, "--cut", "no_such_layer"], "no_such_layer"),
+            (["inspect", MODEL, "--size", "0"], "--size"),
+            (["inspect", MODEL, "--size", "12x"], "--size"),
+            (["extract", MODEL, "photos"], "-o"),
+            (["extract", MODEL, "photos", "-o"], "-o"),
+            (["extract", MODEL, "photos", "-o", "x.h5", "--pool", "median"], "median"),
+            (["extract", MODEL, "photos", "-o", "x.h5", "--batch", "0"], "--batch"),
+            (["extract", MODEL, "photos", "-o", "x.h5", "--batch", "two"], "two"),
+            (["extract", MODEL, "photos", "-o", "x.h5", "--nosuch"], "--nosuch"),
+            (["train", "photos", "-o", "x.onnx"], "--model"),
+            (["train", "x.h5", "-o", "x.onnx", "--C", "0"], "--C"),
+            (["train", "x.h5", "-o", "x.onnx", "--C", "1,-1"], "--C"),
+            (["train", "x.h5", "-o", "x.onnx", "--C", "1,nan"], "--C"),
+            (["train", "x.h5", "-o", "x.onnx", "--cv", "0"], "--cv"),
+            (["train", "x.h5", "-o", "x.onnx", "--classifier", "oracle"], "oracle"),
+            (["train", "x.h5", "-o", "x.onnx", "--cut", "pool5"], "--features"),
+            (["bench", MODEL, "--threads", "0"], "--threads"),
+            (["bench", MODEL, "--threads", "99999999999999999999"], "--threads"),
+            (["predict", "x.onnx", "a.jpg", "--csv", "--json"], "--csv"),
+        ]:
+            with self.subTest(words=words):
+                if words[:1] == ["train"] and "--C" in words or "--cut" in words:
+                    (self.here / "x.h5").write_bytes(b"")
+                self.bad(2, *words, says=says)
+
+    def test_double_dash_ends_options_and_a_dash_is_a_path(self):
+        self.bad(1, "classify", MODEL, "--", "--json", says="--json")
+        self.bad(1, "classify", MODEL, "-", says="-")
+
+    def test_values_may_be_joined(self):
+        for words in (["--size=128"], ["--size", "128"], ["--size", "128x128"]):
+            shape = self.json("inspect", MODEL, *words)["layers"][0]["output_shape"]
+            self.assertEqual(shape, [128, 128, 3])
+
+    def test_manual_page_names_every_command(self):
+        page = self.good("--man").stdout
+        self.assertTrue(page.startswith(".TH ENGRAFT 1"))
+        for command in COMMANDS:
+            self.assertIn(f".SS engraft {command}", page)
+        if shutil.which("man"):
+            (self.here / "engraft.1").write_text(page)
+            shown = subprocess.run(["man", "--warnings", "-l", "engraft.1"], cwd=self.here, capture_output=True, text=True,
+                                   env={"LC_ALL": "C", "PATH": "/usr/bin:/bin", "MANWIDTH": "100"})
+            self.assertEqual(shown.stderr, "")
+
+    def test_completion_is_a_script_each_shell_takes(self):
+        self.bad(2, "--completion", "tcsh")
+        for shell in ("bash", "zsh", "fish"):
+            script = self.good("--completion", shell).stdout
+            for command in COMMANDS:
+                self.assertIn(command, script)
+            if shutil.which(shell):
+                check = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True)
+                self.assertEqual((check.returncode, check.stderr), (0, ""), shell)
+        if shutil.which("bash"):
+            asked = self.good("--completion", "bash").stdout + (
+                "COMP_WORDS=(engraft extract --p); COMP_CWORD=2; _engraft; echo ${COMPREPLY[*]}\n"
+                "COMP_WORDS=(engraft extract --pool ''); COMP_CWORD=3; _engraft; echo ${COMPREPLY[*]}\n"
+                "COMP_WORDS=(engraft ex); COMP_CWORD=1; _engraft; echo ${COMPREPLY[*]}\n"
+            )
+            answers = subprocess.run(["bash"], input=asked, capture_output=True, text=True).stdout.splitlines()
+            self.assertEqual(answers, ["--pool --preprocess", "flatten avg max gem", "extract"])
+
+    def test_models_on_the_path(self):
+        known = {m["name"]: m for m in self.json("models")}
+        self.assertTrue(known[MODEL]["found"])
+        self.assertEqual(known["vgg16"]["parameters"], 138357544)
+        (self.here / "empty").mkdir()
+        self.bad(1, "classify", "vgg16", "x.jpg", "--models", "empty", says="vgg16=FILE")
+        here = {m["name"]: m for m in self.json("models", env={"ENGRAFT_MODELS": str(self.here)})}
+        self.assertFalse(here["vgg16"]["found"])
+        (self.here / "vgg16-397923af.pth").write_bytes(b"")
+        here = {m["name"]: m for m in self.json("models", env={"ENGRAFT_MODELS": f"/nowhere:{self.here}"})}
+        self.assertEqual(here["vgg16"]["path"], str(self.here / "vgg16-397923af.pth"))
+        here = {m["name"]: m for m in self.json("models", "--models", str(self.here))}
+        self.assertTrue(here["vgg16"]["found"])
+
+
+class Inspect(Case):
+    def test_figures_of_networks_without_weights(self):
+        vgg = self.json("inspect", "vgg16")
+        self.assertEqual((vgg["parameters"], vgg["macs"]), (138357544, 15470264320))
+        pool5 = next(l for l in vgg["layers"] if "pool5" in l["aliases"])
+        self.assertEqual((pool5["name"], pool5["output_shape"], pool5["feature_length"]), ("features.30", [7, 7, 512], 25088))
+        self.assertEqual(vgg["default_cut"], "features.30")
+        self.assertEqual(self.json("inspect", "resnet50")["parameters"], 25557032)
+
+    def test_fields_are_those_of_the_contract(self):
+        net = self.json("inspect", MODEL)
+        self.assertLessEqual({"name", "default_cut", "parameters", "macs", "layers"}, set(net))
+        names = [l["name"] for l in net["layers"]]
+        self.assertIn(net["default_cut"], names)
+        self.assertEqual(len(names), len(set(names)))
+        for index, layer in enumerate(net["layers"]):
+            self.assertEqual(layer["index"], index)
+            self.assertLessEqual({"index", "name", "aliases", "op", "input_shape", "input_shapes", "output_shape",
+                                  "parameters", "macs", "cut", "feature_length"}, set(layer))
+        self.assertEqual(sum(l["parameters"] for l in net["layers"]), net["parameters"])
+
+    def test_names_numbers_and_blocks_reach_the_same_layer(self):
+        full = self.json("inspect", "vgg16")
+        for cut in ("features.30", "pool5", "block5_pool", "#31"):
+            net = self.json("inspect", "vgg16", "--cut", cut)
+            self.assertEqual(net["layers"], full["layers"][:32], cut)
+        for pool, length in (("avg", 512), ("max", 512), ("gem", 512), ("flatten", 25088)):
+            net = self.json("inspect", "vgg16", "--cut", f"pool5:{pool}")
+            self.assertEqual(net["layers"][-1]["feature_length"], length)
+        self.assertEqual(self.json("inspect", "resnet18", "--cut", "layer3.1")["layers"][-1]["output_shape"], [14, 14, 256])
+
+    def test_table_fits_100_columns(self):
+        for model in (MODEL, "densenet121", "vgg16", "googlenet"):
+            lines = self.good("inspect", model).stdout.splitlines()
+            self.assertLessEqual(max(map(len, lines)), 110, model)
+            self.assertLessEqual(sum(len(line) > 100 for line in lines), 3, model)
+
+    def test_a_size_that_something_forbids_is_refused_only_there(self):
+        self.bad(1, "inspect", "alexnet", "--size", "20")
+        self.assertEqual(self.json("inspect", "vgg16", "--size", "96", "--cut", "pool5")["layers"][-1]["output_shape"], [3, 3, 512])
+
+
+if __name__ == "__main__":
+    main()
