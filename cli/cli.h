@@ -150,7 +150,8 @@ double seconds_now(void);
 /* Foreign text on one line: what is not printable UTF-8 becomes \xNN; free() it. */
 char *printable(const char *text);
 size_t text_width(const char *utf8); /* columns; a code point is one */
-/* At least `width` columns, left-aligned, cut with "..." when longer and `cut`. */
+/* At least `width` columns, left-aligned, cut with "..." in front when longer and `cut`: of a long
+ * name the end tells more. */
 void print_padded(FILE *to, const char *text, size_t width, bool cut);
 void print_count(FILE *to, unsigned long long n, int width); /* 25,557,032 */
 
@@ -180,7 +181,8 @@ void print_csv_text(FILE *to, const char *text);         /* one field, quoted wh
 char *volume_text(struct eg_shape shape, char text[64]); /* "7x7x512", "1000" */
 json_t *json_shape(struct eg_shape shape);               /* [7,7,512], [1000] */
 
-void print_recipe(FILE *to, const struct eg_recipe *recipe); /* two lines, the second indented */
+/* Two lines, the second indented. */
+void print_recipe(FILE *to, const struct eg_recipe *recipe, int indent);
 
 json_t *json_text(const char *text); /* NULL gives null; not UTF-8: escaped */
 json_t *json_number(double value);   /* NAN and infinities give null */

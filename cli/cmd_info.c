@@ -79,7 +79,7 @@ static void print_features(FILE *to, const char *path, const eg_features *featur
     struct eg_recipe recipe;
     if (info->recipe && !eg_recipe_load(info->recipe, &recipe, NULL)) {
         fprintf(to, "%-10s ", "recipe");
-        print_recipe(to, &recipe);
+        print_recipe(to, &recipe, 11);
     }
     print_line(to, "root", info->root);
     fputs("\ncuts\n", to);
@@ -176,7 +176,7 @@ static int show_model(struct invocation *in, const eg_net *net)
         print_line(to, "sha256", *hash ? hash : NULL);
         fprintf(to, "%-10s ", "recipe");
         if (recipe)
-            print_recipe(to, recipe);
+            print_recipe(to, recipe, 11);
         else
             fputs("none: photos need --preprocess\n", to);
         print_line(to, "default cut", eg_net_default_cut(net));

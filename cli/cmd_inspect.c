@@ -129,7 +129,7 @@ static void print_summary(struct invocation *in, const eg_net *net, size_t defau
     fprintf(to, "input:  %s", volume_text(eg_net_layer(net, 0).shape, volume));
     const struct eg_recipe *recipe = eg_net_recipe(net);
     fputs(recipe ? "\nrecipe: " : "; no recipe: photos need --preprocess\n", to);
-    if (recipe) print_recipe(to, recipe);
+    if (recipe) print_recipe(to, recipe, 8);
     if (default_cut != SIZE_MAX) {
         struct eg_layer layer = eg_net_layer(net, default_cut);
         fprintf(to,

@@ -216,7 +216,7 @@ void print_csv_text(FILE *to, const char *text)
     fputc('"', to);
 }
 
-void print_recipe(FILE *to, const struct eg_recipe *r)
+void print_recipe(FILE *to, const struct eg_recipe *r, int indent)
 {
     if (r->resize == EG_RESIZE_SHORT)
         fprintf(to, "short side to %zu, crop %zux%zu", r->size, r->crop[0], r->crop[1]);
@@ -226,8 +226,8 @@ void print_recipe(FILE *to, const struct eg_recipe *r)
     if (r->resize != EG_RESIZE_NONE)
         fprintf(to, ", %s%s", r->filter == EG_FILTER_BICUBIC ? "bicubic" : "bilinear",
                 r->antialias ? "" : " without antialiasing");
-    fprintf(to, "%s%s\n        %s, (x * %.6g - mean) / std, mean %.6g %.6g %.6g, std %.6g %.6g %.6g\n",
-            r->exif ? "" : ", EXIF orientation ignored", r->fast_decode ? ", fast decoding" : "",
+    fprintf(to, "%s%s\n%*s%s, (x * %.6g - mean) / std, mean %.6g %.6g %.6g, std %.6g %.6g %.6g\n",
+            r->exif ? "" : ", EXIF orientation ignored", r->fast_decode ? ", fast decoding" : "", indent, "",
             r->bgr ? "BGR" : "RGB", r->scale, r->mean[0], r->mean[1], r->mean[2], r->std[0], r->std[1],
             r->std[2]);
 }

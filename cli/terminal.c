@@ -151,13 +151,10 @@ void print_padded(FILE *to, const char *text, size_t width, bool cut)
         fprintf(to, "%s%*s", text, n < width ? (int)(width - n) : 0, "");
         return;
     }
-    size_t left = width > 3 ? width - 3 : 0;
-    while (*text && left) {
-        do fputc(*text++, to);
+    for (size_t skip = n - (width > 3 ? width - 3 : 0); skip; skip--) do
+            text++;
         while ((*text & 0xc0) == 0x80);
-        left--;
-    }
-    fputs("...", to);
+    fprintf(to, "...%s", text);
 }
 
 void print_count(FILE *to, unsigned long long n, int width)
