@@ -151,8 +151,7 @@ static enum eg_status judge_store(struct trial *t, struct eg_store *store, const
         t->truth[t->n++] = map[spec->labels[i]];
     }
     if (!status) status = eg__judge_rows(head, store, cut, rows, t->n, t->options->pool, &t->verdict, err);
-    for (size_t i = 0; i < t->n && !status; i++)
-        status = eg__store_hashes(store, rows[i], 1, t->verdict.hashes + i, err);
+    if (!status) status = eg__row_hashes(store, cut, rows, t->n, t->verdict.hashes, err);
     eg__graph_free(head);
     free(map);
     free(rows);

@@ -103,6 +103,9 @@ EG_MUST_CHECK enum eg_status eg__class_map(char *const *model, size_t n_model, c
 
 /* ---- the trained file (trained.c) -------------------------------------------------------- */
 
+/* Content hashes of rows; of their features where the file has none (another program's). */
+EG_MUST_CHECK enum eg_status eg__row_hashes(struct eg_store *store, size_t cut, const size_t *rows, size_t n,
+                                            uint8_t (*hashes)[32], struct eg_error *err);
 /* SHA-256 over the content hashes of the training rows, in order; 64 digits and NUL. */
 EG_MUST_CHECK enum eg_status eg__rows_digest(const uint8_t (*hashes)[32], const uint8_t *part, size_t n,
                                              char hex[65], struct eg_error *err);

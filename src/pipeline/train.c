@@ -78,34 +78,18 @@ static enum eg_status choose_rows(struct training *t, struct eg_error *err)
     return EG_OK;
 }
 
-static enum eg_status fetch_hashes(const struct training *t, uint8_t (**out)[32], struct eg_error *err)
-{
-    uint8_t(*hashes)[32] = eg__alloc(t->n, sizeof *hashes);
-    if (!hashes) return eg__fail_memory(err, "hashes");
-    enum eg_status status = EG_OK;
-    for (size_t i = 0, count; i < t->n && !status; i += count) {
-        for (count = 1; i + count < t->n && t->rows[i + count] == t->rows[i] + count;) count++;
-        status = eg__store_hashes(t->store, t->rows[i], count, hashes + i, err);
-    }
-    if (status)
-        free(hashes);
-    else
-        *out = hashes;
-    return status;
-}
-
 /* Split, note the digest of the training rows, and put those first. */
 static enum eg_status split(struct training *t, struct eg_error *err)
 {
     const struct eg_train_options *o = t->options;
     double fraction = o->test || o->test_fraction < 0 ? 0 : o->test_fraction > 0 ? o->test_fraction : 0.25;
-    uint8_t(*hashes)[32] = NULL, *part = eg__zalloc(t->n, 1);
+    uint8_t(*hashes)[32] = eg__alloc(t->n, sizeof *hashes), *part = eg__zalloc(t->n, 1);
     size_t *rows = eg__alloc(t->n, sizeof *rows);
     int32_t *labels = eg__alloc(t->n, sizeof *labels);
-    enum eg_status status = part && rows && labels ? EG_OK : eg__fail_memory(err, "the split");
+    enum eg_status status = hashes && part && rows && labels ? EG_OK : eg__fail_memory(err, "the split");
     if (!status && fraction > 0)
         status = eg__split(t->labels, t->n, t->spec->n_classes, NULL, fraction, o->seed, part, err);
-    if (!status) status = fetch_hashes(t, &hashes, err);
+    if (!status) status = eg__row_hashes(t->store, t->cut, t->rows, t->n, hashes, err);
     if (!status) status = eg__rows_digest((const uint8_t(*)[32])hashes, part, t->n, t->trained.digest, err);
     if (!status) {
         size_t at = 0;

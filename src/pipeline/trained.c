@@ -23,6 +23,26 @@ char *eg__names_json(const char *const *names, size_t n)
     return text;
 }
 
+enum eg_status eg__row_hashes(struct eg_store *store, size_t cut, const size_t *rows, size_t n,
+                              uint8_t (*hashes)[32], struct eg_error *err)
+{
+    enum eg_status status = EG_OK;
+    for (size_t i = 0, count; i < n && !status; i += count) {
+        for (count = 1; i + count < n && rows[i + count] == rows[i] + count;) count++;
+        status = eg__store_hashes(store, rows[i], count, hashes + i, err);
+    }
+    if (status != EG_E_NOT_FOUND) return status;
+    size_t d = eg__store_spec(store)->cuts[cut].length;
+    float *row = malloc(d * sizeof *row);
+    status = row ? EG_OK : eg__fail_memory(err, "a row");
+    for (size_t i = 0; i < n && !status; i++) {
+        status = eg__store_gather(store, cut, rows + i, 1, row, err);
+        if (!status) status = eg__sha256(row, d * sizeof *row, hashes[i], err);
+    }
+    free(row);
+    return status;
+}
+
 enum eg_status eg__rows_digest(const uint8_t (*hashes)[32], const uint8_t *part, size_t n, char hex[65],
                                struct eg_error *err)
 {
