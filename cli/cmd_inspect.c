@@ -48,7 +48,10 @@ static void window_text(const struct eg_layer *layer, char text[32])
         n += snprintf(text + n, 32 - (size_t)n, " p%ux%u", p[0], p[1]);
     else if (p[0])
         n += snprintf(text + n, 32 - (size_t)n, " p%u", p[0]);
-    if (layer->groups > 1) snprintf(text + n, 32 - (size_t)n, " g%u", layer->groups);
+    if (layer->groups > 1 && layer->groups == layer->shape.c)
+        snprintf(text + n, 32 - (size_t)n, " dw");
+    else if (layer->groups > 1)
+        snprintf(text + n, 32 - (size_t)n, " g%u", layer->groups);
 }
 
 static char *short_number(uint64_t value, char text[16])
@@ -97,13 +100,9 @@ static void print_layers(struct invocation *in, const eg_net *net, size_t defaul
         fprintf(to, "%4zu ", i);
         print_padded(to, shown ? shown : "?", 26, true);
         fputc(' ', to);
-        if (*window) {
-            print_padded(to, layer.op, 10, false);
-            fputc(' ', to);
-            print_padded(to, window, 10, false);
-        } else {
-            print_padded(to, layer.op, 21, true);
-        }
+        char work[80];
+        snprintf(work, sizeof work, strlen(window) > 10 ? "%s %s" : "%-10s %s", layer.op, window);
+        print_padded(to, work, 21, true);
         fprintf(to, " %11s", layer.n_inputs ? volume_text(input_shape(net, &layer, 0), volume) : "");
         fprintf(to, " %11s", volume_text(layer.shape, volume));
         fprintf(to, " %6s", short_number(layer.parameters, number));
@@ -177,8 +176,8 @@ static int run(struct invocation *in)
     eg_net *net = NULL, *cut_net = NULL;
     enum eg_status status = eg_net_load(in->operands[0], &net_options, &net, &err);
     const char *cut = option_text(in, "cut");
-    if (!status && cut) status = eg_net_cut(net, cut, &cut_net, &err);
-    code = status ? report_error(in, status, &err) : show(in, cut ? cut_net : net);
+    if (!status && (cut || net_options.height)) status = eg_net_cut(net, cut, &cut_net, &err);
+    code = status ? report_error(in, status, &err) : show(in, cut_net ? cut_net : net);
     eg_net_free(cut_net);
     eg_net_free(net);
     free(folders);
@@ -198,7 +197,7 @@ const struct command command_inspect = {
     .operands = "MODEL",
     .details =
         "A built-in network needs no weights for this. The window column reads kernel/stride, p padding "
-        "(top,bottom where they differ), g groups.",
+        "(top,bottom where they differ), g groups, dw depthwise.",
     .example = "engraft inspect efficientnet-lite0",
     .options = options,
     .run = run,

@@ -141,7 +141,7 @@ json_t *json_skipped(const struct eg_skipped *skipped, size_t n)
 
 void print_json(const struct invocation *in, json_t *json)
 {
-    json_dumpf(json, in->out, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    json_dumpf(json, in->out, JSON_INDENT(2));
     fputc('\n', in->out);
     json_decref(json);
 }

@@ -162,7 +162,8 @@ EG_API EG_MUST_CHECK enum eg_status eg_net_load(const char *model, const struct 
  * `folders` or at the place it had, and checked by its hash. */
 EG_API EG_MUST_CHECK enum eg_status eg_net_load_of(const eg_features *features, const char *folders,
                                                    eg_net **net, struct eg_error *err);
-/* What is left when everything past a cut is taken away. Shares the weights. */
+/* What is left when everything past a cut is taken away (NULL: nothing is; the input size asked
+ * for is checked). Shares the weights. */
 EG_API EG_MUST_CHECK enum eg_status eg_net_cut(const eg_net *net, const char *cut, eg_net **cut_net,
                                                struct eg_error *err);
 EG_API void eg_net_free(eg_net *net);

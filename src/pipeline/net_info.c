@@ -92,12 +92,32 @@ enum eg_status eg_net_weights_sha256(const eg_net *net, char hex[65], struct eg_
     return status;
 }
 
+/* A volume stays a volume unless its pooling was asked for. */
+static enum eg_status drop_flatten(struct eg_cut_plan *plan, const char *cut, struct eg_error *err)
+{
+    static const char asked[] = ":flatten";
+    const struct eg_node *last = &plan->graph->nodes[plan->outputs[0]];
+    size_t n = strlen(cut), m = sizeof asked - 1;
+    if (last->op != EG_OP_FLATTEN || !strstr(last->name, asked) || (n > m && !strcmp(cut + n - m, asked)))
+        return EG_OK;
+    struct eg_graph *whole = plan->graph;
+    plan->graph = NULL;
+    enum eg_status status = eg__graph_cut(whole, last->inputs[0], &plan->graph, err);
+    eg__graph_free(whole);
+    return status;
+}
+
 enum eg_status eg_net_cut(const eg_net *net, const char *cut, eg_net **out, struct eg_error *err)
 {
     struct eg_run_cuts cuts = {.cuts = &cut, .n_cuts = 1};
     struct eg_cut_plan plan;
     enum eg_status status = eg__cuts_plan(net, cut ? &cuts : NULL, &plan, err);
     if (status) return status;
+    if (cut) status = drop_flatten(&plan, cut, err);
+    if (status) {
+        eg__cuts_release(&plan);
+        return status;
+    }
     struct eg_net *made = eg__zalloc(1, sizeof *made);
     if (made) {
         made->recipe = net->recipe;

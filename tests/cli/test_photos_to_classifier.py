@@ -143,7 +143,10 @@ class Extraction(Case):
             self.good("extract", MODEL, "photos", "-o", "one.h5", "--force", "--cut", cut)
             self.good("rows", "one.h5", "--npy", "one.npy", "--force")
             self.good("rows", "c.h5", "--features", cut, "--npy", "all.npy", "--force")
-            self.assertEqual((self.here / "one.npy").read_bytes(), (self.here / "all.npy").read_bytes(), cut)
+            one, every = ((self.here / name).read_bytes() for name in ("one.npy", "all.npy"))
+            self.assertEqual(one[:128], every[:128])
+            for a, b in zip(*(struct.unpack(f"<{len(x) // 4 - 32}f", x[128:]) for x in (one, every))):
+                self.assertAlmostEqual(a, b, delta=1e-5 * max(1, abs(b)))  # other cuts may fuse otherwise
         self.bad(2, "rows", "c.h5", "--features", "nothing")
         trained = self.json("train", "c.h5", "-o", "m.onnx", "--features", f"{early}:avg", "--test", "0", "--cv", "2")
         self.assertEqual(trained["classes"], ["across", "down"])
