@@ -133,6 +133,7 @@ bool print_completion(const char *shell, FILE *to); /* false: unknown shell */
 struct progress {
     const char *what; /* "extract" */
     bool quiet, terminal, shown;
+    bool bytes; /* done and total are bytes */
     double start, last;
     size_t first; /* done before the start: not counted in the rate */
     bool started;

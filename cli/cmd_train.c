@@ -70,13 +70,10 @@ static int print_report(struct invocation *in, const char *output, const struct 
     return code;
 }
 
-static int train(struct invocation *in, eg_features *features, const eg_net *net, eg_pool *pool)
+static int train(struct invocation *in, eg_features *features, const eg_net *net, eg_pool *pool,
+                 const double *grid, size_t n_grid, double fraction)
 {
-    const char *output = option_text(in, "output"), *loss = option_text(in, "loss"),
-               *c = option_text(in, "C");
-    double *grid = NULL;
-    size_t n_grid = 0;
-    if (c && strcmp(c, "auto") && !(grid = parse_grid(in, c, &n_grid))) return EXIT_USAGE;
+    const char *output = option_text(in, "output"), *loss = option_text(in, "loss");
     struct progress progress;
     progress_begin(&progress, in, "train");
     struct eg_train_options how = {
@@ -96,21 +93,14 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .progress = progress_step,
         .user = &progress,
     };
-    const char *test = option_text(in, "test");
-    double fraction;
-    if (!parse_real(test, &fraction)) {
-        how.test = test;
-    } else if (!(fraction >= 0 && fraction < 1)) {
-        free(grid);
-        return usage_error(in, "--test %s is neither in 0 to 1 nor a file or folder", test);
-    } else {
+    if (fraction < 0)
+        how.test = option_text(in, "test");
+    else
         how.test_fraction = fraction > 0 ? fraction : -1;
-    }
     struct eg_train_report report;
     struct eg_error err;
     enum eg_status status = eg_train(features, net, output, &how, &report, &err);
     progress_end(&progress);
-    free(grid);
     if (status == EG_E_CANCELLED) {
         fprintf(stderr, "engraft train: interrupted; the features are kept, run the same command again\n");
         return EXIT_INTERRUPTED;
@@ -209,12 +199,20 @@ static int net_of(struct invocation *in, eg_features *features, eg_net **net)
     return status ? report_error(in, status, &err) : EXIT_DONE;
 }
 
-static int run(struct invocation *in)
+/* The part of the rows to test on; -1: --test names data. */
+static int test_fraction(const struct invocation *in, double *fraction)
 {
-    const char *source = in->operands[0], *model = option_text(in, "model"),
-               *output = option_text(in, "output");
-    bool from_file = is_feature_file(source), skipped = false;
-    if (!from_file && !model)
+    const char *test = option_text(in, "test");
+    *fraction = -1;
+    if (parse_real(test, fraction) && !(*fraction >= 0 && *fraction < 1))
+        return usage_error(in, "--test %s is neither in 0 to 1 nor a file or folder", test);
+    return EXIT_DONE;
+}
+
+static int check_words(struct invocation *in, bool from_file)
+{
+    const char *source = in->operands[0], *output = option_text(in, "output");
+    if (!from_file && !option_given(in, "model"))
         return usage_error(in, "'%s' is no feature file; photos need --model MODEL", source);
     if (from_file && (option_given(in, "cut") || option_given(in, "pool")))
         return usage_error(in, "a feature file is cut already: choose among its cuts with --features");
@@ -222,21 +220,34 @@ static int run(struct invocation *in)
         fprintf(stderr, "engraft train: '%s' exists (use --force to overwrite it)\n", output);
         return EXIT_FAILED;
     }
+    return EXIT_DONE;
+}
+
+static int run(struct invocation *in)
+{
+    const char *source = in->operands[0], *model = option_text(in, "model"), *c = option_text(in, "C");
+    bool from_file = is_feature_file(source), skipped = false;
+    double *grid = NULL, fraction;
+    size_t n_grid = 0;
+    if (strcmp(c, "auto") && !(grid = parse_grid(in, c, &n_grid))) return EXIT_USAGE;
     eg_net *net = NULL;
     eg_pool *pool = NULL;
     eg_features *features = NULL;
-    char *beside = from_file ? NULL : features_path(output);
-    int code = make_pool(in, &pool);
+    char *beside = from_file ? NULL : features_path(option_text(in, "output"));
+    int code = test_fraction(in, &fraction);
+    if (!code) code = check_words(in, from_file);
+    if (!code) code = make_pool(in, &pool);
     if (!code && model) code = load_model(in, model, &net);
     if (!code && !from_file) code = extract(in, net, beside, pool, &skipped);
     if (!code) code = open_features(in, from_file ? source : beside, &features);
     if (!code && !net) code = net_of(in, features, &net);
-    if (!code) code = train(in, features, net, pool);
+    if (!code) code = train(in, features, net, pool, grid, n_grid, fraction);
     if (!code && skipped) code = EXIT_SKIPPED;
     eg_features_close(features);
     eg_net_free(net);
     eg_pool_free(pool);
     free(beside);
+    free(grid);
     return code;
 }
 

@@ -85,9 +85,16 @@ bool progress_step(void *user, size_t done, size_t total)
     } else {
         fprintf(stderr, "%s: ", p->what);
     }
-    fprintf(stderr, "%zu of %zu", done, total);
+    if (p->bytes)
+        fprintf(stderr, "%.1f of %.1f MB", (double)done / 1e6, (double)total / 1e6);
+    else
+        fprintf(stderr, "%zu of %zu", done, total);
     if (rate > 0) {
-        fprintf(stderr, rate < 10 ? ", %.1f/s" : ", %.0f/s", rate);
+        fprintf(stderr,
+                p->bytes    ? ", %.1f MB/s"
+                : rate < 10 ? ", %.1f/s"
+                            : ", %.0f/s",
+                p->bytes ? rate / 1e6 : rate);
         if (done < total) {
             fprintf(stderr, ", ");
             print_time((double)(total - done) / rate);

@@ -454,16 +454,17 @@ enum eg_status eg__store_find_cut(const struct eg_store *store, const char *name
         *cut = 0;
         return EG_OK;
     }
-    struct eg_text names = {0};
-    for (size_t i = 0; i < store->spec.n_cuts; i++) {
-        if (!strcmp(store->cuts[i].name, name) ||
-            (store->cuts[i].layer && !strcmp(store->cuts[i].layer, name))) {
-            *cut = i;
-            free(names.chars);
-            return EG_OK;
-        }
-        eg__text_append(&names, "%s%s", i ? ", " : "", store->cuts[i].name);
+    for (size_t i = 0; i < 2 * store->spec.n_cuts;
+         i++) { /* names first: one layer may be there pooled twice */
+        const struct eg_cut_info *at = &store->cuts[i % store->spec.n_cuts];
+        const char *known = i < store->spec.n_cuts ? at->name : at->layer;
+        if (!known || strcmp(known, name)) continue;
+        *cut = i % store->spec.n_cuts;
+        return EG_OK;
     }
+    struct eg_text names = {0};
+    for (size_t i = 0; i < store->spec.n_cuts; i++)
+        eg__text_append(&names, "%s%s", i ? ", " : "", store->cuts[i].name);
     enum eg_status status = eg__fail(err, EG_E_NOT_FOUND, "'%s' has no features '%s' (it has %s)",
                                      store->path, name, names.failed ? "others" : names.chars);
     free(names.chars);
