@@ -105,7 +105,10 @@ int run_answers(struct invocation *in, bool csv)
     if (!code) code = make_pool(in, &pool);
     if (!code) {
         enum eg_status status = eg_dataset_list(in->operands + 1, in->n_operands - 1, &images, &err);
-        if (status) code = report_error(in, status, &err);
+        if (status) {
+            report_error(in, status, &err);
+            code = EXIT_FAILED;
+        }
     }
     if (!code) {
         if (option_flag(in, "json")) a.list = json_array();

@@ -62,8 +62,7 @@ static int print_report(struct invocation *in, const char *output, const struct 
     }
     int code = EXIT_DONE;
     if (report->test.n) {
-        fprintf(to, "held-out accuracy        %.4f (95 %%: %.3f to %.3f) on %zu photos\n\n",
-                report->test.accuracy, report->test.accuracy_low, report->test.accuracy_high, report->test.n);
+        fprintf(to, "test report, on %zu photos it has not seen:\n\n", report->test.n);
         code = print_metrics(in, &report->test, (const char *const *)report->classes);
     }
     fprintf(to, "\n%s is written (%.1f s): engraft predict %s PHOTO.jpg\n", output, report->seconds, output);
@@ -267,8 +266,9 @@ static const struct option_row options[] = {
     {OPTION_TEXT, "test", 0, "PART|FILE.h5|IMAGES", "0.25", 0, 0, false,
      "part of every class kept for the test, or data to test on; 0: train on every row"},
     {OPTION_TEXT, "features", 0, "NAME", "the first", 0, 0, false, "which cut of the file"},
-    {OPTION_CHOICE, "scale", 0, "auto|none|unit", NULL, 0, 0, false,
-     "rows as they are, or of length 1; auto: the better by cross-validation"},
+    {OPTION_CHOICE, "scale", 0, "auto|none|unit|root|standard", NULL, 0, 0, false,
+     "rows as they are, of length 1, of signed square roots, or columns standardised; auto: the best by "
+     "cross-validation"},
     {OPTION_CHOICE, "loss", 0, "squared-hinge|hinge", NULL, 0, 0, false, "of the SVM"},
     {OPTION_FLAG, "balance", 0, NULL, NULL, 0, 0, false, "weigh classes as if they had equal numbers"},
     {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,

@@ -106,8 +106,8 @@ int open_images(const struct invocation *in, const char *path, eg_dataset **data
     struct eg_error err;
     enum eg_status status = eg_dataset_open(path, dataset, &err);
     if (!status) return EXIT_DONE;
-    int code = report_error(in, status, &err);
-    return status == EG_E_ARGUMENT ? EXIT_USAGE : code;
+    report_error(in, status, &err);
+    return status == EG_E_ARGUMENT ? EXIT_USAGE : EXIT_FAILED; /* the parts of a split side by side */
 }
 
 int make_pool(const struct invocation *in, eg_pool **pool)

@@ -114,6 +114,32 @@ static enum eg_status split(struct training *t, struct eg_error *err)
     return status;
 }
 
+/* Say by name what the learner would refuse by number. */
+static enum eg_status check_classes(const struct training *t, struct eg_error *err)
+{
+    unsigned folds = t->options->folds ? t->options->folds : 5;
+    size_t n_classes = t->spec->n_classes, *count = eg__zalloc(n_classes + 1, sizeof *count);
+    if (!count) return eg__fail_memory(err, "classes");
+    for (size_t i = 0; i < t->n_train; i++) count[t->labels[i]]++;
+    enum eg_status status = EG_OK;
+    if (n_classes < 2)
+        status = eg__fail(err, EG_E_ARGUMENT, "'%s' is the only class: a classifier needs two or more",
+                          t->report.classes[0]);
+    for (size_t k = 0; k < n_classes && !status; k++) {
+        if (!count[k])
+            status = eg__fail(err, EG_E_ARGUMENT,
+                              "class '%s' has no photo to learn from (add some, or take it out)",
+                              t->report.classes[k]);
+        else if (folds > 1 && count[k] < folds)
+            status = eg__fail(
+                err, EG_E_ARGUMENT,
+                "class '%s' has %zu training photos, fewer than the %u folds (use --cv %zu, or add some)",
+                t->report.classes[k], count[k], folds, count[k]);
+    }
+    free(count);
+    return status;
+}
+
 static enum eg_status gather(void *self, const size_t *rows, size_t count, float *out, struct eg_error *err)
 {
     const struct training *t = self;
@@ -293,6 +319,7 @@ static enum eg_status train(struct training *t, const char *path, struct eg_erro
     if (!status) status = copy_classes(t, err);
     if (!status) status = choose_rows(t, err);
     if (!status) status = split(t, err);
+    if (!status) status = check_classes(t, err);
     if (!status) status = learn(t, err);
     if (status) return status;
     t->trained.report = &t->report;

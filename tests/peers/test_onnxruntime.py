@@ -144,7 +144,7 @@ class TrainedFile(Case):
         peer = session(model)
         answers = self.json("predict", "m.onnx", "photos", "--top", "3")
         classes = self.json("info", "m.onnx")["classes"]
-        pixels = np.stack([pillow(self.here / "photos" / a["path"]) for a in answers])
+        pixels = np.stack([pillow(self.here / a["path"]) for a in answers])
         label, probabilities = peer.run(["label", "probabilities"], {"image": pixels})
         self.assertEqual(label.dtype, np.int64)
         for row, number, answer in zip(probabilities, label, answers):
@@ -172,7 +172,7 @@ class TrainedFile(Case):
             self.good("train", f"{order}.h5", "-o", f"{order}.onnx", "--test", "0", "--cv", "2")
             peer = session(onnx.load(self.here / f"{order}.onnx"))
             answers = self.json("predict", f"{order}.onnx", order, "--top", "2")
-            pixels = np.stack([pillow(self.here / order / a["path"]) for a in answers])
+            pixels = np.stack([pillow(self.here / a["path"]) for a in answers])
             probabilities = peer.run(["probabilities"], {"image": pixels})[0]
             for row, answer in zip(probabilities, answers):
                 for t in answer["top"]:
