@@ -1,5 +1,6 @@
 /* engine_bench.c: one network in this engine, at the command of run.py. Reads lines:
  *     time N      N forward passes; prints the seconds of the fastest and of the median one
+ *     work N      the same in processor time: on a busy machine, with one thread
  *     layers N    N forward passes; algorithm, least milliseconds and GFLOP/s of each step
  *     dump FILE   the features of the last pass, as raw float32
  * Usage: engine_bench NET.onnx BATCH THREADS IMAGES.f32  ([batch][h][w][c], dense) */
@@ -13,10 +14,10 @@
 #include "kernels/table.h"
 #include "net/net.h"
 
-static double now(void)
+static double now(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -56,15 +57,17 @@ int main(int argc, char **argv)
     char line[1000];
     while (fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = 0;
-        if (!strncmp(line, "time ", 5)) {
+        bool wall = !strncmp(line, "time ", 5);
+        if (wall || !strncmp(line, "work ", 5)) {
+            clockid_t clock = wall ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID;
             size_t n = strtoul(line + 5, NULL, 10);
             double *times = calloc(n ? n : 1, sizeof *times);
             if (!times) return fail("no memory");
             for (size_t i = 0; i < n; i++) {
-                double start = now();
+                double start = now(clock);
                 if (eg__run_forward(run, images, options.max_batch, &features, &err))
                     return fail(err.message);
-                times[i] = now() - start;
+                times[i] = now(clock) - start;
             }
             qsort(times, n, sizeof *times, by_size);
             printf("%.9f %.9f\n", times[0], times[n / 2]);

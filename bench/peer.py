@@ -1,6 +1,6 @@
 """One network in one other engine, at the command of run.py: peer.py ENGINE NET BATCH THREADS IMAGES.
 NET is the path without suffix: NET.onnx, NET.mnn, NET.ncnn.param ... are made by run.py.
-Commands on standard input as in engine_bench.c: "time N", "dump FILE"."""
+Commands on standard input as in engine_bench.c: "time N", "work N", "dump FILE"."""
 import sys
 import time
 
@@ -76,12 +76,13 @@ with open("/proc/self/status") as status:
 print(version, int(peak) * 1024, flush=True)
 for line in sys.stdin:
     command, argument = line.split()
-    if command == "time":
+    if command in ("time", "work"):
+        clock = time.perf_counter if command == "time" else time.process_time
         times = []
         for _ in range(int(argument)):
-            start = time.perf_counter()
+            start = clock()
             features = run()
-            times.append(time.perf_counter() - start)
+            times.append(clock() - start)
         times.sort()
         print("%.9f %.9f" % (times[0], times[len(times) // 2]), flush=True)
     else:

@@ -24,6 +24,7 @@ parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--engines", default="mnn,ncnn,onnxruntime,openvino,torch")
 parser.add_argument("--engine-bench", default=os.path.join(root, "build", "release", "bench", "engine_bench"))
 parser.add_argument("--folder", default=os.path.join(root, ".cache", "bench"))
+parser.add_argument("--work", action="store_true", help="processor time, not wall time (a busy machine; one thread)")
 parser.add_argument("--save", action="store_true")
 args = parser.parse_args()
 nets = args.nets.split(",")
@@ -105,7 +106,7 @@ for net in nets:
             passes = max(2, min(20, int(0.3 / quick)))
             for _ in range(args.rounds):
                 for w in workers:
-                    w.times.append(float(w.ask("time %d" % passes)[0]) / batch * 1e3)
+                    w.times.append(float(w.ask("%s %d" % ("work" if args.work else "time", passes))[0]) / batch * 1e3)
             ms = {w.name: statistics.median(w.times) for w in workers}
             best = min((v, k) for k, v in ms.items() if k != "engraft")
             spread = (max(workers[0].times) - min(workers[0].times)) / ms["engraft"]

@@ -50,9 +50,8 @@ static void point(const struct gemm_pass *p, size_t row, size_t count, size_t ch
 {
     const struct eg_window *w = &p->step->node.window;
     const size_t step = p->run->kernels->tile_rows;
+    size_t x = row % p->out.w, y = row / p->out.w % p->out.h, image = row / p->out.w / p->out.h;
     for (size_t i = 0; i < count; i++) {
-        size_t x = (row + i) % p->out.w, y = (row + i) / p->out.w % p->out.h,
-               image = (row + i) / p->out.w / p->out.h;
         const float *base = p->in.data + image * p->in.h * p->in.w * p->in.ld + channel;
         const float **to = pointers + i;
         for (size_t ky = 0; ky < w->kernel_h; ky++) {
@@ -62,6 +61,11 @@ static void point(const struct gemm_pass *p, size_t row, size_t count, size_t ch
                 *to = iy < p->in.h && ix < p->in.w ? base + (iy * p->in.w + ix) * p->in.ld : p->run->zeros;
             }
         }
+        if (++x < p->out.w) continue;
+        x = 0;
+        if (++y < p->out.h) continue;
+        y = 0;
+        image++;
     }
 }
 
@@ -186,13 +190,17 @@ static void band_task(void *context, size_t task, unsigned thread)
     struct eg_epilogue epilogue = eg__step_epilogue(p->step);
     epilogue.ld_residual = p->residual.ld;
     const size_t pixels = (y1 - y0) * p->out.w;
+    size_t x = 0, y = 0; /* of the next pixel, in the band */
     for (size_t first = 0; first < pixels; first += step) {
         const float *pointers[EG_TILE_ROWS_MAX * 32];
         size_t count = smaller(step, pixels - first);
-        for (size_t ky = 0; ky < w->kernel_h; ky++)
-            for (size_t i = 0; i < count; i++)
-                pointers[ky * step + i] = band + ((first + i) / p->out.w * w->stride_h + ky) * line +
-                                          (first + i) % p->out.w * w->stride_w * c;
+        for (size_t i = 0; i < count; i++) {
+            const float *from = band + y * w->stride_h * line + x * w->stride_w * c;
+            for (size_t ky = 0; ky < w->kernel_h; ky++, from += line) pointers[ky * step + i] = from;
+            if (++x < p->out.w) continue;
+            x = 0;
+            y++;
+        }
         for (size_t j = 0; j < work->out_group; j += panel) {
             struct eg_tile tile = {
                 .rows = count,
