@@ -22,8 +22,9 @@ struct eg_view eg__run_view(const struct eg_run *run, uint32_t value)
     case EG_PLACE_ARENA: data.write = run->arena + root->offset; break;
     case EG_PLACE_USER: data.write = run->out[root->offset]; break;
     }
+    const size_t before = root->whole ? run->first * eg__shape_count(root->shape) : 0;
     return (struct eg_view){
-        .data = data.write ? data.write + v->first : NULL,
+        .data = data.write ? data.write + before + v->first : NULL,
         .h = v->shape.h,
         .w = v->shape.w,
         .c = v->shape.c,
@@ -43,17 +44,28 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void run_steps(struct eg_run *run, size_t n)
+static void run_steps(struct eg_run *run, size_t from, size_t to, size_t n)
 {
     double before = run->timed ? seconds_now() : 0;
-    for (size_t i = 0; i < run->n_steps; i++) {
+    for (size_t i = from; i < to; i++) {
         struct eg_run_step *step = &run->steps[i];
         step->run(run, step, n);
         if (!run->timed) continue;
         double now = seconds_now();
-        step->info.seconds = now - before;
+        step->info.seconds += now - before;
         before = now;
     }
+}
+
+static void run_all(struct eg_run *run, size_t n)
+{
+    for (size_t i = 0; i < run->n_steps; i++) run->steps[i].info.seconds = 0;
+    for (run->first = 0; run->chunk_steps && run->first < n; run->first += run->chunk_images) {
+        size_t left = n - run->first;
+        run_steps(run, 0, run->chunk_steps, left < run->chunk_images ? left : run->chunk_images);
+    }
+    run->first = 0;
+    run_steps(run, run->chunk_steps, run->n_steps, n);
 }
 
 static enum eg_status check_batch(const struct eg_run *run, size_t n, struct eg_error *err)
@@ -71,7 +83,7 @@ enum eg_status eg__run_forward(struct eg_run *run, const float *images, size_t n
     run->images = images;
     run->pixels = NULL;
     run->out = out;
-    run_steps(run, n);
+    run_all(run, n);
     return EG_OK;
 }
 
@@ -95,7 +107,7 @@ enum eg_status eg__run_forward_pixels(struct eg_run *run, const uint8_t *pixels,
         for (size_t i = 0; i < n * in.h * in.w; i++, pixels += 3)
             for (unsigned c = 0; c < 3; c++) *to++ = run->pixel_table[c][pixels[run->pixel_byte[c]]];
     }
-    run_steps(run, n);
+    run_all(run, n);
     return EG_OK;
 }
 

@@ -8,7 +8,12 @@
 #include "base/fail.h"
 #include "base/mem.h"
 
-enum { ALIGN_FLOATS = 16 };
+enum {
+    ALIGN_FLOATS = 16,
+    /* A chunk's largest activation should stay in the last-level cache beside its neighbour. */
+    HEAVY_FLOATS = 1 << 18, /* an activation of one image (1 MB) from which steps run in chunks */
+    CHUNK_FLOATS = 1 << 21  /* the largest activation of a chunk (8 MB), unless one image has more */
+};
 
 static bool passes_on(enum eg_op op) { return op == EG_OP_IDENTITY || op == EG_OP_DROPOUT; }
 
@@ -133,8 +138,35 @@ static enum eg_status copy_outputs(struct eg_run *run, const struct eg_graph *gr
 
 static size_t storage_floats(const struct eg_run *run, const struct eg_value *root)
 {
-    size_t floats = run->max_batch * eg__shape_count(root->shape);
+    size_t floats = (root->whole ? run->max_batch : run->chunk_images) * eg__shape_count(root->shape);
     return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+}
+
+/* Steps up to the last one that touches a heavy activation run in chunks of a few images; what
+ * they leave to later steps is kept for the whole batch. */
+static void choose_chunks(struct eg_run *run)
+{
+    size_t most = 0;
+    run->chunk_images = run->max_batch;
+    for (uint32_t i = 1; i < run->n_values; i++) {
+        const struct eg_value *v = &run->values[i];
+        size_t floats = eg__shape_count(v->shape);
+        if (v->place != EG_PLACE_ARENA || floats < HEAVY_FLOATS) continue;
+        if (floats > most) most = floats;
+        if (run->chunk_steps <= v->to) run->chunk_steps = v->to + 1;
+    }
+    size_t images = most && CHUNK_FLOATS > most ? CHUNK_FLOATS / most : 1;
+    if (!most || images >= run->max_batch)
+        run->chunk_steps = 0;
+    else
+        run->chunk_images = images;
+    for (uint32_t i = 0; i < run->n_values; i++) {
+        struct eg_value *v = &run->values[i];
+        v->whole = i == 0 || v->place == EG_PLACE_USER || v->to >= run->chunk_steps;
+        if (!v->whole || v->from >= run->chunk_steps) continue;
+        v->from = 0; /* later chunks run their first steps while this holds what earlier ones left */
+        if (run->chunk_steps && v->to < run->chunk_steps - 1) v->to = run->chunk_steps - 1;
+    }
 }
 
 /* Largest first, each at the lowest address free for its whole lifetime. */
@@ -196,6 +228,7 @@ enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph
     }
     run->values[0].from = 0;
     if (!run->input_float || run->values[0].shape.c != 3) run->values[0].place = EG_PLACE_INPUT;
+    choose_chunks(run);
     if ((status = place_arena(run, err))) return status;
     if (run->values[0].place == EG_PLACE_ARENA) {
         run->input_offset = run->values[0].offset;

@@ -23,6 +23,7 @@ struct eg_value {
     enum eg_place place;
     size_t offset;   /* ARENA: floats; USER: the output's number */
     size_t from, to; /* first and last step that touch it */
+    bool whole;      /* holds the whole batch, not only the chunk at hand */
 };
 
 /* A value at hand: pixel (y, x) of image i at data[((i h + y) w + x) ld]. */
@@ -66,10 +67,13 @@ struct eg_run {
     char *names;                             /* text behind the steps' names */
     float *arena, *scratch, *shared, *zeros; /* scratch: [threads][scratch_thread]; zeros: a pixel outside */
     size_t arena_count, scratch_thread, scratch_shared, zeros_count, weights_bytes;
+    /* Steps before chunk_steps have heavy activations: they run for chunk_images at a time. */
+    size_t chunk_steps, chunk_images;
     bool timed;
     bool input_float;    /* a step needs the input as floats: pixels are turned into the arena */
     size_t input_offset; /* where */
     /* this forward pass */
+    size_t first; /* image of the batch where the chunk at hand starts */
     const float *images;
     const uint8_t *pixels; /* instead of images; looked up in pixel_table */
     float pixel_table[3][256];

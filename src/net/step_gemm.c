@@ -160,7 +160,7 @@ static void copy_row(const struct gemm_pass *p, size_t image, size_t y, float *t
             for (size_t x = 0; x < inside; x++) memcpy(to + x * c, from + x * p->in.ld, c * sizeof *to);
         return;
     }
-    const uint8_t *from = run->pixels + (image * p->in.h + y) * p->in.w * 3;
+    const uint8_t *from = run->pixels + ((run->first + image) * p->in.h + y) * p->in.w * 3;
     const uint8_t *b = run->pixel_byte;
     for (size_t x = 0; x < inside; x++, from += 3, to += 3) {
         to[0] = run->pixel_table[0][from[b[0]]];

@@ -459,6 +459,57 @@ static void test_pixels(void **state)
     }
 }
 
+/* Large activations: the first steps run in chunks of the batch, and nothing shows it. */
+static void test_chunks(void **state)
+{
+    (void)state;
+    enum { N = 6 };
+    const float scale[3] = {0.017f, 0.018f, 0.0174f}, offset[3] = {-2.1f, -2.03f, -1.8f};
+    for (int round = 0; round < 3; round++) {
+        struct eg_graph *g = new_graph(128, 128, 3);
+        uint32_t early = pool(g, EG_OP_AVG_POOL, 0, 4, 4, 0, false, false); /* used early and late */
+        uint32_t at = op1(g, EG_OP_RELU, conv(g, 0, 32, 3, 1, 1, 1, 1, true)), wide = at;
+        at = pool(g, EG_OP_MAX_POOL, conv(g, at, 32, 3, 1, 1, 1, 1, true), 2, 2, 0, false, false);
+        uint32_t kept = pool(g, EG_OP_MAX_POOL, at, 2, 2, 0, false, false);
+        at = op2(g, EG_OP_CONCAT, conv(g, kept, 12, 1, 1, 0, 1, 1, true), early);
+        at = op2(g, EG_OP_CONCAT, conv(g, at, 20, 3, 1, 1, 1, 1, true), kept);
+        uint32_t outputs[3] = {op1(g, EG_OP_GLOBAL_AVG, at), op1(g, EG_OP_GLOBAL_MAX, wide), kept};
+        size_t image = eg__shape_count(g->nodes[0].shape);
+        uint8_t *pixels = malloc(N * image);
+        float *images = malloc(N * image * sizeof *images), *all[3], *one[3], *from_pixels[3];
+        assert_true(pixels && images);
+        for (size_t i = 0; i < N * image; i++) {
+            pixels[i] = (uint8_t)below(256);
+            images[i] = fmaf((float)pixels[i], scale[i % 3], offset[i % 3]);
+        }
+        struct eg_run_options options = {.max_batch = N};
+        run(g, outputs, 3, images, N, &options, NULL, all);
+        run(g, outputs, 3, images, N, &options, NULL, from_pixels);
+        struct eg_run *r;
+        assert_int_equal(eg__run_create(g, outputs, 3, &options, NULL, &r, NULL), EG_OK);
+        assert_int_equal(eg__run_forward_pixels(r, pixels, scale, offset, false, N, from_pixels, NULL),
+                         EG_OK);
+        assert_true(eg__run_bytes(r) < 2 * N * 128 * 128 * 32 * sizeof(float)); /* not the whole batch */
+        eg__run_free(r);
+        for (size_t i = 0; i < N; i++) {
+            run(g, outputs, 3, images + i * image, 1, NULL, NULL, one);
+            for (unsigned k = 0; k < 3; k++) {
+                size_t count = eg__shape_count(g->nodes[outputs[k]].shape);
+                assert_memory_equal(one[k], all[k] + i * count, count * sizeof(float));
+                assert_memory_equal(one[k], from_pixels[k] + i * count, count * sizeof(float));
+                free(one[k]);
+            }
+        }
+        for (unsigned k = 0; k < 3; k++) {
+            free(all[k]);
+            free(from_pixels[k]);
+        }
+        free(images);
+        free(pixels);
+        eg__graph_free(g);
+    }
+}
+
 /* Layers past the deepest output are not needed, not even their weights. */
 static void test_cut(void **state)
 {
@@ -486,13 +537,10 @@ int main(int argc, char **argv)
     printf("seed %llu\n", (unsigned long long)seed);
     eg__rng_init(&rng, seed, 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_operator),
-        cmocka_unit_test(test_trees),
-        cmocka_unit_test(test_convolutions),
-        cmocka_unit_test(test_random_networks),
-        cmocka_unit_test(test_promises),
-        cmocka_unit_test(test_pixels),
-        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_every_operator), cmocka_unit_test(test_trees),
+        cmocka_unit_test(test_convolutions),   cmocka_unit_test(test_random_networks),
+        cmocka_unit_test(test_promises),       cmocka_unit_test(test_pixels),
+        cmocka_unit_test(test_chunks),         cmocka_unit_test(test_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
