@@ -15,5 +15,4 @@ rm -rf demo
 mkdir demo
 show extract models/efficientnet-lite0.onnx examples/photos -o demo/features.h5
 show train demo/features.h5 -o demo/classifier.onnx
-show evaluate demo/classifier.onnx demo/features.h5
 show predict demo/classifier.onnx examples/unseen
