@@ -1,0 +1,623 @@
+/* tune.c: fine-tuning (Yosinski et al. 2014). The FC layers are gone, a new FC head is on the
+ * cut: first the head learns, on features computed once; then the layers from the cut down to
+ * the one named learn with it, at lower rates. The test rows are looked at once, at the end. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/text.h"
+#include "eval/metrics.h"
+#include "image/augment.h"
+#include "image/photo.h"
+#include "learn/learn.h"
+#include "pipeline/trained.h"
+#include "pipeline/tune.h"
+
+enum { DEFAULT_BATCH = 16, HEAD_BATCH = 32, HEAD_EPOCHS = 30, DEFAULT_EPOCHS = 10, PATIENCE = 5 };
+
+struct tuning {
+    const struct eg_net *net;
+    const struct eg_dataset *dataset;
+    const struct eg_tune_options *options;
+    const char *path;
+    char *state_path, identity[65], unfreeze_from[256];
+    struct eg_cut_plan plan;
+    struct eg_graph *head, *graph; /* the head alone; everything, with the head on it */
+    uint32_t cut, logits;          /* in graph */
+    bool *trainable;               /* by node of graph */
+    float *rate_scale;
+    size_t *items;                 /* readable labelled rows: items of the dataset */
+    int32_t *labels;
+    uint8_t *part;                 /* 0 train, 1 validate, 2 test */
+    size_t *rows;                  /* training rows, then validation, then test */
+    size_t n, n_train, n_valid, n_test;
+    struct eg_tune_cache features; /* [n][d] at the cut */
+    size_t d;
+    struct eg_trainer *head_trainer, *trainer;
+    struct eg_tune_source source;
+    struct eg_trained trained;
+    struct eg_tune_report report;
+};
+
+static size_t batch_of(const struct tuning *t) { return t->options->batch ? t->options->batch : DEFAULT_BATCH; }
+static bool is_none(const char *layer) { return !layer || !strcmp(layer, "none"); }
+
+/* ---- the network with its new head ---------------------------------------------------------------- */
+
+static enum eg_status add_linear(struct eg_graph *head, const char *name, size_t in, size_t out, struct eg_rng *rng,
+                                 struct eg_error *err)
+{
+    size_t n, dim[2] = {out, in};
+    float *values = eg__mul(in + 1, out, &n) ? eg__alloc(n, sizeof *values) : NULL;
+    if (!values) return eg__fail_memory(err, "the new head");
+    double bound = 1 / sqrt((double)in); /* as torch begins a Linear */
+    for (size_t i = 0; i < n; i++) values[i] = (float)(bound * (2 * eg__rng_uniform(rng) - 1));
+    char label[64];
+    struct eg_node node = {.op = EG_OP_LINEAR, .name = name, .n_inputs = 1, .inputs = {head->output}};
+    snprintf(label, sizeof label, "%s.weight", name);
+    node.params[0] = eg__graph_constant(head, label, 2, dim, values);
+    snprintf(label, sizeof label, "%s.bias", name);
+    node.params[1] = eg__graph_constant(head, label, 1, dim, values + in * out);
+    free(values);
+    if (!node.params[0] || !node.params[1]) return eg__fail_memory(err, "the new head");
+    return eg__graph_add(head, &node, &head->output, err);
+}
+
+/* FC hidden, ReLU, dropout, FC classes, softmax; without the first three when hidden is 0. */
+static enum eg_status make_head(struct tuning *t, size_t classes, struct eg_error *err)
+{
+    struct eg_rng rng;
+    eg__rng_init(&rng, t->options->seed, 0x68656164);
+    size_t hidden = t->options->linear_head ? 0 : t->options->hidden ? t->options->hidden : 256;
+    enum eg_status status = eg__graph_create("head", &t->head, err);
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "features", .shape = {1, 1, t->d}};
+    if (!status) status = eg__graph_add(t->head, &input, &t->head->output, err);
+    if (!status && hidden) {
+        status = add_linear(t->head, "head.fc1", t->d, hidden, &rng, err);
+        struct eg_node relu = {.op = EG_OP_RELU, .name = "head.relu", .n_inputs = 1, .inputs = {t->head->output}};
+        if (!status) status = eg__graph_add(t->head, &relu, &t->head->output, err);
+        struct eg_node dropout = {.op = EG_OP_DROPOUT, .name = "head.dropout", .n_inputs = 1, .inputs = {t->head->output}, .alpha = 0.5f};
+        if (!status) status = eg__graph_add(t->head, &dropout, &t->head->output, err);
+    }
+    if (!status) status = add_linear(t->head, "head.fc", hidden ? hidden : t->d, classes, &rng, err);
+    struct eg_node softmax = {.op = EG_OP_SOFTMAX, .name = "probabilities", .n_inputs = 1, .inputs = {0}};
+    if (status) return status;
+    softmax.inputs[0] = t->head->output;
+    return eg__graph_add(t->head, &softmax, &t->head->output, err);
+}
+
+/* The learned layers: from the one named (for a block, its first) to the cut. */
+static enum eg_status choose_layers(struct tuning *t, struct eg_error *err)
+{
+    const char *name = t->options->unfreeze;
+    struct eg_graph *graph = t->graph;
+    t->trainable = eg__zalloc(graph->n_nodes, sizeof *t->trainable);
+    t->rate_scale = eg__zalloc(graph->n_nodes, sizeof *t->rate_scale);
+    if (!t->trainable || !t->rate_scale) return eg__fail_memory(err, "the layers");
+    uint32_t from = 0;
+    if (strcmp(name, "all") != 0) {
+        uint32_t somewhere;
+        if (eg__graph_find(graph, name, &from, NULL) || from > t->cut) {
+            enum eg_status status = eg__graph_find(t->net->graph, name, &somewhere, err);
+            return status ? status
+                          : eg__fail(err, EG_E_ARGUMENT, "--unfreeze '%s' is past the cut '%s': there is nothing of it left",
+                                     name, t->plan.infos[0].name);
+        }
+        size_t length = strlen(name);
+        for (uint32_t i = from; i-- > 0;)
+            if (!strncmp(graph->nodes[i].name, name, length) && graph->nodes[i].name[length] == '.') from = i;
+    }
+    bool any = false;
+    size_t smallest = 0; /* the last volume's height */
+    for (uint32_t i = 0; i <= t->cut; i++)
+        if (graph->nodes[i].shape.h > 1) smallest = graph->nodes[i].shape.h;
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const struct eg_node *node = &graph->nodes[i];
+        t->rate_scale[i] = 1;
+        if (i > t->cut) {
+            t->trainable[i] = true;
+            continue;
+        }
+        t->trainable[i] = i >= from;
+        bool learns = t->trainable[i] && eg__node_parameters(graph, i) > 0;
+        if (learns && !any) snprintf(t->unfreeze_from, sizeof t->unfreeze_from, "%s", node->name);
+        any |= learns;
+        /* discriminative rates (Howard & Ruder 2018): a fifth of the head's at the top, less by
+           a third at every halving of the map below */
+        double halvings = smallest && node->shape.h > smallest ? log2((double)node->shape.h / (double)smallest) : 0;
+        t->rate_scale[i] = (float)(0.2 * pow(2.0 / 3, halvings));
+    }
+    if (!any)
+        return eg__fail(err, EG_E_ARGUMENT, "--unfreeze '%s': no layer from there to the cut '%s' has parameters", name,
+                        t->plan.infos[0].name);
+    return EG_OK;
+}
+
+static enum eg_status build(struct tuning *t, struct eg_error *err)
+{
+    const struct eg_tune_options *o = t->options;
+    struct eg_run_cuts cuts = {.cuts = &o->cut, .n_cuts = o->cut != NULL};
+    enum eg_status status = eg__cuts_plan(t->net, &cuts, &t->plan, err);
+    if (status) return status;
+    t->d = t->plan.infos[0].length;
+    t->trained.cut = &t->plan.infos[0];
+    status = make_head(t, t->dataset->n_classes, err);
+    if (!status) status = eg__trained_build(t->net, &t->trained, t->head, &t->graph, err);
+    if (status) return status;
+    /* the head's own nodes, but for its input, come after everything at the cut */
+    uint32_t head_nodes = t->head->n_nodes - 1;
+    t->logits = t->graph->nodes[t->graph->output].inputs[0];
+    t->cut = t->graph->output - head_nodes;
+    t->graph->output = t->logits;
+    t->head->output = t->head->nodes[t->head->output].inputs[0];
+    return is_none(o->unfreeze) ? EG_OK : choose_layers(t, err);
+}
+
+static enum eg_status make_trainer(const struct tuning *t, const struct eg_graph *graph, const bool *trainable,
+                                   const float *rate_scale, size_t batch, struct eg_trainer **trainer, struct eg_error *err)
+{
+    const struct eg_tune_options *o = t->options;
+    struct eg_trainer_options options = {
+        .tape = {.max_batch = batch, .trainable = trainable, .train_batch_norm = o->train_batch_norm, .seed = o->seed},
+        .optimizer = o->optimizer && !strcmp(o->optimizer, "sgd") ? EG_SGD : EG_ADAMW,
+        .weight_decay = -1,
+        .momentum = -1,
+        .clip_norm = 5,
+        .label_smoothing = o->label_smoothing < 0 ? 0 : o->label_smoothing > 0 ? o->label_smoothing : 0.1,
+        .rate_scale = rate_scale,
+    };
+    return eg__trainer_create(graph, &options, o->pool, trainer, err);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------ */
+
+static enum eg_status list_rows(struct tuning *t, struct eg_error *err)
+{
+    size_t n_items = t->dataset->n_items;
+    t->items = eg__alloc(n_items + 1, sizeof *t->items);
+    t->labels = eg__alloc(n_items + 1, sizeof *t->labels);
+    if (!t->items || !t->labels) return eg__fail_memory(err, "rows");
+    for (size_t i = 0; i < n_items; i++) {
+        if (t->dataset->items[i].label < 0) {
+            t->report.train.n_unlabelled++;
+            continue;
+        }
+        t->items[t->n] = i;
+        t->labels[t->n++] = t->dataset->items[i].label;
+    }
+    return t->n ? EG_OK : eg__fail(err, EG_E_ARGUMENT, "no photo has a label: photos are labelled by the folder they are in");
+}
+
+/* Everything below the learned layers, once, for every row as it is. Photos that cannot be
+ * read are left out. */
+static enum eg_status compute_rows(struct tuning *t, uint8_t (*hashes)[32], struct eg_error *err)
+{
+    const struct eg_tune_options *o = t->options;
+    struct eg_feeder feeder = {0};
+    struct eg_run *run = NULL;
+    uint32_t outputs[EG_INPUTS_MAX + 1] = {t->cut};
+    float *out[EG_INPUTS_MAX + 1] = {0};
+    size_t n_outputs = 1, batch = batch_of(t), kept = 0, *rows = eg__alloc(batch, sizeof *rows);
+    size_t place[EG_INPUTS_MAX] = {0}; /* of a boundary node among the outputs */
+    for (size_t b = 0; t->trainer && b < t->source.n_boundary; b++) {
+        uint32_t node = t->source.boundary[b];
+        for (place[b] = 0; place[b] < n_outputs && outputs[place[b]] != node; place[b]++) {
+        }
+        if (node && place[b] == n_outputs) outputs[n_outputs++] = node;
+    }
+    struct eg_run_options options = {.max_batch = batch};
+    enum eg_status status = rows ? EG_OK : eg__fail_memory(err, "a batch");
+    if (!status)
+        status = eg__feeder_init(t->net->has_recipe ? &t->net->recipe : NULL, t->net->graph->name,
+                                 t->graph->nodes[0].shape, t->dataset, batch, o->pool, &feeder, err);
+    if (!status) status = eg__run_create(t->graph, outputs, n_outputs, &options, o->pool, &run, err);
+    for (size_t k = 0; k < n_outputs && !status; k++)
+        if (!(out[k] = eg__alloc(batch * eg__shape_count(t->graph->nodes[outputs[k]].shape), sizeof(float))))
+            status = eg__fail_memory(err, "a batch");
+    size_t n = t->n, input_bytes = eg__shape_count(t->graph->nodes[0].shape) * (feeder.values ? sizeof(float) : 1);
+    for (size_t first = 0; first < n && !status; first += batch) {
+        size_t count = n - first < batch ? n - first : batch;
+        for (size_t i = 0; i < count; i++) rows[i] = t->items[first + i];
+        eg__feeder_load(&feeder, rows, count);
+        status = eg__feeder_run(&feeder, run, count, out, err);
+        for (size_t i = 0; i < count && !status; i++) {
+            if (feeder.reasons[i][0]) {
+                status = eg__skip(&t->report.train.unreadable, &t->report.train.n_unreadable,
+                                  t->dataset->items[rows[i]].path, feeder.reasons[i], err);
+                continue;
+            }
+            memcpy((float *)(void *)t->features.bytes + kept * t->d, out[0] + i * t->d, t->d * sizeof(float));
+            const void *input = (feeder.values ? (uint8_t *)feeder.values : feeder.pixels) + i * input_bytes;
+            const float *boundary[EG_INPUTS_MAX] = {0};
+            for (size_t b = 0; t->trainer && b < t->source.n_boundary; b++)
+                if (t->source.boundary[b])
+                    boundary[b] = out[place[b]] + i * eg__shape_count(t->graph->nodes[t->source.boundary[b]].shape);
+            if (t->trainer) eg__tune_source_keep(&t->source, kept, input, boundary);
+            memcpy(hashes[kept], feeder.hashes[i], sizeof *hashes);
+            t->items[kept] = rows[i];
+            t->labels[kept++] = t->dataset->items[rows[i]].label;
+        }
+        if (!status && o->progress && !o->progress(o->user, first + count, n))
+            status = eg__fail(err, EG_E_CANCELLED, "stopped");
+    }
+    t->n = kept;
+    for (size_t k = 0; k < n_outputs; k++) free(out[k]);
+    eg__run_free(run);
+    eg__feeder_release(&feeder);
+    free(rows);
+    return status;
+}
+
+/* The test rows are those `train` keeps with the same seed; the validation rows are some of the
+ * others, class by class. */
+static enum eg_status split_rows(struct tuning *t, const uint8_t (*hashes)[32], struct eg_error *err)
+{
+    const struct eg_tune_options *o = t->options;
+    size_t n_classes = t->dataset->n_classes, n_rest = 0;
+    double test = o->test_fraction < 0 ? 0 : o->test_fraction > 0 ? o->test_fraction : 0.25;
+    double valid = o->valid_fraction < 0 ? 0 : o->valid_fraction > 0 ? o->valid_fraction : 0.15;
+    uint8_t *part = eg__zalloc(t->n, 1);
+    int32_t *rest = eg__alloc(t->n, sizeof *rest);
+    size_t *which = eg__alloc(t->n, sizeof *which);
+    t->part = eg__zalloc(t->n, 1);
+    t->rows = eg__alloc(t->n, sizeof *t->rows);
+    enum eg_status status = part && rest && which && t->part && t->rows ? EG_OK : eg__fail_memory(err, "the split");
+    if (!status && test > 0) status = eg__split(t->labels, t->n, n_classes, NULL, test, o->seed, part, err);
+    if (!status) status = eg__rows_digest(hashes, part, t->n, t->trained.digest, err);
+    for (size_t i = 0; i < t->n && !status; i++) {
+        if (part[i]) t->part[i] = 2;
+        else {
+            rest[n_rest] = t->labels[i];
+            which[n_rest++] = i;
+        }
+    }
+    if (!status && valid > 0) {
+        status = eg__split(rest, n_rest, n_classes, NULL, valid, o->seed + 1, part, err);
+        for (size_t i = 0; i < n_rest && !status; i++) t->part[which[i]] = part[i] ? 1 : 0;
+    }
+    size_t at = 0, counts[3] = {0};
+    for (uint8_t p = 0; p < 3 && !status; p++)
+        for (size_t i = 0; i < t->n; i++)
+            if (t->part[i] == p) {
+                t->rows[at++] = i;
+                counts[p]++;
+            }
+    t->n_train = counts[0];
+    t->n_valid = counts[1];
+    t->n_test = counts[2];
+    t->trained.seed = o->seed;
+    t->trained.test_fraction = test;
+    t->report.train.n_train = t->n_train;
+    t->report.n_valid = t->n_valid;
+    free(part);
+    free(rest);
+    free(which);
+    return status;
+}
+
+/* What a saved state must be of: everything that decides the weights. */
+static enum eg_status identify(struct tuning *t, struct eg_error *err)
+{
+    const struct eg_tune_options *o = t->options;
+    struct eg_text text = {0};
+    uint8_t digest[32];
+    eg__text_append(&text, "%s %s %s %s %zu %d %zu %zu %u %.9g %s %u %u %.9g %.9g %.9g %d %.9g %llu", eg_version(),
+                    t->trained.weights_sha256, t->trained.digest, t->plan.infos[0].name, t->d, o->linear_head, o->hidden,
+                    batch_of(t), o->epochs, o->rate, o->optimizer ? o->optimizer : "", o->augment, o->views,
+                    o->label_smoothing, o->mixup, o->valid_fraction, o->train_batch_norm, o->test_fraction,
+                    (unsigned long long)o->seed);
+    eg__text_append(&text, " %s %s", o->unfreeze ? o->unfreeze : "none", eg_cpu());
+    for (size_t i = 0; i < t->n; i++) eg__text_append(&text, " %d:%d", t->labels[i], t->part[i]);
+    enum eg_status status = text.failed ? eg__fail_memory(err, "the run's identity")
+                                        : eg__sha256(text.chars, text.length, digest, err);
+    if (!status) eg__hex(digest, sizeof digest, t->identity);
+    free(text.chars);
+    return status;
+}
+
+/* ---- a linear classifier on the same rows: the start of a linear head, and the mark to beat --------- */
+
+struct picked {
+    const struct tuning *t;
+    const size_t *rows;
+};
+
+static enum eg_status gather(void *self, const size_t *rows, size_t count, float *out, struct eg_error *err)
+{
+    (void)err;
+    const struct picked *p = self;
+    for (size_t i = 0; i < count; i++)
+        memcpy(out + i * p->t->d, (const float *)(const void *)p->t->features.bytes + p->rows[rows[i]] * p->t->d,
+               p->t->d * sizeof *out);
+    return EG_OK;
+}
+
+static enum eg_status learn_linear(struct tuning *t, const size_t *rows, size_t n, struct eg_learned *learned,
+                                   struct eg_error *err)
+{
+    struct picked picked = {t, rows};
+    struct eg_row_source source = {n, t->d, gather, &picked};
+    int32_t *labels = eg__alloc(n, sizeof *labels);
+    if (!labels) return eg__fail_memory(err, "labels");
+    for (size_t i = 0; i < n; i++) labels[i] = t->labels[rows[i]];
+    struct eg_learn_options how = {.scale = EG_SCALE_AUTO, .memory_bytes = t->options->memory_bytes,
+                                   .seed = t->options->seed, .pool = t->options->pool};
+    enum eg_status status = eg__learn(&source, labels, t->dataset->n_classes, &how, learned, err);
+    free(labels);
+    return status;
+}
+
+/* Share of right answers of the linear classifier on the test rows; NAN when it cannot be had
+ * (too few rows to choose C): it is a comparison, not the work. */
+static enum eg_status measure_linear(struct tuning *t, struct eg_error *err)
+{
+    t->report.linear_accuracy = NAN;
+    if (!t->n_test) return EG_OK;
+    struct eg_learned learned;
+    if (learn_linear(t, t->rows, t->n_train + t->n_valid, &learned, NULL)) return EG_OK;
+    struct eg_run *run;
+    uint32_t output = learned.head->output;
+    size_t classes = t->dataset->n_classes, right = 0;
+    struct eg_run_options options = {.max_batch = 1};
+    enum eg_status status = eg__run_create(learned.head, &output, 1, &options, t->options->pool, &run, err);
+    float *scores = eg__alloc(classes, sizeof *scores);
+    if (!status && !scores) status = eg__fail_memory(err, "scores");
+    const size_t *test = t->rows + t->n_train + t->n_valid;
+    for (size_t i = 0; i < t->n_test && !status; i++) {
+        status = eg__run_forward(run, (const float *)(const void *)t->features.bytes + test[i] * t->d, 1, &scores, err);
+        size_t best = 0;
+        for (size_t k = 1; k < classes; k++)
+            if (scores[k] > scores[best]) best = k;
+        right += best == (size_t)t->labels[test[i]];
+    }
+    if (!status) t->report.linear_accuracy = (double)right / (double)t->n_test;
+    eg__run_free(run);
+    free(scores);
+    eg__learned_release(&learned);
+    return status;
+}
+
+/* ---- learning ------------------------------------------------------------------------------------------ */
+
+static struct eg_tune_phase phase_of(struct tuning *t)
+{
+    const struct eg_tune_options *o = t->options;
+    return (struct eg_tune_phase){
+        .labels = t->labels, .train = t->rows, .valid = t->rows + t->n_train, .n_train = t->n_train, .n_valid = t->n_valid,
+        .features = (const float *)(const void *)t->features.bytes, .d = t->d, .patience = PATIENCE, .mixup = o->mixup,
+        .seed = o->seed, .state_path = t->state_path, .identity = t->identity, .progress = o->progress, .epoch = o->epoch,
+        .user = o->user, .report = &t->report};
+}
+
+static enum eg_status train_head(struct tuning *t, bool resume, struct eg_error *err)
+{
+    struct eg_tune_phase phase = phase_of(t);
+    bool alone = !t->trainer;
+    phase.name = "head";
+    phase.trainer = t->head_trainer;
+    phase.batch = t->options->batch ? t->options->batch : HEAD_BATCH;
+    phase.epochs = alone && t->options->epochs ? t->options->epochs : HEAD_EPOCHS;
+    phase.rate = alone ? t->options->rate : 0;
+    phase.patience = 2 * PATIENCE;
+    phase.resume = resume;
+    return eg__tune_phase(&phase, err);
+}
+
+static enum eg_status train_all(struct tuning *t, bool resume, struct eg_error *err)
+{
+    /* the head's parameters are the last of all */
+    size_t n, n_head;
+    const float *head = eg__tape_values(eg__trainer_tape(t->head_trainer), &n_head);
+    float *all = eg__tape_values(eg__trainer_tape(t->trainer), &n);
+    memcpy(all + n - n_head, head, n_head * sizeof *all);
+    struct eg_tune_phase phase = phase_of(t);
+    phase.number = 1;
+    phase.name = "layers";
+    phase.trainer = t->trainer;
+    phase.source = &t->source;
+    phase.batch = batch_of(t);
+    phase.epochs = t->options->epochs ? t->options->epochs : DEFAULT_EPOCHS;
+    phase.rate = t->options->rate;
+    phase.resume = resume;
+    return eg__tune_phase(&phase, err);
+}
+
+static enum eg_status learn(struct tuning *t, struct eg_error *err)
+{
+    int saved = -1;
+    enum eg_status status = EG_OK;
+    if (t->options->resume) status = eg__tune_saved_phase(t->state_path, t->identity, &saved, err);
+    if (!status && saved < 1) status = train_head(t, saved == 0, err);
+    if (!status && t->trainer) status = train_all(t, saved == 1, err);
+    return status;
+}
+
+/* ---- test and file --------------------------------------------------------------------------------------- */
+
+static enum eg_status test(struct tuning *t, struct eg_error *err)
+{
+    if (!t->n_test) return EG_OK;
+    size_t k = t->dataset->n_classes;
+    const size_t *rows = t->rows + t->n_train + t->n_valid;
+    struct eg_tune_phase phase = phase_of(t);
+    phase.trainer = t->trainer ? t->trainer : t->head_trainer;
+    phase.source = t->trainer ? &t->source : NULL;
+    phase.batch = t->trainer ? batch_of(t) : t->options->batch ? t->options->batch : HEAD_BATCH;
+    float *p = eg__alloc(t->n_test * k, sizeof *p);
+    int32_t *truth = eg__alloc(t->n_test, sizeof *truth), *said = eg__alloc(t->n_test, sizeof *said);
+    struct eg_batch_result result;
+    enum eg_status status = p && truth && said ? eg__tune_measure(&phase, rows, t->n_test, p, &result, err)
+                                               : eg__fail_memory(err, "the test");
+    for (size_t i = 0; i < t->n_test && !status; i++) {
+        float *row = p + i * k, sum = 0;
+        size_t best = 0;
+        for (size_t c = 1; c < k; c++)
+            if (row[c] > row[best]) best = c;
+        float largest = row[best];
+        for (size_t c = 0; c < k; c++) sum += row[c] = expf(row[c] - largest);
+        for (size_t c = 0; c < k; c++) row[c] /= sum;
+        truth[i] = t->labels[rows[i]];
+        said[i] = (int32_t)best;
+    }
+    if (!status) status = eg__metrics(truth, said, p, t->n_test, k, &t->report.train.test, err);
+    free(p);
+    free(truth);
+    free(said);
+    return status;
+}
+
+static enum eg_status write_file(struct tuning *t, struct eg_error *err)
+{
+    const struct eg_tune_options *o = t->options;
+    struct eg_graph *graph = NULL;
+    t->head->output = t->head->n_nodes - 1; /* the softmax again */
+    enum eg_status status = eg__tape_export(eg__trainer_tape(t->head_trainer), t->head, err);
+    if (!status) status = eg__trained_build(t->net, &t->trained, t->head, &graph, err);
+    if (!status && t->trainer) {
+        status = eg__tape_export(eg__trainer_tape(t->trainer), graph, err);
+        if (!status) status = eg__graph_set_metadata(graph, "engraft.tuned_from", t->unfreeze_from, err);
+        /* not the weights any more that feature files of the network were made with */
+        char hex[65], mark[80];
+        uint8_t digest[32];
+        size_t n;
+        const float *values = eg__tape_values(eg__trainer_tape(t->trainer), &n);
+        if (!status) status = eg__sha256(values, n * sizeof *values, digest, err);
+        if (!status) {
+            eg__hex(digest, sizeof digest, hex);
+            snprintf(mark, sizeof mark, "tuned:%s", hex);
+            status = eg__graph_set_metadata(graph, "engraft.weights_sha256", mark, err);
+        }
+    }
+    if (!status) status = eg__trained_save(graph, t->net, t->path, o->overwrite || o->resume, err);
+    eg__graph_free(graph);
+    return status;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------- */
+
+static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error *err)
+{
+    const struct eg_tune_options *o = t->options;
+    if (t->dataset->n_classes < 2)
+        return eg__fail(err, EG_E_ARGUMENT, "%zu class: there is nothing to tell apart (give a folder for each class)",
+                        t->dataset->n_classes);
+    t->report.train.classifier = "mlp";
+    t->report.train.scale = "none";
+    t->report.train.c = t->report.train.cv_accuracy = t->report.train.objective = t->report.train.gap = NAN;
+    t->report.train.classes = eg__zalloc(t->dataset->n_classes, sizeof(char *));
+    if (!t->report.train.classes) return eg__fail_memory(err, "class names");
+    for (size_t i = 0; i < t->dataset->n_classes; i++, t->report.train.n_classes++)
+        if (!(t->report.train.classes[i] = strdup(t->dataset->classes[i]))) return eg__fail_memory(err, "class names");
+    if (t->net->graph->weights_path) {
+        enum eg_status status = eg_net_weights_sha256(t->net, sha256, err);
+        if (status) return status;
+    }
+    t->trained.report = &t->report.train;
+    t->trained.weights_sha256 = sha256;
+    t->trained.command = o->command;
+    if (asprintf(&t->state_path, "%s.tuning", t->path) < 0) {
+        t->state_path = NULL;
+        return eg__fail_memory(err, "a file name");
+    }
+    if (o->resume && access(t->state_path, F_OK))
+        return eg__fail(err, EG_E_ARGUMENT, "there is no run to go on with: '%s' is not there", t->state_path);
+    if (!o->resume && !o->overwrite && !access(t->state_path, F_OK))
+        return eg__fail(err, EG_E_EXISTS, "'%s' is of an unfinished run (go on with --resume, or begin anew with --force)",
+                        t->state_path);
+    enum eg_status status = list_rows(t, err);
+    if (!status) status = build(t, err);
+    return status;
+}
+
+static enum eg_status make_trainers(struct tuning *t, struct eg_error *err)
+{
+    const struct eg_tune_options *o = t->options;
+    size_t memory = o->memory_bytes ? o->memory_bytes : (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 2;
+    bool *all = eg__alloc(t->head->n_nodes, sizeof *all);
+    if (!all) return eg__fail_memory(err, "the layers");
+    memset(all, true, t->head->n_nodes * sizeof *all);
+    size_t head_batch = o->batch > HEAD_BATCH ? o->batch : HEAD_BATCH;
+    enum eg_status status = make_trainer(t, t->head, all, NULL, head_batch, &t->head_trainer, err);
+    free(all);
+    if (!status) status = eg__tune_cache_init(&t->features, t->n, t->d * sizeof(float), memory / 2, t->path, err);
+    if (status || is_none(o->unfreeze)) return status;
+    status = make_trainer(t, t->graph, t->trainable, t->rate_scale, batch_of(t), &t->trainer, err);
+    if (status) return status;
+    t->source = (struct eg_tune_source){.dataset = t->dataset, .recipe = &t->net->recipe, .graph = t->graph,
+                                        .items = t->items, .n = t->n, .batch = batch_of(t), .pool = o->pool,
+                                        .seed = o->seed, .augment = t->dataset->is_array ? EG_AUGMENT_NONE : o->augment,
+                                        .views = o->views, .memory_bytes = memory / 2};
+    t->source.boundary = eg__tape_boundary(eg__trainer_tape(t->trainer), &t->source.n_boundary);
+    if (t->source.n_boundary > EG_INPUTS_MAX)
+        return eg__fail(err, EG_E_UNSUPPORTED, "the layers to unfreeze read %zu others: unfreeze more, or fewer",
+                        t->source.n_boundary);
+    return eg__tune_source_init(&t->source, t->path, err);
+}
+
+static enum eg_status tune(struct tuning *t, struct eg_error *err)
+{
+    char sha256[65] = "";
+    enum eg_status status = prepare(t, sha256, err);
+    if (!status) status = make_trainers(t, err);
+    uint8_t(*hashes)[32] = status ? NULL : eg__zalloc(t->n, sizeof *hashes);
+    if (!status && !hashes) status = eg__fail_memory(err, "hashes");
+    if (!status) status = compute_rows(t, hashes, err);
+    if (!status && !t->n) status = eg__fail(err, EG_E_IO, "no labelled photo could be read");
+    if (!status) status = split_rows(t, (const uint8_t(*)[32])hashes, err);
+    free(hashes);
+    if (!status) status = identify(t, err);
+    if (!status) status = measure_linear(t, err);
+    if (status) return status;
+    status = learn(t, err);
+    if (status == EG_E_CANCELLED && t->report.n_epochs) { /* the best so far is kept, the run can go on */
+        enum eg_status wrote = write_file(t, NULL);
+        return wrote ? wrote : eg__fail(err, EG_E_CANCELLED, "stopped; the best so far is in '%s'", t->path);
+    }
+    if (!status) status = test(t, err);
+    if (!status) status = write_file(t, err);
+    if (!status) unlink(t->state_path);
+    return status;
+}
+
+enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *path,
+                       const struct eg_tune_options *options, struct eg_tune_report *report, struct eg_error *err)
+{
+    static const struct eg_tune_options defaults;
+    struct tuning t = {.net = net, .dataset = images, .path = path, .options = options ? options : &defaults};
+    if (!t.options->overwrite && !t.options->resume && !access(path, F_OK))
+        return eg__fail(err, EG_E_EXISTS, "'%s' exists (use --force to overwrite it)", path);
+    double start = eg__seconds();
+    enum eg_status status = tune(&t, err);
+    t.report.train.seconds = eg__seconds() - start;
+    eg__tune_source_release(&t.source);
+    eg__trainer_free(t.trainer);
+    eg__trainer_free(t.head_trainer);
+    eg__tune_cache_release(&t.features);
+    eg__cuts_release(&t.plan);
+    eg__graph_free(t.graph);
+    eg__graph_free(t.head);
+    free(t.state_path);
+    free(t.trainable);
+    free(t.rate_scale);
+    free(t.items);
+    free(t.labels);
+    free(t.part);
+    free(t.rows);
+    if (status) eg_tune_report_release(&t.report);
+    else *report = t.report;
+    return status;
+}
+
+void eg_tune_report_release(struct eg_tune_report *report)
+{
+    eg_train_report_release(&report->train);
+    free(report->epochs);
+    free(report->curve);
+    *report = (struct eg_tune_report){0};
+}
