@@ -476,6 +476,66 @@ EG_API EG_MUST_CHECK enum eg_status eg_evaluate(const eg_net *model, const char 
                                                 struct eg_evaluate_report *report, struct eg_error *err);
 EG_API void eg_evaluate_report_release(struct eg_evaluate_report *report);
 
+/* ---- fine-tuning ---------------------------------------------------------------------- */
+
+struct eg_epoch {
+    unsigned phase; /* 0: the head alone, 1: with the unfrozen layers */
+    unsigned epoch, epochs;
+    double train_loss, train_accuracy, valid_loss, valid_accuracy; /* NAN: no validation rows */
+    double rate; /* of the last step */
+    double seconds;
+    bool best; /* the best so far */
+};
+typedef void eg_epoch_fn(void *user, const struct eg_epoch *epoch);
+
+struct eg_tune_options {
+    const char *cut;       /* where the new head goes; NULL = the network's default cut */
+    size_t hidden;         /* of the head: FC hidden, ReLU, dropout, FC classes; 0 = 256 */
+    bool linear_head;      /* one FC layer */
+    const char *unfreeze;  /* NULL or "none": the head alone; a layer or block: from there up; "all" */
+    unsigned epochs;       /* 0 = 10, or 30 for the head alone */
+    double rate;           /* of the head, at its peak; 0 = found by trying */
+    const char *optimizer; /* NULL = "adamw", or "sgd" */
+    const char *augment;    /* NULL = "standard", or "light", "none" */
+    unsigned views;         /* augmented views of a photo kept; 0 = new ones every epoch */
+    double valid_fraction;  /* of the training rows; 0 = 0.15; below 0: none, the last epoch is taken */
+    double test_fraction;   /* 0 = 0.25; below 0: none */
+    double label_smoothing; /* 0 = 0.1; below 0: none */
+    double mixup;           /* alpha of its beta distribution; 0 = none */
+    bool train_batch_norm;  /* learn batch norms of the unfrozen layers; otherwise as they are */
+    size_t batch;           /* 0 = 16 */
+    size_t memory_bytes;    /* for values computed once; past it they go to a file; 0 = half of the machine's */
+    bool resume, overwrite;
+    uint64_t seed;
+    const char *command; /* provenance */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    eg_epoch_fn *epoch;
+    void *user;
+};
+struct eg_rate_point {
+    double rate, loss;
+};
+struct eg_tune_report {
+    struct eg_train_report train; /* classifier "mlp"; its test is of the tuned network */
+    struct eg_epoch *epochs;
+    size_t n_epochs, n_valid;
+    struct eg_rate_point *curve; /* of the rate finder; n_curve 0: it did not run */
+    size_t n_curve;
+    double rate;
+    double linear_accuracy; /* of a linear classifier on the same rows; NAN: not measured */
+};
+
+/* Photos to a classifier whose new FC head, and the layers from the cut down to `unfreeze`,
+ * are learned. After every epoch the state is saved to PATH.tuning: with `resume` a run that
+ * was stopped goes on and ends with the same weights, bit for bit. EG_E_CANCELLED: the best so
+ * far is in path. Cost: a forward and about two backward passes of the unfrozen layers per photo
+ * and epoch; what lies below them is computed once, or once a view. */
+EG_API EG_MUST_CHECK enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *path,
+                                            const struct eg_tune_options *options,
+                                            struct eg_tune_report *report, struct eg_error *err);
+EG_API void eg_tune_report_release(struct eg_tune_report *report);
+
 #ifdef __cplusplus
 }
 #endif

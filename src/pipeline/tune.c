@@ -1,7 +1,6 @@
 /* tune.c: fine-tuning (Yosinski et al. 2014). The FC layers are gone, a new FC head is on the
  * cut: first the head learns, on features computed once; then the layers from the cut down to
  * the one named learn with it, at lower rates. The test rows are looked at once, at the end. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "eval/metrics.h"
-#include "image/augment.h"
 #include "image/photo.h"
 #include "learn/learn.h"
 #include "pipeline/trained.h"
@@ -30,6 +28,7 @@ struct tuning {
     struct eg_cut_plan plan;
     struct eg_graph *head, *graph; /* the head alone; everything, with the head on it */
     uint32_t cut, logits;          /* in graph */
+    enum eg_augment augment;
     bool *trainable;               /* by node of graph */
     float *rate_scale;
     size_t *items;                 /* readable labelled rows: items of the dataset */
@@ -309,7 +308,7 @@ static enum eg_status identify(struct tuning *t, struct eg_error *err)
     uint8_t digest[32];
     eg__text_append(&text, "%s %s %s %s %zu %d %zu %zu %u %.9g %s %u %u %.9g %.9g %.9g %d %.9g %llu", eg_version(),
                     t->trained.weights_sha256, t->trained.digest, t->plan.infos[0].name, t->d, o->linear_head, o->hidden,
-                    batch_of(t), o->epochs, o->rate, o->optimizer ? o->optimizer : "", o->augment, o->views,
+                    batch_of(t), o->epochs, o->rate, o->optimizer ? o->optimizer : "", (unsigned)t->augment, o->views,
                     o->label_smoothing, o->mixup, o->valid_fraction, o->train_batch_norm, o->test_fraction,
                     (unsigned long long)o->seed);
     eg__text_append(&text, " %s %s", o->unfreeze ? o->unfreeze : "none", eg_cpu());
@@ -507,6 +506,9 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
     if (t->dataset->n_classes < 2)
         return eg__fail(err, EG_E_ARGUMENT, "%zu class: there is nothing to tell apart (give a folder for each class)",
                         t->dataset->n_classes);
+    enum eg_status status = eg__augment_parse(o->augment ? o->augment : "standard", &t->augment, err);
+    if (status) return status;
+    if (t->dataset->is_array) t->augment = EG_AUGMENT_NONE; /* no photos to vary */
     t->report.train.classifier = "mlp";
     t->report.train.scale = "none";
     t->report.train.c = t->report.train.cv_accuracy = t->report.train.objective = t->report.train.gap = NAN;
@@ -514,10 +516,7 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
     if (!t->report.train.classes) return eg__fail_memory(err, "class names");
     for (size_t i = 0; i < t->dataset->n_classes; i++, t->report.train.n_classes++)
         if (!(t->report.train.classes[i] = strdup(t->dataset->classes[i]))) return eg__fail_memory(err, "class names");
-    if (t->net->graph->weights_path) {
-        enum eg_status status = eg_net_weights_sha256(t->net, sha256, err);
-        if (status) return status;
-    }
+    if (t->net->graph->weights_path && (status = eg_net_weights_sha256(t->net, sha256, err))) return status;
     t->trained.report = &t->report.train;
     t->trained.weights_sha256 = sha256;
     t->trained.command = o->command;
@@ -530,9 +529,8 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
     if (!o->resume && !o->overwrite && !access(t->state_path, F_OK))
         return eg__fail(err, EG_E_EXISTS, "'%s' is of an unfinished run (go on with --resume, or begin anew with --force)",
                         t->state_path);
-    enum eg_status status = list_rows(t, err);
-    if (!status) status = build(t, err);
-    return status;
+    status = list_rows(t, err);
+    return status ? status : build(t, err);
 }
 
 static enum eg_status make_trainers(struct tuning *t, struct eg_error *err)
@@ -551,7 +549,7 @@ static enum eg_status make_trainers(struct tuning *t, struct eg_error *err)
     if (status) return status;
     t->source = (struct eg_tune_source){.dataset = t->dataset, .recipe = &t->net->recipe, .graph = t->graph,
                                         .items = t->items, .n = t->n, .batch = batch_of(t), .pool = o->pool,
-                                        .seed = o->seed, .augment = t->dataset->is_array ? EG_AUGMENT_NONE : o->augment,
+                                        .seed = o->seed, .augment = t->augment,
                                         .views = o->views, .memory_bytes = memory / 2};
     t->source.boundary = eg__tape_boundary(eg__trainer_tape(t->trainer), &t->source.n_boundary);
     if (t->source.n_boundary > EG_INPUTS_MAX)

@@ -8,6 +8,7 @@
 #ifndef EG_PIPELINE_TUNE_H
 #define EG_PIPELINE_TUNE_H
 
+#include "image/augment.h"
 #include "net/trainer.h"
 #include "pipeline/pipeline.h"
 
@@ -34,7 +35,8 @@ struct eg_tune_source {
     size_t n, batch;
     eg_pool *pool;
     uint64_t seed;
-    unsigned augment, views;      /* level; views: 0 = new ones every epoch */
+    enum eg_augment augment;
+    unsigned views;               /* 0 = new ones every epoch */
     size_t memory_bytes;
     const uint32_t *boundary;
     size_t n_boundary;

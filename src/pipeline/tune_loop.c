@@ -3,7 +3,6 @@
  * every epoch, training goes on after a break as if there had been none.
  *
  * A saved state: struct saved, its epoch records, the trainer's state, the best one. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
