@@ -176,6 +176,7 @@ int make_pool(const struct invocation *in, eg_pool **pool);
 
 /* The test report of train and evaluate; json_metrics takes classes. */
 json_t *json_metrics(const struct eg_metrics *metrics, json_t *classes);
+json_t *json_train(const char *output, const struct eg_train_report *report); /* cmd_train.c */
 int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes);
 bool is_hdf5(const char *path);                          /* by its first bytes */
 void print_csv_text(FILE *to, const char *text);         /* one field, quoted where needed */

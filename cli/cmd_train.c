@@ -23,7 +23,7 @@ static double *parse_grid(const struct invocation *in, const char *list, size_t 
     return NULL;
 }
 
-static json_t *report_json(const char *output, const struct eg_train_report *report)
+json_t *json_train(const char *output, const struct eg_train_report *report)
 {
     json_t *grid = json_array(), *classes = json_array();
     for (size_t i = 0; i < report->n_grid; i++)
@@ -110,7 +110,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         fprintf(stderr, "engraft train: %zu rows without a label were not used\n", report.n_unlabelled);
     int code = EXIT_DONE;
     if (option_flag(in, "json"))
-        print_json(in, report_json(output, &report));
+        print_json(in, json_train(output, &report));
     else
         code = print_report(in, output, &report);
     if (!code && report.n_unreadable) code = EXIT_SKIPPED;

@@ -163,8 +163,11 @@ static enum eg_status note_cut(struct eg_graph *graph, const struct eg_trained *
 static enum eg_status add_label(struct eg_graph *graph, struct eg_error *err)
 {
     if (graph->label_output) return EG_OK;
-    struct eg_node label = {.op = EG_OP_ARG_MAX, .name = "label", .n_inputs = 1, .inputs = {graph->output}};
-    return eg__graph_add(graph, &label, &graph->label_output, err);
+    uint32_t output = graph->output; /* the newest node becomes the output */
+    struct eg_node label = {.op = EG_OP_ARG_MAX, .name = "label", .n_inputs = 1, .inputs = {output}};
+    enum eg_status status = eg__graph_add(graph, &label, &graph->label_output, err);
+    graph->output = output;
+    return status;
 }
 
 enum eg_status eg__trained_build(const struct eg_net *net, const struct eg_trained *t,

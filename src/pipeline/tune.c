@@ -149,10 +149,9 @@ static enum eg_status build(struct tuning *t, struct eg_error *err)
     status = make_head(t, t->dataset->n_classes, err);
     if (!status) status = eg__trained_build(t->net, &t->trained, t->head, &t->graph, err);
     if (status) return status;
-    /* the head's own nodes, but for its input, come after everything at the cut */
-    uint32_t head_nodes = t->head->n_nodes - 1;
     t->logits = t->graph->nodes[t->graph->output].inputs[0];
-    t->cut = t->graph->output - head_nodes;
+    t->cut = t->graph->output;
+    for (uint32_t i = t->head->n_nodes - 1; i > 0; i--) t->cut = t->graph->nodes[t->cut].inputs[0]; /* a chain */
     t->graph->output = t->logits;
     t->head->output = t->head->nodes[t->head->output].inputs[0];
     return is_none(o->unfreeze) ? EG_OK : choose_layers(t, err);

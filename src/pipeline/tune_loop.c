@@ -166,8 +166,8 @@ enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const size_t *rows,
 /* ---- the rate finder (Smith 2017) -------------------------------------------------------------- */
 
 /* From 1e-6 to 1 in equal ratios, one batch each, until the smoothed loss has left its lowest
- * value far behind. The rate taken is the one where it fell fastest, at most a tenth of where
- * it was lowest. The trainer is put back as it was. */
+ * value far behind. The rate taken is a tenth of the one where the loss breaks away from its
+ * lowest value, and 1e-4 at least. The trainer is put back as it was. */
 static enum eg_status find_rate(struct batches *b, struct eg_error *err)
 {
     struct eg_tune_phase *phase = b->phase;
@@ -216,17 +216,15 @@ static enum eg_status find_rate(struct batches *b, struct eg_error *err)
         free(curve);
         return status;
     }
-    size_t best = 0, steepest = 0;
-    double fall = 0;
+    /* A head that knows something already has no slope to look for: where the loss breaks away
+     * is what the curve shows in every case. */
+    size_t best = 0, broken = 0;
     for (size_t i = 0; i < n; i++)
         if (curve[i].loss < curve[best].loss) best = i;
-    for (size_t i = 2; i + 2 < n && i < best; i++)
-        if (curve[i - 2].loss - curve[i + 2].loss > fall) {
-            fall = curve[i - 2].loss - curve[i + 2].loss;
-            steepest = i;
-        }
-    phase->rate = fmin(curve[steepest].rate, curve[best].rate / 10);
-    if (!(phase->rate > 1e-5)) phase->rate = 1e-5;
+    for (broken = best; broken < n && curve[broken].loss < 1.2 * curve[best].loss + 0.05; broken++) {
+    }
+    phase->rate = (broken < n ? curve[broken].rate : high) / 10;
+    if (!(phase->rate > 1e-4)) phase->rate = 1e-4;
     free(phase->report->curve);
     phase->report->curve = curve;
     phase->report->n_curve = n;
