@@ -56,8 +56,10 @@ void chart_print(const struct chart *chart, FILE *to)
     fprintf(to, ")\n");
     for (int r = 0; r < LINES; r++) {
         bool labelled = r == 0 || r == LINES - 1 || r == LINES / 2;
-        if (labelled) fprintf(to, "%9.4g |", l.y1 - (l.y1 - l.y0) * r / (LINES - 1));
-        else fprintf(to, "%9s |", "");
+        if (labelled)
+            fprintf(to, "%9.4g |", l.y1 - (l.y1 - l.y0) * r / (LINES - 1));
+        else
+            fprintf(to, "%9s |", "");
         fprintf(to, "%s\n", grid[r]);
     }
     fprintf(to, "%9s +", "");
@@ -65,15 +67,19 @@ void chart_print(const struct chart *chart, FILE *to)
     char first[32], last[32];
     snprintf(first, sizeof first, "%.4g", chart->log_x ? pow(10, l.x0) : l.x0);
     snprintf(last, sizeof last, "%.4g", chart->log_x ? pow(10, l.x1) : l.x1);
-    fprintf(to, "\n%11s%s%*s%s  %s\n", "", first, (int)(COLUMNS - strlen(first) - strlen(last)), "", last, chart->x_name);
+    fprintf(to, "\n%11s%s%*s%s  %s\n", "", first, (int)(COLUMNS - strlen(first) - strlen(last)), "", last,
+            chart->x_name);
 }
 
 static void svg_text(FILE *to, const char *text)
 {
     for (; *text; text++) {
-        if (*text == '&') fputs("&amp;", to);
-        else if (*text == '<') fputs("&lt;", to);
-        else fputc(*text, to);
+        if (*text == '&')
+            fputs("&amp;", to);
+        else if (*text == '<')
+            fputs("&lt;", to);
+        else
+            fputc(*text, to);
     }
 }
 
@@ -90,14 +96,16 @@ void chart_svg(const struct chart *chart, FILE *to)
     struct limits l = limits_of(chart);
     double w = WIDTH - LEFT - RIGHT, h = HEIGHT - TOP - BOTTOM;
     fprintf(to,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"12\">\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" "
+            "font-size=\"12\">\n"
             "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n<g fill=\"#333\">\n",
             WIDTH, HEIGHT);
     svg_label(to, LEFT, 20, "start", chart->title);
     for (int i = 0; i <= 4; i++) {
         char text[32];
         double y = TOP + h * i / 4, x = LEFT + w * i / 4;
-        fprintf(to, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", LEFT, WIDTH - RIGHT, y, y);
+        fprintf(to, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", LEFT,
+                WIDTH - RIGHT, y, y);
         snprintf(text, sizeof text, "%.3g", l.y1 - (l.y1 - l.y0) * i / 4);
         svg_label(to, LEFT - 8, y + 4, "end", text);
         double value = l.x0 + (l.x1 - l.x0) * i / 4;
@@ -112,7 +120,8 @@ void chart_svg(const struct chart *chart, FILE *to)
         for (size_t i = 0; i < series->n; i++) {
             double x = at_x(chart, series->x[i]), y = series->y[i];
             if (isfinite(x) && isfinite(y))
-                fprintf(to, "%.1f,%.1f ", LEFT + w * (x - l.x0) / (l.x1 - l.x0), TOP + h * (l.y1 - y) / (l.y1 - l.y0));
+                fprintf(to, "%.1f,%.1f ", LEFT + w * (x - l.x0) / (l.x1 - l.x0),
+                        TOP + h * (l.y1 - y) / (l.y1 - l.y0));
         }
         double x = WIDTH - RIGHT - 110.0 * (double)(chart->n_series - s);
         fprintf(to, "\"/>\n<rect x=\"%.1f\" y=\"12\" width=\"10\" height=\"10\" fill=\"%s\"/>\n", x, colour);

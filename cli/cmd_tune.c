@@ -21,9 +21,10 @@ static void show_epoch(void *user, const struct eg_epoch *e)
         fprintf(stderr, "%s\n  epoch      loss  accuracy   validation: loss  accuracy      rate   seconds\n",
                 e->phase ? "the unfrozen layers with the head" : "the head, on features computed once");
     char valid[48] = "                 -         -";
-    if (isfinite(e->valid_loss)) snprintf(valid, sizeof valid, "%17.4f  %8.4f", e->valid_loss, e->valid_accuracy);
-    fprintf(stderr, "%4u/%-4u %8.4f  %8.4f %s  %8.2g  %8.1f%s\n", e->epoch, e->epochs, e->train_loss, e->train_accuracy,
-            valid, e->rate, e->seconds, e->best ? "  best" : "");
+    if (isfinite(e->valid_loss))
+        snprintf(valid, sizeof valid, "%17.4f  %8.4f", e->valid_loss, e->valid_accuracy);
+    fprintf(stderr, "%4u/%-4u %8.4f  %8.4f %s  %8.2g  %8.1f%s\n", e->epoch, e->epochs, e->train_loss,
+            e->train_accuracy, valid, e->rate, e->seconds, e->best ? "  best" : "");
     if (e->seconds > 2 && e->epoch < e->epochs)
         fprintf(stderr, "%56s%.0f s left at most\n", "", e->seconds * (e->epochs - e->epoch));
 }
@@ -40,11 +41,11 @@ static json_t *report_json(const char *output, const struct eg_tune_report *r)
     for (size_t i = 0; i < r->n_epochs; i++) {
         const struct eg_epoch *e = &r->epochs[i];
         json_array_append_new(
-            epochs, json_pack("{s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:o}", "phase", e->phase ? "layers" : "head", "epoch",
-                              (int)e->epoch, "train_loss", json_number(e->train_loss), "train_accuracy",
-                              json_number(e->train_accuracy), "valid_loss", json_number(e->valid_loss),
-                              "valid_accuracy", json_number(e->valid_accuracy), "rate", json_number(e->rate), "seconds",
-                              json_number(e->seconds)));
+            epochs, json_pack("{s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:o}", "phase", e->phase ? "layers" : "head",
+                              "epoch", (int)e->epoch, "train_loss", json_number(e->train_loss),
+                              "train_accuracy", json_number(e->train_accuracy), "valid_loss",
+                              json_number(e->valid_loss), "valid_accuracy", json_number(e->valid_accuracy),
+                              "rate", json_number(e->rate), "seconds", json_number(e->seconds)));
     }
     for (size_t i = 0; i < r->n_curve; i++)
         json_array_append_new(curve, json_pack("{s:o,s:o}", "rate", json_number(r->curve[i].rate), "loss",
@@ -70,7 +71,8 @@ static bool draw_losses(const struct eg_tune_report *r, FILE *terminal, FILE *sv
         numbers[n + i] = r->epochs[first + i].train_loss;
         numbers[2 * n + i] = r->epochs[first + i].valid_loss;
     }
-    struct chart_series series[] = {{"training", numbers, numbers + n, n}, {"validation", numbers, numbers + 2 * n, n}};
+    struct chart_series series[] = {{"training", numbers, numbers + n, n},
+                                    {"validation", numbers, numbers + 2 * n, n}};
     struct chart chart = {"loss by epoch", "epoch", false, series, r->n_valid ? 2 : 1};
     if (terminal && n > 1) chart_print(&chart, terminal);
     if (svg) chart_svg(&chart, svg);
@@ -103,7 +105,8 @@ static int print_report(struct invocation *in, const char *output, const struct 
     int code = EXIT_DONE;
     draw_rates(r, to);
     draw_losses(r, to, NULL);
-    fprintf(to, "\n%zu training and %zu validation photos in %zu classes\n", r->train.n_train, r->n_valid, r->train.n_classes);
+    fprintf(to, "\n%zu training and %zu validation photos in %zu classes\n", r->train.n_train, r->n_valid,
+            r->train.n_classes);
     if (test->n) {
         fprintf(to, "held-out accuracy        %.4f (95 %%: %.3f to %.3f) on %zu photos\n", test->accuracy,
                 test->accuracy_low, test->accuracy_high, test->n);
@@ -131,12 +134,15 @@ static int finish(struct invocation *in, const char *output, const struct eg_tun
     int code = EXIT_DONE;
     if (r->train.test.n && isfinite(r->linear_accuracy) && r->train.test.accuracy < r->linear_accuracy)
         fprintf(stderr,
-                "engraft tune: warning: fine-tuning did worse than a linear classifier on the same rows (%.4f against "
+                "engraft tune: warning: fine-tuning did worse than a linear classifier on the same rows "
+                "(%.4f against "
                 "%.4f): use `engraft train`, or more photos\n",
                 r->train.test.accuracy, r->linear_accuracy);
     if (option_text(in, "svg")) code = write_svg(in, option_text(in, "svg"), r);
-    if (!code && option_flag(in, "json")) print_json(in, report_json(output, r));
-    else if (!code) code = print_report(in, output, r);
+    if (!code && option_flag(in, "json"))
+        print_json(in, report_json(output, r));
+    else if (!code)
+        code = print_report(in, output, r);
     list_skipped(in, r->train.unreadable, r->train.n_unreadable);
     return !code && r->train.n_unreadable ? EXIT_SKIPPED : code;
 }
@@ -210,22 +216,30 @@ static int run(struct invocation *in)
 static const struct option_row options[] = {
     OPTION_OUTPUT_ROW("MODEL.onnx", "the tuned network: one ONNX file, pixels to probabilities"),
     {OPTION_TEXT, "cut", 0, "CUT", "the network's default cut", 0, 0, false, "where the new head goes"},
-    {OPTION_INTEGER, "head", 0, "N", "256", 0, 65536, false, "FC N, ReLU, dropout, FC classes; 0: one FC layer"},
+    {OPTION_INTEGER, "head", 0, "N", "256", 0, 65536, false,
+     "FC N, ReLU, dropout, FC classes; 0: one FC layer"},
     {OPTION_TEXT, "unfreeze", 0, "none|LAYER|all", "none", 0, 0, false,
      "layers that learn with the head: from the cut down to LAYER (a block: all of it)"},
-    {OPTION_INTEGER, "epochs", 0, "N", "30 for the head alone, 10 with layers", 1, 100000, false, "passes over the photos, at most"},
-    {OPTION_TEXT, "lr", 0, "auto|RATE", "auto", 0, 0, false, "peak learning rate of the head; layers below get a fifth and less"},
+    {OPTION_INTEGER, "epochs", 0, "N", "30 for the head alone, 10 with layers", 1, 100000, false,
+     "passes over the photos, at most"},
+    {OPTION_TEXT, "lr", 0, "auto|RATE", "auto", 0, 0, false,
+     "peak learning rate of the head; layers below get a fifth and less"},
     {OPTION_CHOICE, "optimizer", 0, "adamw|sgd", NULL, 0, 0, false, "SGD has momentum 0.9"},
     {OPTION_CHOICE, "augment", 0, "standard|light|none", NULL, 0, 0, false,
      "random crops and mirroring; standard: and turns and colours"},
-    {OPTION_INTEGER, "views", 0, "K", "0", 0, 1000, false, "keep K augmented views of each photo; 0: new ones every epoch"},
-    {OPTION_REAL, "label-smoothing", 0, "E", "0.1", 0, 0.9, false, "part of the goal given to all classes alike"},
+    {OPTION_INTEGER, "views", 0, "K", "0", 0, 1000, false,
+     "keep K augmented views of each photo; 0: new ones every epoch"},
+    {OPTION_REAL, "label-smoothing", 0, "E", "0.1", 0, 0.9, false,
+     "part of the goal given to all classes alike"},
     {OPTION_REAL, "mixup", 0, "A", "0", 0, 10, false, "blend pairs of photos, beta(A, A); 0: no"},
-    {OPTION_FLAG, "train-batch-norm", 0, NULL, NULL, 0, 0, false, "learn batch norms too; otherwise they stay as they are"},
+    {OPTION_FLAG, "train-batch-norm", 0, NULL, NULL, 0, 0, false,
+     "learn batch norms too; otherwise they stay as they are"},
     {OPTION_INTEGER, "batch", 0, "N", "16", 1, 4096, false, "photos a step"},
-    {OPTION_REAL, "valid", 0, "PART", "0.15", 0, 0.9, false, "of the training photos, to choose the best epoch by; 0: the last"},
+    {OPTION_REAL, "valid", 0, "PART", "0.15", 0, 0.9, false,
+     "of the training photos, to choose the best epoch by; 0: the last"},
     {OPTION_REAL, "test", 0, "PART", "0.25", 0, 0.9, false, "part of every class kept for the test; 0: none"},
-    {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false, "for values computed once: 500M, 2G"},
+    {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
+     "for values computed once: 500M, 2G"},
     {OPTION_FLAG, "resume", 0, NULL, NULL, 0, 0, false, "go on with a run that was stopped"},
     {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw the loss by epoch"},
     OPTION_SEED_ROW,
@@ -239,10 +253,12 @@ const struct command command_tune = {
     .name = "tune",
     .summary = "a new FC head on the cut network, fine-tuned with as many layers as you like",
     .operands = "MODEL IMAGES",
-    .details =
-        "First the head is trained on features computed once; then, with --unfreeze, the layers below it learn too, at "
-        "lower rates. The best epoch by the validation photos is kept; the test photos are looked at once, at the end. "
-        "After every epoch the state is saved beside the output: a run that was stopped goes on with --resume.",
+    .details = "First the head is trained on features computed once; then, with --unfreeze, the layers below "
+               "it learn too, at "
+               "lower rates. The best epoch by the validation photos is kept; the test photos are looked at "
+               "once, at the end. "
+               "After every epoch the state is saved beside the output: a run that was stopped goes on with "
+               "--resume.",
     .example = "engraft tune efficientnet-lite0 photos --unfreeze all -o tuned.onnx",
     .options = options,
     .run = run,

@@ -29,12 +29,12 @@ struct tuning {
     struct eg_graph *head, *graph; /* the head alone; everything, with the head on it */
     uint32_t cut, logits;          /* in graph */
     enum eg_augment augment;
-    bool *trainable;               /* by node of graph */
+    bool *trainable; /* by node of graph */
     float *rate_scale;
-    size_t *items;                 /* readable labelled rows: items of the dataset */
+    size_t *items; /* readable labelled rows: items of the dataset */
     int32_t *labels;
-    uint8_t *part;                 /* 0 train, 1 validate, 2 test */
-    size_t *rows;                  /* training rows, then validation, then test */
+    uint8_t *part; /* 0 train, 1 validate, 2 test */
+    size_t *rows;  /* training rows, then validation, then test */
     size_t n, n_train, n_valid, n_test;
     struct eg_tune_cache features; /* [n][d] at the cut */
     size_t d;
@@ -44,13 +44,16 @@ struct tuning {
     struct eg_tune_report report;
 };
 
-static size_t batch_of(const struct tuning *t) { return t->options->batch ? t->options->batch : DEFAULT_BATCH; }
+static size_t batch_of(const struct tuning *t)
+{
+    return t->options->batch ? t->options->batch : DEFAULT_BATCH;
+}
 static bool is_none(const char *layer) { return !layer || !strcmp(layer, "none"); }
 
 /* ---- the network with its new head ---------------------------------------------------------------- */
 
-static enum eg_status add_linear(struct eg_graph *head, const char *name, size_t in, size_t out, struct eg_rng *rng,
-                                 struct eg_error *err)
+static enum eg_status add_linear(struct eg_graph *head, const char *name, size_t in, size_t out,
+                                 struct eg_rng *rng, struct eg_error *err)
 {
     size_t n, dim[2] = {out, in};
     float *values = eg__mul(in + 1, out, &n) ? eg__alloc(n, sizeof *values) : NULL;
@@ -79,9 +82,14 @@ static enum eg_status make_head(struct tuning *t, size_t classes, struct eg_erro
     if (!status) status = eg__graph_add(t->head, &input, &t->head->output, err);
     if (!status && hidden) {
         status = add_linear(t->head, "head.fc1", t->d, hidden, &rng, err);
-        struct eg_node relu = {.op = EG_OP_RELU, .name = "head.relu", .n_inputs = 1, .inputs = {t->head->output}};
+        struct eg_node relu = {
+            .op = EG_OP_RELU, .name = "head.relu", .n_inputs = 1, .inputs = {t->head->output}};
         if (!status) status = eg__graph_add(t->head, &relu, &t->head->output, err);
-        struct eg_node dropout = {.op = EG_OP_DROPOUT, .name = "head.dropout", .n_inputs = 1, .inputs = {t->head->output}, .alpha = 0.5f};
+        struct eg_node dropout = {.op = EG_OP_DROPOUT,
+                                  .name = "head.dropout",
+                                  .n_inputs = 1,
+                                  .inputs = {t->head->output},
+                                  .alpha = 0.5f};
         if (!status) status = eg__graph_add(t->head, &dropout, &t->head->output, err);
     }
     if (!status) status = add_linear(t->head, "head.fc", hidden ? hidden : t->d, classes, &rng, err);
@@ -105,7 +113,8 @@ static enum eg_status choose_layers(struct tuning *t, struct eg_error *err)
         if (eg__graph_find(graph, name, &from, NULL) || from > t->cut) {
             enum eg_status status = eg__graph_find(t->net->graph, name, &somewhere, err);
             return status ? status
-                          : eg__fail(err, EG_E_ARGUMENT, "--unfreeze '%s' is past the cut '%s': there is nothing of it left",
+                          : eg__fail(err, EG_E_ARGUMENT,
+                                     "--unfreeze '%s' is past the cut '%s': there is nothing of it left",
                                      name, t->plan.infos[0].name);
         }
         size_t length = strlen(name);
@@ -129,11 +138,13 @@ static enum eg_status choose_layers(struct tuning *t, struct eg_error *err)
         any |= learns;
         /* discriminative rates (Howard & Ruder 2018): a fifth of the head's at the top, less by
            a third at every halving of the map below */
-        double halvings = smallest && node->shape.h > smallest ? log2((double)node->shape.h / (double)smallest) : 0;
+        double halvings =
+            smallest && node->shape.h > smallest ? log2((double)node->shape.h / (double)smallest) : 0;
         t->rate_scale[i] = (float)(0.2 * pow(2.0 / 3, halvings));
     }
     if (!any)
-        return eg__fail(err, EG_E_ARGUMENT, "--unfreeze '%s': no layer from there to the cut '%s' has parameters", name,
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "--unfreeze '%s': no layer from there to the cut '%s' has parameters", name,
                         t->plan.infos[0].name);
     return EG_OK;
 }
@@ -151,29 +162,37 @@ static enum eg_status build(struct tuning *t, struct eg_error *err)
     if (status) return status;
     t->logits = t->graph->nodes[t->graph->output].inputs[0];
     t->cut = t->graph->output;
-    for (uint32_t i = t->head->n_nodes - 1; i > 0; i--) t->cut = t->graph->nodes[t->cut].inputs[0]; /* a chain */
+    for (uint32_t i = t->head->n_nodes - 1; i > 0; i--)
+        t->cut = t->graph->nodes[t->cut].inputs[0]; /* a chain */
     t->graph->output = t->logits;
     t->head->output = t->head->nodes[t->head->output].inputs[0];
     return is_none(o->unfreeze) ? EG_OK : choose_layers(t, err);
 }
 
-static enum eg_status make_trainer(const struct tuning *t, const struct eg_graph *graph, const bool *trainable,
-                                   const float *rate_scale, size_t batch, struct eg_trainer **trainer, struct eg_error *err)
+static enum eg_status make_trainer(const struct tuning *t, const struct eg_graph *graph,
+                                   const bool *trainable, const float *rate_scale, size_t batch,
+                                   struct eg_trainer **trainer, struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
     struct eg_trainer_options options = {
-        .tape = {.max_batch = batch, .trainable = trainable, .train_batch_norm = o->train_batch_norm, .seed = o->seed},
+        .tape = {.max_batch = batch,
+                 .trainable = trainable,
+                 .train_batch_norm = o->train_batch_norm,
+                 .seed = o->seed},
         .optimizer = o->optimizer && !strcmp(o->optimizer, "sgd") ? EG_SGD : EG_ADAMW,
         .weight_decay = -1,
         .momentum = -1,
         .clip_norm = 5,
-        .label_smoothing = o->label_smoothing < 0 ? 0 : o->label_smoothing > 0 ? o->label_smoothing : 0.1,
+        .label_smoothing = o->label_smoothing < 0   ? 0
+                           : o->label_smoothing > 0 ? o->label_smoothing
+                                                    : 0.1,
         .rate_scale = rate_scale,
     };
     return eg__trainer_create(graph, &options, o->pool, trainer, err);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------------------
+ */
 
 static enum eg_status list_rows(struct tuning *t, struct eg_error *err)
 {
@@ -189,7 +208,9 @@ static enum eg_status list_rows(struct tuning *t, struct eg_error *err)
         t->items[t->n] = i;
         t->labels[t->n++] = t->dataset->items[i].label;
     }
-    return t->n ? EG_OK : eg__fail(err, EG_E_ARGUMENT, "no photo has a label: photos are labelled by the folder they are in");
+    return t->n ? EG_OK
+                : eg__fail(err, EG_E_ARGUMENT,
+                           "no photo has a label: photos are labelled by the folder they are in");
 }
 
 /* Everything below the learned layers, once, for every row as it is. Photos that cannot be
@@ -218,7 +239,8 @@ static enum eg_status compute_rows(struct tuning *t, uint8_t (*hashes)[32], stru
     for (size_t k = 0; k < n_outputs && !status; k++)
         if (!(out[k] = eg__alloc(batch * eg__shape_count(t->graph->nodes[outputs[k]].shape), sizeof(float))))
             status = eg__fail_memory(err, "a batch");
-    size_t n = t->n, input_bytes = eg__shape_count(t->graph->nodes[0].shape) * (feeder.values ? sizeof(float) : 1);
+    size_t n = t->n,
+           input_bytes = eg__shape_count(t->graph->nodes[0].shape) * (feeder.values ? sizeof(float) : 1);
     for (size_t first = 0; first < n && !status; first += batch) {
         size_t count = n - first < batch ? n - first : batch;
         for (size_t i = 0; i < count; i++) rows[i] = t->items[first + i];
@@ -235,7 +257,8 @@ static enum eg_status compute_rows(struct tuning *t, uint8_t (*hashes)[32], stru
             const float *boundary[EG_INPUTS_MAX] = {0};
             for (size_t b = 0; t->trainer && b < t->source.n_boundary; b++)
                 if (t->source.boundary[b])
-                    boundary[b] = out[place[b]] + i * eg__shape_count(t->graph->nodes[t->source.boundary[b]].shape);
+                    boundary[b] =
+                        out[place[b]] + i * eg__shape_count(t->graph->nodes[t->source.boundary[b]].shape);
             if (t->trainer) eg__tune_source_keep(&t->source, kept, input, boundary);
             memcpy(hashes[kept], feeder.hashes[i], sizeof *hashes);
             t->items[kept] = rows[i];
@@ -265,11 +288,13 @@ static enum eg_status split_rows(struct tuning *t, const uint8_t (*hashes)[32], 
     size_t *which = eg__alloc(t->n, sizeof *which);
     t->part = eg__zalloc(t->n, 1);
     t->rows = eg__alloc(t->n, sizeof *t->rows);
-    enum eg_status status = part && rest && which && t->part && t->rows ? EG_OK : eg__fail_memory(err, "the split");
+    enum eg_status status =
+        part && rest && which && t->part && t->rows ? EG_OK : eg__fail_memory(err, "the split");
     if (!status && test > 0) status = eg__split(t->labels, t->n, n_classes, NULL, test, o->seed, part, err);
     if (!status) status = eg__rows_digest(hashes, part, t->n, t->trained.digest, err);
     for (size_t i = 0; i < t->n && !status; i++) {
-        if (part[i]) t->part[i] = 2;
+        if (part[i])
+            t->part[i] = 2;
         else {
             rest[n_rest] = t->labels[i];
             which[n_rest++] = i;
@@ -305,10 +330,11 @@ static enum eg_status identify(struct tuning *t, struct eg_error *err)
     const struct eg_tune_options *o = t->options;
     struct eg_text text = {0};
     uint8_t digest[32];
-    eg__text_append(&text, "%s %s %s %s %zu %d %zu %zu %u %.9g %s %u %u %.9g %.9g %.9g %d %.9g %llu", eg_version(),
-                    t->trained.weights_sha256, t->trained.digest, t->plan.infos[0].name, t->d, o->linear_head, o->hidden,
-                    batch_of(t), o->epochs, o->rate, o->optimizer ? o->optimizer : "", (unsigned)t->augment, o->views,
-                    o->label_smoothing, o->mixup, o->valid_fraction, o->train_batch_norm, o->test_fraction,
+    eg__text_append(&text, "%s %s %s %s %zu %d %zu %zu %u %.9g %s %u %u %.9g %.9g %.9g %d %.9g %llu",
+                    eg_version(), t->trained.weights_sha256, t->trained.digest, t->plan.infos[0].name, t->d,
+                    o->linear_head, o->hidden, batch_of(t), o->epochs, o->rate,
+                    o->optimizer ? o->optimizer : "", (unsigned)t->augment, o->views, o->label_smoothing,
+                    o->mixup, o->valid_fraction, o->train_batch_norm, o->test_fraction,
                     (unsigned long long)o->seed);
     eg__text_append(&text, " %s %s", o->unfreeze ? o->unfreeze : "none", eg_cpu());
     for (size_t i = 0; i < t->n; i++) eg__text_append(&text, " %d:%d", t->labels[i], t->part[i]);
@@ -331,7 +357,8 @@ static enum eg_status gather(void *self, const size_t *rows, size_t count, float
     (void)err;
     const struct picked *p = self;
     for (size_t i = 0; i < count; i++)
-        memcpy(out + i * p->t->d, (const float *)(const void *)p->t->features.bytes + p->rows[rows[i]] * p->t->d,
+        memcpy(out + i * p->t->d,
+               (const float *)(const void *)p->t->features.bytes + p->rows[rows[i]] * p->t->d,
                p->t->d * sizeof *out);
     return EG_OK;
 }
@@ -344,8 +371,10 @@ static enum eg_status learn_linear(struct tuning *t, const size_t *rows, size_t 
     int32_t *labels = eg__alloc(n, sizeof *labels);
     if (!labels) return eg__fail_memory(err, "labels");
     for (size_t i = 0; i < n; i++) labels[i] = t->labels[rows[i]];
-    struct eg_learn_options how = {.scale = EG_SCALE_AUTO, .memory_bytes = t->options->memory_bytes,
-                                   .seed = t->options->seed, .pool = t->options->pool};
+    struct eg_learn_options how = {.scale = EG_SCALE_AUTO,
+                                   .memory_bytes = t->options->memory_bytes,
+                                   .seed = t->options->seed,
+                                   .pool = t->options->pool};
     enum eg_status status = eg__learn(&source, labels, t->dataset->n_classes, &how, learned, err);
     free(labels);
     return status;
@@ -368,7 +397,8 @@ static enum eg_status measure_linear(struct tuning *t, struct eg_error *err)
     if (!status && !scores) status = eg__fail_memory(err, "scores");
     const size_t *test = t->rows + t->n_train + t->n_valid;
     for (size_t i = 0; i < t->n_test && !status; i++) {
-        status = eg__run_forward(run, (const float *)(const void *)t->features.bytes + test[i] * t->d, 1, &scores, err);
+        status = eg__run_forward(run, (const float *)(const void *)t->features.bytes + test[i] * t->d, 1,
+                                 &scores, err);
         size_t best = 0;
         for (size_t k = 1; k < classes; k++)
             if (scores[k] > scores[best]) best = k;
@@ -386,11 +416,22 @@ static enum eg_status measure_linear(struct tuning *t, struct eg_error *err)
 static struct eg_tune_phase phase_of(struct tuning *t)
 {
     const struct eg_tune_options *o = t->options;
-    return (struct eg_tune_phase){
-        .labels = t->labels, .train = t->rows, .valid = t->rows + t->n_train, .n_train = t->n_train, .n_valid = t->n_valid,
-        .features = (const float *)(const void *)t->features.bytes, .d = t->d, .patience = PATIENCE, .mixup = o->mixup,
-        .seed = o->seed, .state_path = t->state_path, .identity = t->identity, .progress = o->progress, .epoch = o->epoch,
-        .user = o->user, .report = &t->report};
+    return (struct eg_tune_phase){.labels = t->labels,
+                                  .train = t->rows,
+                                  .valid = t->rows + t->n_train,
+                                  .n_train = t->n_train,
+                                  .n_valid = t->n_valid,
+                                  .features = (const float *)(const void *)t->features.bytes,
+                                  .d = t->d,
+                                  .patience = PATIENCE,
+                                  .mixup = o->mixup,
+                                  .seed = o->seed,
+                                  .state_path = t->state_path,
+                                  .identity = t->identity,
+                                  .progress = o->progress,
+                                  .epoch = o->epoch,
+                                  .user = o->user,
+                                  .report = &t->report};
 }
 
 static enum eg_status train_head(struct tuning *t, bool resume, struct eg_error *err)
@@ -436,7 +477,8 @@ static enum eg_status learn(struct tuning *t, struct eg_error *err)
     return status;
 }
 
-/* ---- test and file --------------------------------------------------------------------------------------- */
+/* ---- test and file ---------------------------------------------------------------------------------------
+ */
 
 static enum eg_status test(struct tuning *t, struct eg_error *err)
 {
@@ -497,13 +539,15 @@ static enum eg_status write_file(struct tuning *t, struct eg_error *err)
     return status;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------------- */
+/* ---- all of it
+ * --------------------------------------------------------------------------------------------- */
 
 static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
     if (t->dataset->n_classes < 2)
-        return eg__fail(err, EG_E_ARGUMENT, "%zu class: there is nothing to tell apart (give a folder for each class)",
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "%zu class: there is nothing to tell apart (give a folder for each class)",
                         t->dataset->n_classes);
     enum eg_status status = eg__augment_parse(o->augment ? o->augment : "standard", &t->augment, err);
     if (status) return status;
@@ -514,7 +558,8 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
     t->report.train.classes = eg__zalloc(t->dataset->n_classes, sizeof(char *));
     if (!t->report.train.classes) return eg__fail_memory(err, "class names");
     for (size_t i = 0; i < t->dataset->n_classes; i++, t->report.train.n_classes++)
-        if (!(t->report.train.classes[i] = strdup(t->dataset->classes[i]))) return eg__fail_memory(err, "class names");
+        if (!(t->report.train.classes[i] = strdup(t->dataset->classes[i])))
+            return eg__fail_memory(err, "class names");
     if (t->net->graph->weights_path && (status = eg_net_weights_sha256(t->net, sha256, err))) return status;
     t->trained.report = &t->report.train;
     t->trained.weights_sha256 = sha256;
@@ -524,9 +569,11 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
         return eg__fail_memory(err, "a file name");
     }
     if (o->resume && access(t->state_path, F_OK))
-        return eg__fail(err, EG_E_ARGUMENT, "there is no run to go on with: '%s' is not there", t->state_path);
+        return eg__fail(err, EG_E_ARGUMENT, "there is no run to go on with: '%s' is not there",
+                        t->state_path);
     if (!o->resume && !o->overwrite && !access(t->state_path, F_OK))
-        return eg__fail(err, EG_E_EXISTS, "'%s' is of an unfinished run (go on with --resume, or begin anew with --force)",
+        return eg__fail(err, EG_E_EXISTS,
+                        "'%s' is of an unfinished run (go on with --resume, or begin anew with --force)",
                         t->state_path);
     status = list_rows(t, err);
     return status ? status : build(t, err);
@@ -535,24 +582,34 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
 static enum eg_status make_trainers(struct tuning *t, struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
-    size_t memory = o->memory_bytes ? o->memory_bytes : (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 2;
+    size_t memory = o->memory_bytes ? o->memory_bytes
+                                    : (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 2;
     bool *all = eg__alloc(t->head->n_nodes, sizeof *all);
     if (!all) return eg__fail_memory(err, "the layers");
     memset(all, true, t->head->n_nodes * sizeof *all);
     size_t head_batch = o->batch > HEAD_BATCH ? o->batch : HEAD_BATCH;
     enum eg_status status = make_trainer(t, t->head, all, NULL, head_batch, &t->head_trainer, err);
     free(all);
-    if (!status) status = eg__tune_cache_init(&t->features, t->n, t->d * sizeof(float), memory / 2, t->path, err);
+    if (!status)
+        status = eg__tune_cache_init(&t->features, t->n, t->d * sizeof(float), memory / 2, t->path, err);
     if (status || is_none(o->unfreeze)) return status;
     status = make_trainer(t, t->graph, t->trainable, t->rate_scale, batch_of(t), &t->trainer, err);
     if (status) return status;
-    t->source = (struct eg_tune_source){.dataset = t->dataset, .recipe = &t->net->recipe, .graph = t->graph,
-                                        .items = t->items, .n = t->n, .batch = batch_of(t), .pool = o->pool,
-                                        .seed = o->seed, .augment = t->augment,
-                                        .views = o->views, .memory_bytes = memory / 2};
+    t->source = (struct eg_tune_source){.dataset = t->dataset,
+                                        .recipe = &t->net->recipe,
+                                        .graph = t->graph,
+                                        .items = t->items,
+                                        .n = t->n,
+                                        .batch = batch_of(t),
+                                        .pool = o->pool,
+                                        .seed = o->seed,
+                                        .augment = t->augment,
+                                        .views = o->views,
+                                        .memory_bytes = memory / 2};
     t->source.boundary = eg__tape_boundary(eg__trainer_tape(t->trainer), &t->source.n_boundary);
     if (t->source.n_boundary > EG_INPUTS_MAX)
-        return eg__fail(err, EG_E_UNSUPPORTED, "the layers to unfreeze read %zu others: unfreeze more, or fewer",
+        return eg__fail(err, EG_E_UNSUPPORTED,
+                        "the layers to unfreeze read %zu others: unfreeze more, or fewer",
                         t->source.n_boundary);
     return eg__tune_source_init(&t->source, t->path, err);
 }
@@ -583,7 +640,8 @@ static enum eg_status tune(struct tuning *t, struct eg_error *err)
 }
 
 enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *path,
-                       const struct eg_tune_options *options, struct eg_tune_report *report, struct eg_error *err)
+                       const struct eg_tune_options *options, struct eg_tune_report *report,
+                       struct eg_error *err)
 {
     static const struct eg_tune_options defaults;
     struct tuning t = {.net = net, .dataset = images, .path = path, .options = options ? options : &defaults};
@@ -606,8 +664,10 @@ enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *
     free(t.labels);
     free(t.part);
     free(t.rows);
-    if (status) eg_tune_report_release(&t.report);
-    else *report = t.report;
+    if (status)
+        eg_tune_report_release(&t.report);
+    else
+        *report = t.report;
     return status;
 }
 

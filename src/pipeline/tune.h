@@ -31,12 +31,12 @@ struct eg_tune_source {
     const struct eg_dataset *dataset;
     const struct eg_recipe *recipe;
     const struct eg_graph *graph;
-    const size_t *items;          /* [n]: row to item of the dataset */
+    const size_t *items; /* [n]: row to item of the dataset */
     size_t n, batch;
     eg_pool *pool;
     uint64_t seed;
     enum eg_augment augment;
-    unsigned views;               /* 0 = new ones every epoch */
+    unsigned views; /* 0 = new ones every epoch */
     size_t memory_bytes;
     const uint32_t *boundary;
     size_t n_boundary;
@@ -46,47 +46,50 @@ struct eg_tune_source {
     struct eg_run *run;           /* photos to boundary values; NULL when pixels */
     float *values[EG_INPUTS_MAX]; /* [batch][count] of each boundary node */
     size_t counts[EG_INPUTS_MAX];
-    struct eg_tune_cache still;   /* all rows as they are */
-    struct eg_tune_cache seen;    /* with views: [n][views] */
-    bool *have;                   /* [n][views] */
-    struct eg_tune_ahead *ahead;  /* photos being prepared for the next batch */
+    struct eg_tune_cache still;  /* all rows as they are */
+    struct eg_tune_cache seen;   /* with views: [n][views] */
+    bool *have;                  /* [n][views] */
+    struct eg_tune_ahead *ahead; /* photos being prepared for the next batch */
 };
 /* Takes the run and the buffers; still is filled by eg__tune_source_keep, row by row. */
-EG_MUST_CHECK enum eg_status eg__tune_source_init(struct eg_tune_source *source, const char *path, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__tune_source_init(struct eg_tune_source *source, const char *path,
+                                                  struct eg_error *err);
 void eg__tune_source_release(struct eg_tune_source *source);
 /* A row as it is: its pixels (or array), and the boundary values of a forward pass. */
-void eg__tune_source_keep(struct eg_tune_source *source, size_t row, const void *input, const float *const *boundary);
+void eg__tune_source_keep(struct eg_tune_source *source, size_t row, const void *input,
+                          const float *const *boundary);
 /* inputs[b]: the boundary values of rows[0..n-1] as they are. */
 void eg__tune_source_still(struct eg_tune_source *source, const size_t *rows, size_t n, const float **inputs);
 /* The same with the augmentation of an epoch. next, n_next: the rows asked for after these,
  * which are prepared meanwhile. */
-EG_MUST_CHECK enum eg_status eg__tune_source_varied(struct eg_tune_source *source, size_t epoch, const size_t *rows,
-                                                    size_t n, const size_t *next, size_t n_next, const float **inputs,
+EG_MUST_CHECK enum eg_status eg__tune_source_varied(struct eg_tune_source *source, size_t epoch,
+                                                    const size_t *rows, size_t n, const size_t *next,
+                                                    size_t n_next, const float **inputs,
                                                     struct eg_error *err);
 
 /* ---- loop ------------------------------------------------------------------------------ */
 
 struct eg_tune_phase {
-    const char *name;                   /* "head", "all" */
+    const char *name; /* "head", "all" */
     struct eg_trainer *trainer;
-    struct eg_tune_source *source;      /* NULL: rows of `features` are the input */
-    const float *features;              /* [n][d] */
+    struct eg_tune_source *source; /* NULL: rows of `features` are the input */
+    const float *features;         /* [n][d] */
     size_t d;
     const int32_t *labels;
     const size_t *train, *valid;
     size_t n_train, n_valid, batch;
     unsigned epochs, patience;
-    double rate;                        /* 0: found by trying */
+    double rate; /* 0: found by trying */
     double mixup;
     uint64_t seed;
-    unsigned number;                    /* 0, 1: separates chance and saved states */
-    const char *state_path;             /* written after every epoch; NULL: none */
-    const char *identity;               /* what a saved state must be of, 64 digits */
+    unsigned number;        /* 0, 1: separates chance and saved states */
+    const char *state_path; /* written after every epoch; NULL: none */
+    const char *identity;   /* what a saved state must be of, 64 digits */
     bool resume;
     eg_progress_fn *progress;
     eg_epoch_fn *epoch;
     void *user;
-    struct eg_tune_report *report;      /* epochs, curve, rate are added to it */
+    struct eg_tune_report *report; /* epochs, curve, rate are added to it */
 };
 /* Train; the trainer ends with the best weights by the validation rows. EG_E_CANCELLED: so it
  * does too, and a later call with resume goes on. */
@@ -95,7 +98,8 @@ EG_MUST_CHECK enum eg_status eg__tune_phase(struct eg_tune_phase *phase, struct 
 EG_MUST_CHECK enum eg_status eg__tune_saved_phase(const char *path, const char *identity, int *number,
                                                   struct eg_error *err);
 /* Loss, accuracy and (may be NULL) logits [n][classes] of rows as they are. */
-EG_MUST_CHECK enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const size_t *rows, size_t n, float *logits,
-                                              struct eg_batch_result *result, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const size_t *rows, size_t n,
+                                              float *logits, struct eg_batch_result *result,
+                                              struct eg_error *err);
 
 #endif

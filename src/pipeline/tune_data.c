@@ -17,7 +17,8 @@
 
 /* ---- rows kept -------------------------------------------------------------------------- */
 
-static enum eg_status map_nameless(struct eg_tune_cache *cache, size_t bytes, const char *path, struct eg_error *err)
+static enum eg_status map_nameless(struct eg_tune_cache *cache, size_t bytes, const char *path,
+                                   struct eg_error *err)
 {
     char *name;
     if (asprintf(&name, "%.*s.engraft-XXXXXX", (int)(eg__path_last(path) - path), path) < 0)
@@ -30,15 +31,16 @@ static enum eg_status map_nameless(struct eg_tune_cache *cache, size_t bytes, co
     if (fd >= 0) close(fd);
     free(name);
     if (map == MAP_FAILED)
-        return eg__fail(err, EG_E_IO, "no room for %zu MB of features beside '%s' (free the disk, or give more --memory)",
+        return eg__fail(err, EG_E_IO,
+                        "no room for %zu MB of features beside '%s' (free the disk, or give more --memory)",
                         bytes >> 20, path);
     cache->bytes = map;
     cache->in_file = true;
     return EG_OK;
 }
 
-enum eg_status eg__tune_cache_init(struct eg_tune_cache *cache, size_t n_rows, size_t row_bytes, size_t memory_bytes,
-                                   const char *path, struct eg_error *err)
+enum eg_status eg__tune_cache_init(struct eg_tune_cache *cache, size_t n_rows, size_t row_bytes,
+                                   size_t memory_bytes, const char *path, struct eg_error *err)
 {
     size_t bytes;
     *cache = (struct eg_tune_cache){.row_bytes = row_bytes, .n_rows = n_rows};
@@ -50,8 +52,10 @@ enum eg_status eg__tune_cache_init(struct eg_tune_cache *cache, size_t n_rows, s
 
 void eg__tune_cache_release(struct eg_tune_cache *cache)
 {
-    if (cache->in_file) munmap(cache->bytes, cache->n_rows * cache->row_bytes);
-    else free(cache->bytes);
+    if (cache->in_file)
+        munmap(cache->bytes, cache->n_rows * cache->row_bytes);
+    else
+        free(cache->bytes);
     *cache = (struct eg_tune_cache){0};
 }
 
@@ -78,7 +82,8 @@ static enum eg_status vary(const struct eg_tune_source *s, size_t epoch, size_t 
     if (status) return status;
     status = eg__augment_input(bytes, n_bytes, s->recipe, s->augment, s->seed, item, epoch, pixels, err);
     free(bytes);
-    if (status) return eg__fail_within(err, status, "'%s' cannot be read any more", s->dataset->items[item].path);
+    if (status)
+        return eg__fail_within(err, status, "'%s' cannot be read any more", s->dataset->items[item].path);
     return EG_OK;
 }
 
@@ -143,8 +148,8 @@ static void ahead_stop(struct eg_tune_ahead *a)
 }
 
 /* The pixels of these rows: from the thread if it was told of them, else here and now. */
-static enum eg_status ahead_take(struct eg_tune_source *s, size_t epoch, const size_t *rows, size_t n, uint8_t *pixels,
-                                 struct eg_error *err)
+static enum eg_status ahead_take(struct eg_tune_source *s, size_t epoch, const size_t *rows, size_t n,
+                                 uint8_t *pixels, struct eg_error *err)
 {
     struct eg_tune_ahead *a = s->ahead;
     pthread_mutex_lock(&a->mutex);
@@ -204,9 +209,10 @@ enum eg_status eg__tune_source_init(struct eg_tune_source *s, const char *path, 
     if (!status) status = plan_run(s, err);
     if (!status && needs_photos(s) && s->views) {
         s->have = eg__zalloc(s->n * s->views, sizeof *s->have);
-        status = s->have ? eg__tune_cache_init(&s->seen, s->n * s->views, row_bytes,
-                                               s->memory_bytes > s->n * row_bytes ? s->memory_bytes - s->n * row_bytes : 0,
-                                               path, err)
+        status = s->have ? eg__tune_cache_init(
+                               &s->seen, s->n * s->views, row_bytes,
+                               s->memory_bytes > s->n * row_bytes ? s->memory_bytes - s->n * row_bytes : 0,
+                               path, err)
                          : eg__fail_memory(err, "the views");
     }
     if (!status && needs_photos(s)) status = ahead_start(s, err);
@@ -223,7 +229,8 @@ void eg__tune_source_release(struct eg_tune_source *s)
     free(s->have);
 }
 
-void eg__tune_source_keep(struct eg_tune_source *s, size_t row, const void *input, const float *const *boundary)
+void eg__tune_source_keep(struct eg_tune_source *s, size_t row, const void *input,
+                          const float *const *boundary)
 {
     uint8_t *to = s->still.bytes + row * s->still.row_bytes;
     if (s->boundary[0] == 0) {
@@ -243,7 +250,8 @@ static void normalise(const struct eg_tune_source *s, const uint8_t *pixels, flo
     eg__recipe_affine(s->recipe, scale, offset);
     for (size_t i = 0; i < eg__shape_count(s->in); i += 3)
         for (size_t c = 0; c < 3; c++)
-            values[i + c] = __builtin_fmaf((float)pixels[i + (s->recipe->bgr ? 2 - c : c)], scale[c], offset[c]);
+            values[i + c] =
+                __builtin_fmaf((float)pixels[i + (s->recipe->bgr ? 2 - c : c)], scale[c], offset[c]);
 }
 
 /* Row i of the batch from a cached row. */
@@ -266,14 +274,15 @@ void eg__tune_source_still(struct eg_tune_source *s, const size_t *rows, size_t 
 }
 
 /* Rows with fresh chances, to s->values. */
-static enum eg_status compute(struct eg_tune_source *s, size_t epoch, const size_t *rows, size_t n, const size_t *next,
-                              size_t n_next, uint8_t *pixels, struct eg_error *err)
+static enum eg_status compute(struct eg_tune_source *s, size_t epoch, const size_t *rows, size_t n,
+                              const size_t *next, size_t n_next, uint8_t *pixels, struct eg_error *err)
 {
     enum eg_status status = ahead_take(s, epoch, rows, n, pixels, err);
     if (status) return status;
     ahead_ask(s->ahead, epoch, next, n_next);
     if (s->pixels) {
-        for (size_t i = 0; i < n; i++) normalise(s, pixels + i * s->counts[0], s->values[0] + i * s->counts[0]);
+        for (size_t i = 0; i < n; i++)
+            normalise(s, pixels + i * s->counts[0], s->values[0] + i * s->counts[0]);
         return EG_OK;
     }
     float scale[3], offset[3];
@@ -281,7 +290,8 @@ static enum eg_status compute(struct eg_tune_source *s, size_t epoch, const size
     return eg__run_forward_pixels(s->run, pixels, scale, offset, s->recipe->bgr, n, s->values, err);
 }
 
-static void remember(struct eg_tune_source *s, size_t view, const size_t *rows, size_t n, const uint8_t *pixels)
+static void remember(struct eg_tune_source *s, size_t view, const size_t *rows, size_t n,
+                     const uint8_t *pixels)
 {
     for (size_t i = 0; i < n; i++) {
         size_t place = rows[i] * s->views + view;
@@ -296,7 +306,8 @@ static void remember(struct eg_tune_source *s, size_t view, const size_t *rows, 
 }
 
 enum eg_status eg__tune_source_varied(struct eg_tune_source *s, size_t epoch, const size_t *rows, size_t n,
-                                      const size_t *next, size_t n_next, const float **inputs, struct eg_error *err)
+                                      const size_t *next, size_t n_next, const float **inputs,
+                                      struct eg_error *err)
 {
     if (!needs_photos(s)) {
         eg__tune_source_still(s, rows, n, inputs);
@@ -311,8 +322,9 @@ enum eg_status eg__tune_source_varied(struct eg_tune_source *s, size_t epoch, co
             unpack(s, s->seen.bytes + (rows[i] * s->views + view) * s->seen.row_bytes, i);
     } else {
         uint8_t *pixels = eg__alloc(n, eg__shape_count(s->in));
-        status = pixels ? compute(s, view, rows, n, next, s->views && epoch >= s->views ? 0 : n_next, pixels, err)
-                        : eg__fail_memory(err, "a batch of photos");
+        status =
+            pixels ? compute(s, view, rows, n, next, s->views && epoch >= s->views ? 0 : n_next, pixels, err)
+                   : eg__fail_memory(err, "a batch of photos");
         if (!status && s->views) remember(s, view, rows, n, pixels);
         free(pixels);
     }

@@ -19,9 +19,9 @@ enum { FINDER_STEPS = 60 };
 
 struct batches {
     struct eg_tune_phase *phase;
-    size_t *order;           /* the training rows, shuffled */
+    size_t *order; /* the training rows, shuffled */
     float *mixed[EG_INPUTS_MAX];
-    float *features;         /* [batch][d] */
+    float *features; /* [batch][d] */
     struct eg_target *targets;
 };
 
@@ -100,15 +100,16 @@ static size_t batch_count(const struct eg_tune_phase *phase)
     return (phase->n_train + phase->batch - 1) / phase->batch;
 }
 
-static enum eg_status read_rows(struct batches *b, size_t epoch, size_t first, size_t end, const float **inputs,
-                                struct eg_error *err)
+static enum eg_status read_rows(struct batches *b, size_t epoch, size_t first, size_t end,
+                                const float **inputs, struct eg_error *err)
 {
     struct eg_tune_phase *phase = b->phase;
     if (phase->source)
         return eg__tune_source_varied(phase->source, epoch, b->order + first, end - first, b->order + end,
                                       batch_end(phase, end) - end, inputs, err);
     for (size_t i = first; i < end; i++)
-        memcpy(b->features + (i - first) * phase->d, phase->features + b->order[i] * phase->d, phase->d * sizeof(float));
+        memcpy(b->features + (i - first) * phase->d, phase->features + b->order[i] * phase->d,
+               phase->d * sizeof(float));
     inputs[0] = b->features;
     return EG_OK;
 }
@@ -147,11 +148,12 @@ enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const size_t *rows,
         for (size_t i = 0; i < count; i++) {
             labels[i] = phase->labels[rows[first + i]];
             if (features)
-                memcpy(features + i * phase->d, phase->features + rows[first + i] * phase->d, phase->d * sizeof(float));
+                memcpy(features + i * phase->d, phase->features + rows[first + i] * phase->d,
+                       phase->d * sizeof(float));
         }
         if (phase->source) eg__tune_source_still(phase->source, rows + first, count, inputs);
-        status = eg__trainer_evaluate(phase->trainer, inputs, labels, count, logits ? logits + first * classes : NULL,
-                                      &result, err);
+        status = eg__trainer_evaluate(phase->trainer, inputs, labels, count,
+                                      logits ? logits + first * classes : NULL, &result, err);
         if (status) break;
         sum.loss += result.loss;
         sum.weight += result.weight;
@@ -250,12 +252,19 @@ struct progress_of_phase {
     size_t n_state;
 };
 
-static enum eg_status save(const struct eg_tune_phase *phase, struct progress_of_phase *p, struct eg_error *err)
+static enum eg_status save(const struct eg_tune_phase *phase, struct progress_of_phase *p,
+                           struct eg_error *err)
 {
     if (!phase->state_path) return EG_OK;
-    struct saved head = {.phase = phase->number, .epoch = p->epoch, .waited = p->waited, .n_state = p->n_state,
-                         .n_epochs = phase->report->n_epochs, .best_epoch = p->best_epoch, .rate = phase->rate,
-                         .best_loss = p->best_loss, .best_accuracy = p->best_accuracy};
+    struct saved head = {.phase = phase->number,
+                         .epoch = p->epoch,
+                         .waited = p->waited,
+                         .n_state = p->n_state,
+                         .n_epochs = phase->report->n_epochs,
+                         .best_epoch = p->best_epoch,
+                         .rate = phase->rate,
+                         .best_loss = p->best_loss,
+                         .best_accuracy = p->best_accuracy};
     memcpy(head.magic, magic, sizeof head.magic);
     memcpy(head.identity, phase->identity, sizeof head.identity);
     eg__trainer_get_state(phase->trainer, p->state);
@@ -270,8 +279,8 @@ static enum eg_status save(const struct eg_tune_phase *phase, struct progress_of
 }
 
 /* found: a state of this work is there; its head is in *head. */
-static enum eg_status open_saved(const char *path, const char *identity, struct eg_mapping *mapping, struct saved *head,
-                                 struct eg_error *err)
+static enum eg_status open_saved(const char *path, const char *identity, struct eg_mapping *mapping,
+                                 struct saved *head, struct eg_error *err)
 {
     enum eg_status status = eg__map_file(path, mapping, err);
     if (status) return status;
@@ -279,8 +288,10 @@ static enum eg_status open_saved(const char *path, const char *identity, struct 
     if (whole) memcpy(head, mapping->bytes, sizeof *head);
     whole = whole && !memcmp(head->magic, magic, sizeof head->magic);
     if (whole && memcmp(head->identity, identity, sizeof head->identity))
-        status = eg__fail(err, EG_E_ARGUMENT,
-                          "'%s' is of a run with other photos or options: give the same ones, or remove it to begin anew", path);
+        status = eg__fail(
+            err, EG_E_ARGUMENT,
+            "'%s' is of a run with other photos or options: give the same ones, or remove it to begin anew",
+            path);
     size_t left = mapping->size - sizeof *head;
     if (!status && (!whole || head->n_epochs > left / sizeof(struct eg_epoch) ||
                     (left - head->n_epochs * sizeof(struct eg_epoch)) / (2 * sizeof(float)) != head->n_state))
@@ -336,7 +347,8 @@ static enum eg_status restore(struct eg_tune_phase *phase, struct progress_of_ph
     return EG_OK;
 }
 
-/* ---- epochs ---------------------------------------------------------------------------------------------- */
+/* ---- epochs ----------------------------------------------------------------------------------------------
+ */
 
 static enum eg_status record(struct eg_tune_phase *phase, const struct eg_epoch *epoch, struct eg_error *err)
 {
@@ -355,7 +367,8 @@ static enum eg_status run_epoch(struct batches *b, struct progress_of_phase *p, 
     double start = eg__seconds();
     size_t n_batches = batch_count(phase), total = n_batches * phase->epochs;
     struct eg_batch_result train = {0}, valid = {0};
-    struct eg_epoch epoch = {.phase = phase->number, .epoch = (unsigned)p->epoch + 1, .epochs = phase->epochs};
+    struct eg_epoch epoch = {
+        .phase = phase->number, .epoch = (unsigned)p->epoch + 1, .epochs = phase->epochs};
     enum eg_status status = EG_OK;
     shuffle(b, p->epoch);
     for (size_t first = 0, i = 0; first < phase->n_train && !status; first = batch_end(phase, first), i++) {
@@ -365,7 +378,8 @@ static enum eg_status run_epoch(struct batches *b, struct progress_of_phase *p, 
         if (!status && phase->progress && !phase->progress(phase->user, i + 1, n_batches))
             status = eg__fail(err, EG_E_CANCELLED, "stopped in epoch %zu", p->epoch + 1);
     }
-    if (!status && phase->n_valid) status = eg__tune_measure(phase, phase->valid, phase->n_valid, NULL, &valid, err);
+    if (!status && phase->n_valid)
+        status = eg__tune_measure(phase, phase->valid, phase->n_valid, NULL, &valid, err);
     if (status) return status;
     epoch.train_loss = train.loss / train.weight;
     epoch.train_accuracy = (double)train.right / (double)phase->n_train;
@@ -400,7 +414,8 @@ enum eg_status eg__tune_phase(struct eg_tune_phase *phase, struct eg_error *err)
     if (!status) eg__trainer_get_state(phase->trainer, p.best);
     if (!status && phase->resume) status = restore(phase, &p, err);
     if (!status && !phase->resume && !(phase->rate > 0)) status = find_rate(&batches, err);
-    while (!status && p.epoch < phase->epochs && !(phase->n_valid && phase->patience && p.waited >= phase->patience))
+    while (!status && p.epoch < phase->epochs &&
+           !(phase->n_valid && phase->patience && p.waited >= phase->patience))
         status = run_epoch(&batches, &p, err);
     if (!status || status == EG_E_CANCELLED) eg__trainer_set_state(phase->trainer, p.best);
     phase->report->rate = phase->rate;

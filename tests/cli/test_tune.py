@@ -1,0 +1,84 @@
+"""engraft tune: head and layers, a killed run that goes on to the same weights, wrong orders."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+ENGRAFT = os.environ["ENGRAFT"]
+SOURCE = pathlib.Path(os.environ["ENGRAFT_SOURCE"])
+LAYERS = ["--unfreeze", "_blocks.15", "--epochs", "2", "--lr", "5e-4", "--batch", "8", "--seed", "3"]
+
+
+class Tune(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+        for label in ("bird", "fruit"):
+            (self.path / "photos" / label).mkdir(parents=True)
+            for photo in sorted((SOURCE / "examples/photos" / label).iterdir())[:14]:
+                (self.path / "photos" / label / photo.name).symlink_to(photo)
+
+    def command(self, output, *more):
+        return [ENGRAFT, "tune", "efficientnet-lite0", str(self.path / "photos"), "-o", str(self.path / output), "--models",
+                str(SOURCE / "models"), "--size", "64", "--quiet", "--threads", "2", *more]
+
+    def run_tune(self, output, *more):
+        return subprocess.run(self.command(output, *more), capture_output=True, text=True, timeout=200)
+
+    def probabilities(self, model):
+        result = subprocess.run([ENGRAFT, "predict", str(self.path / model), str(SOURCE / "examples/unseen"), "--json",
+                                 "--top", "2"], capture_output=True, text=True, timeout=100)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)
+
+    def test_layers_and_a_killed_run(self):
+        whole = self.run_tune("whole.onnx", "--json", *LAYERS)
+        self.assertEqual(whole.returncode, 0, whole.stderr)
+        report = json.loads(whole.stdout)
+        self.assertEqual([e["epoch"] for e in report["epochs"] if e["phase"] == "layers"], [1, 2])
+        self.assertGreaterEqual(report["test_accuracy"], 0.5)
+        self.assertEqual(report["classes"], ["bird", "fruit"])
+        self.assertFalse((self.path / "whole.onnx.tuning").exists())
+
+        process = subprocess.Popen(self.command("broken.onnx", *LAYERS), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        state = self.path / "broken.onnx.tuning"
+        while process.poll() is None and not state.exists():
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self.assertTrue(state.exists())
+        self.assertFalse((self.path / "broken.onnx").exists())
+        other = self.run_tune("broken.onnx", "--resume", *LAYERS[:-1], "4")
+        self.assertEqual(other.returncode, 1)
+        self.assertIn("other photos or options", other.stderr)
+        rest = self.run_tune("broken.onnx", "--resume", *LAYERS)
+        self.assertEqual(rest.returncode, 0, rest.stderr)
+        self.assertEqual(self.probabilities("whole.onnx"), self.probabilities("broken.onnx"))
+        again = self.run_tune("whole.onnx", *LAYERS)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("--force", again.stderr)
+
+    def test_wrong_orders(self):
+        for more, word, code in [
+                (["--unfreeze", "_fc"], "past the cut", 1),
+                (["--unfreeze", "_blokcs.3"], "_blokcs.3", 2),
+                (["--unfreeze", "avgpool"], "has parameters", 1),
+                (["--cut", "nowhere"], "nowhere", 2),
+                (["--lr", "fast"], "--lr", 2),
+                (["--augment", "wild"], "wild", 2),
+                (["--resume"], "no run to go on with", 1),
+        ]:
+            result = self.run_tune("wrong.onnx", *more)
+            self.assertEqual(result.returncode, code, f"{more}: {result.stderr}")
+            self.assertIn(word, result.stderr)
+            self.assertEqual(result.stdout, "")
+            self.assertFalse((self.path / "wrong.onnx").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
