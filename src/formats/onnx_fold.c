@@ -399,7 +399,7 @@ static enum eg_status fold_slice(struct eg_reading *step)
         if (made.dim[axis])
             made.data =
                 (const uint8_t *)made.data + from * made.stride[axis] * (ptrdiff_t)eg__dtype_size(made.dtype);
-        made.stride[axis] *= by;
+        if (made.dim[axis] > 1) made.stride[axis] *= by; /* else by may be anything */
     }
     return give(step, &made);
 }

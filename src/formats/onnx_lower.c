@@ -459,6 +459,13 @@ static enum eg_status join_dimensions(struct eg_reading *step, const struct eg_v
         if (!from->n || (to->n == 1 && to->part[0].axis == from->part[0].axis)) continue;
         return eg__step_refuse(step, "its inputs have their dimensions in different orders");
     }
+    unsigned seen = 0; /* [n][c][1][1] and [n][1][1][c] make a table of c by c, not c sums */
+    for (unsigned i = 0; i < joined->rank; i++) {
+        if (!joined->dim[i].n) continue;
+        if (seen & 1u << joined->dim[i].part[0].axis)
+            return eg__step_refuse(step, "its inputs have their dimensions in different orders");
+        seen |= 1u << joined->dim[i].part[0].axis;
+    }
     return EG_OK;
 }
 
