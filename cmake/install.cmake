@@ -6,14 +6,16 @@ install(TARGETS engraft_static engraft_shared
 install(FILES include/engraft.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/engraft/models)
 
-# For those who link libengraft.a: libhdf5 by file, since only some systems have a .pc of it.
+# For those who link libengraft.a: the libraries it calls, whose own shared libraries know the rest.
 set(EG_PRIVATE_LIBRARIES "")
 foreach(library ${HDF5_C_LIBRARIES})
-  if(library MATCHES "\\\\.(so|a)$")
+  if(library MATCHES "libhdf5")
     string(APPEND EG_PRIVATE_LIBRARIES " ${library}")
   endif()
 endforeach()
-list(JOIN packages " " EG_PRIVATE_PACKAGES)
+foreach(library ${DEPS_LIBRARIES})
+  string(APPEND EG_PRIVATE_LIBRARIES " -l${library}")
+endforeach()
 configure_file(cmake/engraft.pc.in engraft.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/engraft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
