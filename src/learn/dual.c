@@ -57,12 +57,12 @@ static double look(struct eg_fit *fit, const struct eg_solver *s, double *stretc
     return high;
 }
 
-/* score += change * column i of K + 1 */
+/* score += change * column i of K + constant */
 static void move(struct eg_fit *fit, const struct eg_solver *s, size_t i, double change)
 {
     const float *row = s->gram + i * s->n;
     fit->beta[i] += change;
-    for (size_t j = 0; j < s->n; j++) fit->score[j] += change * ((double)row[j] + 1);
+    for (size_t j = 0; j < s->n; j++) fit->score[j] += change * ((double)row[j] + s->constant);
 }
 
 static void epoch(struct eg_fit *fit, const struct eg_solver *s, size_t *order, size_t n_in,
@@ -72,13 +72,13 @@ static void epoch(struct eg_fit *fit, const struct eg_solver *s, size_t *order, 
     for (size_t o = 0; o < n_in; o++) {
         size_t i = order[o];
         double y = fit->labels[i] == fit->positive ? 1 : -1, alpha = y * fit->beta[i];
-        double next = alpha - (y * fit->score[i] - 1) / ((double)s->gram[i * s->n + i] + 1);
+        double next = alpha - (y * fit->score[i] - 1) / ((double)s->gram[i * s->n + i] + s->constant);
         next = fmin(fmax(next, 0), fit->c[i]);
         if (next != alpha) move(fit, s, i, y * next - fit->beta[i]);
     }
 }
 
-/* out = (K + 1) v on the rows of the list, v being zero elsewhere. */
+/* out = (K + constant) v on the rows of the list, v being zero elsewhere. */
 static void face_product(const struct eg_solver *s, const size_t *list, size_t count, const double *v,
                          double *out)
 {
@@ -91,7 +91,7 @@ static void face_product(const struct eg_solver *s, const size_t *list, size_t c
         for (; j + 4 <= s->n; j += 4)
             for (size_t l = 0; l < 4; l++) sum[l] += (double)row[j + l] * v[j + l];
         for (; j < s->n; j++) sum[0] += (double)row[j] * v[j];
-        out[list[a]] = (sum[0] + sum[1]) + (sum[2] + sum[3]) + total;
+        out[list[a]] = (sum[0] + sum[1]) + (sum[2] + sum[3]) + s->constant * total;
     }
 }
 
@@ -178,7 +178,7 @@ static void ascend(void *context, size_t task, unsigned thread)
         fit->score[i] = space[i];
     }
     fit->intercept[0] = 0;
-    for (size_t i = 0; i < s->n; i++) fit->intercept[0] += fit->beta[i];
+    for (size_t i = 0; i < s->n; i++) fit->intercept[0] += s->constant * fit->beta[i];
     free(order);
     free(space);
 }

@@ -57,16 +57,13 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
     struct eg_linear linear = {0};
     struct eg_calibration calibration = {0};
     size_t gram_bytes, room;
-    if (!eg__mul(rows->n, rows->n, &room) || !eg__mul(room, sizeof(float), &gram_bytes) ||
-        gram_bytes > budget / 10 * 7)
-        return eg__fail(err, EG_E_MEMORY,
-                        "the Gram matrix of %zu rows needs %.1f GB, more than 70 %% of the %.1f GB allowed "
-                        "(allow more)",
-                        rows->n, (double)rows->n * (double)rows->n * 4e-9, (double)budget * 1e-9);
-    size_t rest = budget - gram_bytes;
+    bool in_core = eg__mul(rows->n, rows->n, &room) && eg__mul(room, sizeof(float), &gram_bytes) &&
+                   gram_bytes <= budget / 10 * 7;
+    size_t rest = in_core ? budget - gram_bytes : budget;
     enum eg_status status = eg__matrix_open(rows, standard, rest / 2, o->pool, &matrix, err);
     if (!status)
-        status = eg__linear_train(&matrix, labels, n_classes, o, rest / 4, fold, &linear, learned, err);
+        status =
+            eg__linear_train(&matrix, labels, n_classes, o, rest / 4, in_core, fold, &linear, learned, err);
     if (!status) status = eg__calibrate(&linear, labels, &calibration, err);
     if (!status) status = eg__linear_head(&matrix, &linear, &calibration, &learned->head, err);
     learned->scale = matrix.scale;

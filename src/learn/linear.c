@@ -7,9 +7,12 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "learn/stream.h"
 
 enum { GRID_FROM = -2, GRID_TO = 4, GRID = GRID_TO - GRID_FROM + 1, POLISH_MOST = 4 };
 
+static const double STREAM_FOLD_TOLERANCE = 1e-2, STREAM_TOLERANCE = 1e-3;
+static const double FREE_CONSTANT = 100;   /* of the mean squared row: an intercept all but free */
 static const double FOLD_TOLERANCE = 1e-4; /* cross-validation needs labels, not digits */
 
 struct trainer {
@@ -27,6 +30,12 @@ struct trainer {
     struct eg_fit *fit;               /* [folds][fits] */
     size_t steps_done, steps;
 };
+
+static enum eg_status solve(struct trainer *t, struct eg_fit *fits, size_t n_fits, struct eg_error *err)
+{
+    return t->gram ? eg__solve(&t->solver, fits, n_fits, err)
+                   : eg__stream_solve(t->matrix, &t->solver, fits, n_fits, err);
+}
 
 static enum eg_status step_done(struct trainer *t, struct eg_error *err)
 {
@@ -89,8 +98,8 @@ static enum eg_status cross_validate(struct trainer *t, double c, double *accura
         set_fits(t, t->fit + f * t->fits, t->c + f * t->n, t->beta + f * size, t->score + f * size,
                  t->intercept + f * t->columns);
     }
-    t->solver.tolerance = FOLD_TOLERANCE;
-    if (!status) status = eg__solve(&t->solver, t->fit, t->folds * t->fits, err);
+    t->solver.tolerance = t->gram ? FOLD_TOLERANCE : STREAM_FOLD_TOLERANCE;
+    if (!status) status = solve(t, t->fit, t->folds * t->fits, err);
     if (status) return status;
     for (size_t i = 0; i < t->n; i++)
         right += eg__linear_label(t->score + t->fold[i] * size, t->n, t->columns, i) == t->labels[i];
@@ -98,13 +107,26 @@ static enum eg_status cross_validate(struct trainer *t, double c, double *accura
     return step_done(t, err);
 }
 
+/* |x_i|^2 of the scaled row. */
+static double square_of(const struct trainer *t, size_t i)
+{
+    const struct eg_matrix *m = t->matrix;
+    if (m->scale == EG_SCALE_STANDARD) return (double)m->d; /* on the average */
+    return (m->scale == EG_SCALE_ROOT ? m->sum[i] : m->square[i]) * m->factor[i] * m->factor[i];
+}
+
+static double mean_square(const struct trainer *t)
+{
+    double mean = 0;
+    for (size_t i = 0; i < t->n; i++) mean += square_of(t, i) / (double)t->n;
+    return mean;
+}
+
 /* The default grid: powers of ten around 1 / (mean squared length of a row), 1 for unit rows. */
 static double grid_c(const struct trainer *t, size_t point)
 {
-    double mean = 0;
     if (t->options->n_c) return t->options->c[point];
-    for (size_t i = 0; i < t->n; i++) mean += (double)t->gram[i * t->n + i] / (double)t->n;
-    double centre = mean > 0 ? round(-log10(mean)) : 0;
+    double mean = mean_square(t), centre = mean > 0 ? round(-log10(mean)) : 0;
     return pow(10, centre + GRID_FROM + (double)point);
 }
 
@@ -128,12 +150,14 @@ static void make_unit(struct trainer *t)
 static enum eg_status set_scale(struct trainer *t, enum eg_scaling scale, bool *have, struct eg_error *err)
 {
     if (*have && t->matrix->scale == scale) return EG_OK;
-    if (*have && t->matrix->scale == EG_SCALE_NONE && scale == EG_SCALE_UNIT) {
+    if (t->gram && *have && t->matrix->scale == EG_SCALE_NONE && scale == EG_SCALE_UNIT) {
         make_unit(t);
         return EG_OK;
     }
     eg__matrix_scale(t->matrix, scale);
     *have = true;
+    if (t->solver.loss == EG_LOSS_LOGISTIC) t->solver.constant = t->gram ? 0 : FREE_CONSTANT * mean_square(t);
+    if (!t->gram) return EG_OK;
     return eg__matrix_gram(t->matrix, t->gram, err);
 }
 
@@ -255,10 +279,10 @@ static enum eg_status final_fit(struct trainer *t, double c, struct eg_linear *l
     bool room = weights && beta && score && offset && exact && scratch && fit;
     enum eg_status status = room ? weigh(t, c, -1, weights, err) : eg__fail_memory(err, "the classifier");
     if (!status) set_fits(t, fit, weights, beta, score, linear->b);
-    t->solver.tolerance = tolerance / 4;
-    for (int round = 0; !status && round < POLISH_MOST; round++) {
-        for (size_t f = 0; f < t->fits; f++) fit[f].offset = offset + f * wide * n;
-        status = eg__solve(&t->solver, fit, t->fits, err);
+    t->solver.tolerance = t->gram ? tolerance / 4 : STREAM_TOLERANCE / 2;
+    for (int round = 0; !status && round < (t->gram ? POLISH_MOST : 1); round++) {
+        for (size_t f = 0; f < t->fits; f++) fit[f].offset = t->gram ? offset + f * wide * n : NULL;
+        status = solve(t, fit, t->fits, err);
         if (!status) status = eg__matrix_combine(t->matrix, beta, t->columns, linear->w, err);
         if (!status) status = eg__matrix_project(t->matrix, linear->w, t->columns, exact, err);
         for (size_t k = 0; k < t->columns && !status; k++)
@@ -283,11 +307,14 @@ static enum eg_status final_fit(struct trainer *t, double c, struct eg_linear *l
     return status;
 }
 
-static enum eg_status trainer_open(struct trainer *t, struct eg_error *err)
+static enum eg_status trainer_open(struct trainer *t, bool in_core, struct eg_error *err)
 {
     size_t per_fold = t->columns * t->n, size = t->folds * per_fold;
-    t->gram = eg__alloc(t->n, t->n * sizeof *t->gram);
-    bool room = t->gram;
+    bool room = true;
+    if (in_core) {
+        t->gram = eg__alloc(t->n, t->n * sizeof *t->gram);
+        room = t->gram;
+    }
     if (t->folds > 1) {
         t->c = eg__alloc(t->folds, t->n * sizeof *t->c);
         t->beta = eg__alloc(size, sizeof *t->beta);
@@ -312,8 +339,9 @@ static void trainer_close(struct trainer *t)
 }
 
 enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels, size_t n_classes,
-                                const struct eg_learn_options *options, size_t budget, const uint8_t *fold,
-                                struct eg_linear *linear, struct eg_learned *learned, struct eg_error *err)
+                                const struct eg_learn_options *options, size_t budget, bool in_core,
+                                const uint8_t *fold, struct eg_linear *linear, struct eg_learned *learned,
+                                struct eg_error *err)
 {
     const enum eg_loss loss = options->learner == EG_LOGISTIC ? EG_LOSS_LOGISTIC
                               : options->hinge                ? EG_LOSS_HINGE
@@ -337,10 +365,12 @@ enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
     made.w = eg__alloc(columns, matrix->d * sizeof *made.w);
     made.b = eg__zalloc(columns, sizeof *made.b);
     struct choice choice = {options->scale, options->n_c ? options->c[0] : NAN, NAN};
-    enum eg_status status = made.w && made.b ? trainer_open(&t, err) : eg__fail_memory(err, "the classifier");
+    enum eg_status status =
+        made.w && made.b ? trainer_open(&t, in_core, err) : eg__fail_memory(err, "the classifier");
     t.solver = (struct eg_solver){.gram = t.gram,
                                   .n = t.n,
                                   .loss = loss,
+                                  .constant = loss == EG_LOSS_LOGISTIC ? 0 : 1,
                                   .work_bytes = budget,
                                   .seed = options->seed,
                                   .pool = options->pool};

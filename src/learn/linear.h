@@ -21,10 +21,11 @@ void eg__linear_free(struct eg_linear *linear);
 int32_t eg__linear_label(const double *scores, size_t n, size_t columns, size_t i);
 
 /* Grid over C by cross-validation, final fit, exact objective and gap. Sets learned->grid.
+ * in_core: with a Gram matrix, else by passes over the rows, to 1e-3 of the optimum.
  * scale may be EG_SCALE_AUTO; the matrix is left at the scale chosen. */
 EG_MUST_CHECK enum eg_status
 eg__linear_train(struct eg_matrix *matrix, const int32_t *labels, size_t n_classes,
-                 const struct eg_learn_options *options, size_t budget, const uint8_t *fold,
+                 const struct eg_learn_options *options, size_t budget, bool in_core, const uint8_t *fold,
                  struct eg_linear *linear, struct eg_learned *learned, struct eg_error *err);
 
 /* Probabilities from scores: sigmoids p = 1 / (1 + exp(-(slope score + shift))), normalised

@@ -10,7 +10,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
-enum { LANES = 8, BLOCK_BYTES = 64 << 20, COLUMN_PART = 1024, ROW_PART = 16 };
+enum { LANES = 8, BLOCK_BYTES = 128 << 20, COLUMN_PART = 1024, ROW_PART = 16 };
 
 static enum eg_status gather(const struct eg_row_source *source, size_t first, size_t count, float *out,
                              struct eg_error *err)
@@ -193,6 +193,7 @@ struct scaling {
     const float *in;
     float *out;
     size_t count;
+    const size_t *list; /* rows to multiply by their factors; NULL: not done here */
 };
 
 static void scale_rows(void *context, size_t task, unsigned thread)
@@ -205,8 +206,9 @@ static void scale_rows(void *context, size_t task, unsigned thread)
         float *y = s->out + i * m->d;
         if (m->scale == EG_SCALE_ROOT)
             for (size_t j = 0; j < m->d; j++) y[j] = copysignf(sqrtf(fabsf(x[j])), x[j]);
-        else
+        else if (m->scale == EG_SCALE_STANDARD)
             for (size_t j = 0; j < m->d; j++) y[j] = (x[j] - m->mean[j]) * m->spread[j];
+        for (size_t j = 0; s->list && j < m->d; j++) y[j] *= (float)m->factor[s->list[i]];
     }
 }
 
@@ -221,10 +223,27 @@ enum eg_status eg__matrix_rows(struct eg_matrix *m, size_t first, size_t count, 
     }
     *rows = raw;
     if (m->scale == EG_SCALE_ROOT || m->scale == EG_SCALE_STANDARD) {
-        struct scaling scaling = {m, raw, block, count};
+        struct scaling scaling = {m, raw, block, count, NULL};
         eg__pool_run(m->pool, (count + ROW_PART - 1) / ROW_PART, scale_rows, &scaling);
         *rows = block;
     }
+    return EG_OK;
+}
+
+enum eg_status eg__matrix_pick(struct eg_matrix *m, const size_t *list, size_t count, int which,
+                               const float **rows, struct eg_error *err)
+{
+    float *block = m->block[which];
+    if (m->cache)
+        for (size_t i = 0; i < count; i++)
+            memcpy(block + i * m->d, m->cache + list[i] * m->d, m->d * sizeof *block);
+    else {
+        enum eg_status status = m->source.gather(m->source.self, list, count, block, err);
+        if (status) return status;
+    }
+    struct scaling scaling = {m, block, block, count, list};
+    eg__pool_run(m->pool, (count + ROW_PART - 1) / ROW_PART, scale_rows, &scaling);
+    *rows = block;
     return EG_OK;
 }
 

@@ -33,6 +33,11 @@ EG_MUST_CHECK enum eg_status
 eg__matrix_rows(struct eg_matrix *matrix, size_t first, size_t count, int which, const float **rows,
                 struct eg_error *err);
 
+/* Any rows, scaled to the end (`factor` too), in buffer `which`; count <= block_rows. */
+EG_MUST_CHECK enum eg_status
+eg__matrix_pick(struct eg_matrix *matrix, const size_t *list, size_t count, int which, const float **rows,
+                struct eg_error *err);
+
 /* K[n][n] = X X', both triangles, float32; sums over d in a fixed order. Cost n^2 d. */
 EG_MUST_CHECK enum eg_status eg__matrix_gram(struct eg_matrix *matrix, float *gram, struct eg_error *err);
 

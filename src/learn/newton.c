@@ -93,17 +93,17 @@ static void begin_newton(struct work *w, const struct eg_solver *s)
 {
     struct eg_fit *fit = w->fit;
     const size_t n = s->n, size = fit->columns * n;
-    if (s->loss == EG_LOSS_LOGISTIC) eg__balance_intercept(fit, n, w->slope);
+    if (!(s->constant > 0)) eg__balance_intercept(fit, n, w->slope);
     w->loss = eg__loss(fit, n, s->loss, fit->score, w->slope);
     for (size_t k = 0; k < fit->columns; k++) {
         double shift = fit->intercept[k];
-        if (s->loss != EG_LOSS_LOGISTIC) shift = 0; /* it is inside K + 1 */
+        if (s->constant > 0) shift = 0; /* it is inside K + constant */
         for (size_t i = 0; i < n; i++)
             w->k_beta[k * n + i] = fit->score[k * n + i] - shift - (fit->offset ? fit->offset[k * n + i] : 0);
         w->b_residual[k] = w->b_curvature[k] = 0;
         w->b_step[k] = w->b_ahead[k] = 0;
     }
-    if (s->loss == EG_LOSS_LOGISTIC)
+    if (!(s->constant > 0))
         for (size_t k = 0; k < fit->columns; k++)
             for (size_t i = 0; i < n; i++) {
                 double c = fit->c[i], slope = w->slope[k * n + i];
@@ -142,9 +142,9 @@ static void end_newton(struct work *w, const struct eg_solver *s)
     add_scaled(moved, w->step, fit->beta, size);
     for (size_t k = 0; k < fit->columns; k++) {
         fit->intercept[k] += moved * w->b_step[k];
-        if (s->loss != EG_LOSS_LOGISTIC) {
+        if (s->constant > 0) {
             fit->intercept[k] = 0;
-            for (size_t i = 0; i < n; i++) fit->intercept[k] += fit->beta[k * n + i];
+            for (size_t i = 0; i < n; i++) fit->intercept[k] += s->constant * fit->beta[k * n + i];
         }
     }
 }
@@ -161,14 +161,14 @@ static void advance(void *context, size_t task, unsigned thread)
     struct work *w = crew->active[task];
     struct eg_fit *fit = w->fit;
     const size_t n = s->n, k_count = fit->columns, size = k_count * n;
-    const bool add_one = s->loss != EG_LOSS_LOGISTIC;
+    const bool add_one = s->constant > 0;
     double rho = 0, b_sum[1] = {0}, *b_image = k_count == 1 ? b_sum : w->small;
     /* K residual (and the constant column): the one thing not at hand */
     double *k_residual = w->slope + size; /* scratch beside slope */
     for (size_t k = 0; k < k_count; k++) {
         double sum = 0;
         if (add_one)
-            for (size_t i = 0; i < n; i++) sum += w->residual[k * n + i];
+            for (size_t i = 0; i < n; i++) sum += s->constant * w->residual[k * n + i];
         for (size_t i = 0; i < n; i++) {
             double v = (double)w->product[i * w->stride + k] + sum;
             k_residual[k * n + i] = v;
@@ -222,7 +222,8 @@ static void advance(void *context, size_t task, unsigned thread)
      * (measured on VGG-16 rows at C = 1e4: half the products of the plain rule). */
     double gain = alpha * rho / 2;
     w->model += gain;
-    bool enough = w->cg * gain <= 0.1 * w->model && (!add_one || rho <= 1e-4 * w->rho_first);
+    bool enough =
+        w->cg * gain <= 0.1 * w->model && (s->loss == EG_LOSS_LOGISTIC || rho <= 1e-4 * w->rho_first);
     if (!(alpha > 0) || enough || w->cg >= CG_MOST) {
         end_newton(w, s);
         begin_newton(w, s);

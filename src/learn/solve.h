@@ -8,7 +8,8 @@
  *     min  1/2 sum_c |w_c|^2 + sum_i c_i loss(score_i),  score = K beta + intercept + offset
  *
  * Intercept: for the hinges regularised, as a constant-1 column (LIBLINEAR): K + 1 in place
- * of K and intercept = sum beta. For logistic loss free (scikit-learn): sum beta = 0. */
+ * of K and intercept = sum beta. For logistic loss free (scikit-learn): sum beta = 0; or,
+ * where the rows come in blocks, regularised with a large constant. */
 #ifndef EG_LEARN_SOLVE_H
 #define EG_LEARN_SOLVE_H
 
@@ -32,6 +33,7 @@ struct eg_solver {
     const float *gram; /* [n][n] */
     size_t n;
     enum eg_loss loss;
+    double constant;    /* K + constant, intercept = constant * sum beta; 0: a free intercept */
     double tolerance;   /* stop at gap <= tolerance * objective */
     size_t work_bytes;  /* fits are solved together while their work space fits this */
     uint64_t seed;

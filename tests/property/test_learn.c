@@ -201,8 +201,16 @@ static void rows_outside_change_nothing(void **state)
         }
     }
     for (int loss = EG_LOSS_LOGISTIC; loss <= EG_LOSS_HINGE; loss++) {
-        struct eg_solver whole = {.gram = gram, .n = N, .loss = (enum eg_loss)loss, .tolerance = 1e-8};
-        struct eg_solver small = {.gram = part, .n = IN, .loss = (enum eg_loss)loss, .tolerance = 1e-8};
+        struct eg_solver whole = {.gram = gram,
+                                  .n = N,
+                                  .loss = (enum eg_loss)loss,
+                                  .constant = loss != EG_LOSS_LOGISTIC,
+                                  .tolerance = 1e-8};
+        struct eg_solver small = {.gram = part,
+                                  .n = IN,
+                                  .loss = (enum eg_loss)loss,
+                                  .constant = loss != EG_LOSS_LOGISTIC,
+                                  .tolerance = 1e-8};
         struct eg_fit a = {c, labels, 1, 1, beta, score, &b, NULL, 0, 0};
         struct eg_fit z = {c, labels, 1, 1, part_beta, part_score, &part_b, NULL, 0, 0};
         memset(beta, 0, sizeof beta);
@@ -278,6 +286,33 @@ static void odd_input_is_learned_from(void **state)
     }
 }
 
+/* Too little memory for K: the same optimum by passes over blocks of 41 rows. */
+static void streams_reach_the_optimum(void **state)
+{
+    (void)state;
+    const double c = 0.5;
+    for (int loss = EG_LOSS_LOGISTIC; loss <= EG_LOSS_HINGE; loss++) {
+        struct eg_learn_options options = {.learner = loss == EG_LOSS_LOGISTIC ? EG_LOGISTIC : EG_SVM,
+                                           .hinge = loss == EG_LOSS_HINGE,
+                                           .c = &c,
+                                           .n_c = 1,
+                                           .folds = 1};
+        struct eg_learned whole = learn(options, labels, K);
+        options.memory_bytes = 16000;
+        struct eg_learned blocks = learn(options, labels, K);
+        if (fabs(blocks.objective - whole.objective) > 1e-3 * whole.objective)
+            fail_msg("loss %d: %g, not %g", loss, blocks.objective, whole.objective);
+        assert_true(blocks.gap >= -1e-6 * whole.objective && blocks.gap <= 3e-3 * whole.objective);
+        eg__learned_release(&whole);
+        eg__learned_release(&blocks);
+        options.n_c = 0; /* the grid and its folds as well */
+        options.folds = 5;
+        blocks = learn(options, labels, K);
+        assert_true(blocks.cv_accuracy > 0.5 && blocks.n_grid == 7);
+        eg__learned_release(&blocks);
+    }
+}
+
 static void forests_grow(void **state)
 {
     (void)state;
@@ -314,6 +349,7 @@ int main(void)
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(odd_input_is_learned_from),
         cmocka_unit_test(forests_grow),
+        cmocka_unit_test(streams_reach_the_optimum),
     };
     return cmocka_run_group_tests(tests, make_rows, NULL);
 }
