@@ -106,4 +106,20 @@ EG_MUST_CHECK enum eg_status eg__store_history(struct eg_store *store, struct eg
 /* Ends writing with a history record; can fail: it flushes. */
 EG_MUST_CHECK enum eg_status eg__store_close(struct eg_store *store, struct eg_error *err);
 
+/* Images that are the same or nearly so. Groups of row numbers: rows[starts[g]] up to
+ * rows[starts[g + 1]], each in ascending order, groups by their first row. */
+struct eg_groups {
+    size_t n, *starts, *rows; /* starts [n + 1] */
+};
+/* The same bytes: equal hashes. n log n. */
+EG_MUST_CHECK enum eg_status eg__store_duplicates(struct eg_store *store, struct eg_groups *groups,
+                                                  struct eg_error *err);
+/* Nearly: cosine of a cut's features at least `cosine`, and so on from row to row. Every pair is
+ * looked at, in blocks of rows that fit memory_bytes (0: 256 MiB); n^2 d / 2 multiplications. */
+EG_MUST_CHECK enum eg_status eg__store_near_duplicates(struct eg_store *store, size_t cut, double cosine,
+                                                       size_t memory_bytes, eg_pool *pool,
+                                                       eg_progress_fn *progress, void *user,
+                                                       struct eg_groups *groups, struct eg_error *err);
+void eg__groups_release(struct eg_groups *groups);
+
 #endif

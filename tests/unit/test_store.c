@@ -337,6 +337,50 @@ static void shards_are_merged(void **state)
     for (size_t i = 0; i < 7; i++) unlink(names[i]);
 }
 
+static void duplicates_are_grouped(void **state)
+{
+    (void)state;
+    struct eg_store *store = begin(true);
+    put(store, 0, N);
+    float a[D], b[E];
+    const float *values[] = {a, b};
+    uint8_t hash[1][32];
+    /* 200 and 290 are 10 twice as bright; 290 has its bytes, too. 7 stays unreadable. */
+    for (size_t row = 200; row <= 290; row += 90) {
+        for (size_t i = 0; i < D; i++) a[i] = 2 * value(10, i) + (i == 3 ? 100.0f : 0.0f);
+        for (size_t i = 0; i < E; i++) b[i] = (float)i;
+        memset(hash[0], row == 290 ? 10 : 251, 32);
+        assert_int_equal(eg__store_put(store, row, 1, values, (const uint8_t(*)[32])hash, NULL, NULL), EG_OK);
+    }
+    close_it(store);
+    store = open_it();
+    struct eg_groups groups;
+    assert_int_equal(eg__store_duplicates(store, &groups, NULL), EG_OK);
+    /* Hashes are row & 255: 0..44 and 256..299 pair up, but for 34 (its twin, 290, is 10's),
+     * 7 (unreadable); 10 has 266 and 290; 251 has 200. */
+    assert_int_equal(groups.n, 44 - 2 + 1);
+    bool found = false;
+    for (size_t g = 0; g < groups.n; g++)
+        if (groups.rows[groups.starts[g]] == 10) {
+            found = true;
+            assert_int_equal(groups.starts[g + 1] - groups.starts[g], 3);
+            assert_int_equal(groups.rows[groups.starts[g] + 2], 290);
+        }
+    assert_true(found);
+    eg__groups_release(&groups);
+    for (size_t memory = 0; memory <= 1; memory++) { /* one block, and blocks of 16 rows */
+        assert_int_equal(
+            eg__store_near_duplicates(store, 0, 0.999999999, memory, NULL, NULL, NULL, &groups, NULL), EG_OK);
+        assert_true(groups.n >= 1);
+        found = false;
+        for (size_t i = 0; i + 1 < groups.starts[groups.n]; i++)
+            found = found || (groups.rows[i] == 200 && groups.rows[i + 1] == 290);
+        assert_true(found);
+        eg__groups_release(&groups);
+    }
+    close_it(store);
+}
+
 /* ---- strangers' files ----------------------------------------------------------------- */
 
 static hid_t stranger(void) { return H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT); }
@@ -441,11 +485,11 @@ int main(void)
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/f.h5", folder);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(made_resumed_and_read),       cmocka_unit_test(rows_are_gathered),
-        cmocka_unit_test(another_spec_is_named),       cmocka_unit_test(one_writer_at_a_time),
-        cmocka_unit_test(half_overflow_is_an_error),   cmocka_unit_test(begun_anew),
-        cmocka_unit_test(shards_are_merged),           cmocka_unit_test(any_matrix_is_read),
-        cmocka_unit_test(nothing_outside_is_followed),
+        cmocka_unit_test(made_resumed_and_read),     cmocka_unit_test(rows_are_gathered),
+        cmocka_unit_test(another_spec_is_named),     cmocka_unit_test(one_writer_at_a_time),
+        cmocka_unit_test(half_overflow_is_an_error), cmocka_unit_test(begun_anew),
+        cmocka_unit_test(shards_are_merged),         cmocka_unit_test(duplicates_are_grouped),
+        cmocka_unit_test(any_matrix_is_read),        cmocka_unit_test(nothing_outside_is_followed),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);
