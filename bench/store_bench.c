@@ -12,7 +12,7 @@
 #include "base/rng.h"
 #include "features/features.h"
 
-enum { BATCH = 64, GATHER = 256, BLOCK_BYTES = 8 << 20 };
+enum { BATCH = 64, GATHER = 256, BLOCK_BYTES = 1 << 20 };
 
 static double now(void)
 {
@@ -111,8 +111,8 @@ static void bench_read(const char *path)
     must(eg__store_open(path, &store, &err), &err);
     size_t n = eg__store_spec(store)->n_rows, d = eg__store_spec(store)->cuts[0].length;
     size_t block = BLOCK_BYTES / (d * sizeof(float));
-    if (block < GATHER) block = GATHER;
-    float *rows = get(block * d, sizeof *rows);
+    if (!block) block = 1;
+    float *rows = get((block > GATHER ? block : GATHER) * d, sizeof *rows);
     double start = now();
     for (size_t first = 0; first < n; first += block)
         must(eg__store_read(store, 0, first, n - first < block ? n - first : block, rows, &err), &err);
