@@ -1,4 +1,5 @@
 /* engraft extract: photos to a feature file. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -34,23 +35,44 @@ static void print_report(struct invocation *in, const char *output, const struct
         fprintf(to, "  %s: %zu features a photo\n", report->cuts[i].name, report->cuts[i].length);
 }
 
+/* "2/8" */
+static bool parse_shard(const char *text, size_t *shard, size_t *n_shards)
+{
+    long long i, n;
+    const char *slash = strchr(text, '/');
+    char *left = slash ? strndup(text, (size_t)(slash - text)) : NULL;
+    bool good = left && parse_integer(left, &i) && parse_integer(slash + 1, &n) && i >= 0 && i < n;
+    free(left);
+    if (!good) return false;
+    *shard = (size_t)i;
+    *n_shards = (size_t)n;
+    return true;
+}
+
 static int extract(struct invocation *in, const eg_net *net, const eg_dataset *images, eg_pool *pool)
 {
-    const char *output = option_text(in, "output"), *deflate = option_text(in, "dtype");
+    const char *output = option_text(in, "output"), *dtype = option_text(in, "dtype"),
+               *shard = option_text(in, "shard");
     struct progress progress;
     progress_begin(&progress, in, "extract");
     struct eg_extract_options how = {
         .cuts = {.pool = option_text(in, "pool"), .order = option_text(in, "order")},
-        .half = deflate && !strcmp(deflate, "f16"),
+        .half = dtype && !strcmp(dtype, "f16"),
         .batch = (size_t)option_integer(in, "batch"),
         .no_exif = option_flag(in, "no-exif"),
         .fast_decode = option_flag(in, "fast-decode"),
+        .deflate = (unsigned)option_integer(in, "deflate"),
         .overwrite = option_flag(in, "force"),
+        .append = option_flag(in, "append"),
         .command = in->line,
         .pool = pool,
         .progress = progress_step,
         .user = &progress,
     };
+    if (shard && !parse_shard(shard, &how.shard, &how.n_shards))
+        return usage_error(in, "--shard '%s' is not I/N with I from 0 to N-1", shard);
+    if (how.append && (shard || how.overwrite))
+        return usage_error(in, "--append excludes %s", shard ? "--shard" : "--force");
     how.cuts.cuts = option_list(in, "cut", &how.cuts.n_cuts);
     struct eg_extract_report report;
     struct eg_error err;
@@ -101,6 +123,10 @@ static const struct option_row options[] = {
     {OPTION_CHOICE, "order", 0, "chw|hwc", NULL, 0, 0, false, "order of a flattened volume (PyTorch, Keras)"},
     {OPTION_CHOICE, "dtype", 0, "f32|f16", NULL, 0, 0, false, "numbers on disk"},
     OPTION_BATCH_ROW,
+    {OPTION_INTEGER, "deflate", 0, "0-9", "0", 0, 9, false, "compress the numbers, 9 hardest"},
+    {OPTION_FLAG, "append", 0, NULL, NULL, 0, 0, false,
+     "the photos have changed: compute new and changed ones, keep the rest"},
+    {OPTION_TEXT, "shard", 0, "I/N", NULL, 0, 0, false, "only part I (from 0) of N, for engraft merge"},
     {OPTION_FLAG, "no-exif", 0, NULL, NULL, 0, 0, false, "leave photos as stored, not upright"},
     {OPTION_FLAG, "fast-decode", 0, NULL, NULL, 0, 0, false,
      "decode large JPEGs at reduced size: faster, close"},

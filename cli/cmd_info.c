@@ -110,8 +110,72 @@ static void print_features(FILE *to, const char *path, const eg_features *featur
                 (unsigned long long)history[i].rows, history[i].version, history[i].isa, history[i].command);
 }
 
+/* ---- the same photo twice ----------------------------------------------------------- */
+
+static const double NEAR = 0.99; /* cosine of the first cut's features */
+
+static json_t *groups_json(const eg_features *features, const struct eg_groups *groups)
+{
+    json_t *list = json_array();
+    for (size_t g = 0; g < groups->n; g++) {
+        json_t *group = json_array();
+        for (size_t i = groups->starts[g]; i < groups->starts[g + 1]; i++)
+            json_array_append_new(group,
+                                  json_pack("{s:I,s:o}", "row", (json_int_t)groups->rows[i], "path",
+                                            json_text(eg_features_row(features, groups->rows[i]).path)));
+        json_array_append_new(list, group);
+    }
+    return list;
+}
+
+static void print_groups(FILE *to, const char *what, const eg_features *features,
+                         const struct eg_groups *groups)
+{
+    fprintf(to, "%s: %zu groups\n", what, groups->n);
+    for (size_t g = 0; g < groups->n; g++)
+        for (size_t i = groups->starts[g]; i < groups->starts[g + 1]; i++) {
+            char *path = printable(eg_features_row(features, groups->rows[i]).path);
+            fprintf(to, "%s %7zu  %s\n", i == groups->starts[g] ? "  -" : "   ", groups->rows[i],
+                    path ? path : "");
+            free(path);
+        }
+}
+
+static int show_duplicates(struct invocation *in, eg_features *features)
+{
+    struct eg_groups exact = {0}, near = {0};
+    struct eg_error err;
+    struct progress progress;
+    eg_pool *pool = NULL;
+    int code = make_pool(in, &pool);
+    if (code) return code;
+    progress_begin(&progress, in, "compare");
+    enum eg_status status = EG_OK;
+    bool hashed = eg_features_info(features).network;
+    if (hashed) status = eg_features_duplicates(features, 0, 0, pool, NULL, NULL, &exact, &err);
+    if (!status)
+        status = eg_features_duplicates(features, 0, NEAR, pool, progress_step, &progress, &near, &err);
+    progress_end(&progress);
+    eg_pool_free(pool);
+    if (status == EG_E_CANCELLED)
+        code = EXIT_INTERRUPTED;
+    else if (status)
+        code = report_error(in, status, &err);
+    else if (option_flag(in, "json"))
+        print_json(in, json_pack("{s:o,s:f,s:o}", "exact", groups_json(features, &exact), "cosine", NEAR,
+                                 "near", groups_json(features, &near)));
+    else {
+        if (hashed) print_groups(in->out, "the same contents", features, &exact);
+        print_groups(in->out, "nearly the same (cosine of features at least 0.99)", features, &near);
+    }
+    eg_groups_release(&exact);
+    eg_groups_release(&near);
+    return code;
+}
+
 static int show_features(struct invocation *in, eg_features *features)
 {
+    if (option_flag(in, "duplicates")) return show_duplicates(in, features);
     struct eg_features_info info = eg_features_info(features);
     struct eg_history *history = NULL;
     struct eg_error err;
@@ -218,6 +282,8 @@ static int run(struct invocation *in)
 }
 
 static const struct option_row options[] = {
+    {OPTION_FLAG, "duplicates", 0, NULL, NULL, 0, 0, false,
+     "photos of a feature file that are the same, by contents and by features"},
     OPTION_JSON_ROW,
     OPTION_MODEL_ROWS,
     {0},

@@ -318,7 +318,9 @@ struct eg_extract_options {
     unsigned deflate; /* 1..9; 0 = none */
     bool no_exif, fast_decode;
     bool overwrite;
-    const char *command; /* provenance, written as given */
+    bool append;            /* the images have changed: compute new and changed ones (eg_extract) */
+    size_t shard, n_shards; /* only this part of the images, 0..n_shards-1; n_shards 0 = all */
+    const char *command;    /* provenance, written as given */
     eg_pool *pool;
     eg_progress_fn *progress;
     void *user;
@@ -338,11 +340,19 @@ struct eg_extract_report {
 
 /* Photos to a feature file. Rows reach the disk every few seconds; a call that was stopped
  * (by progress, a signal, a crash) goes on where it was when called again with the same
- * network, recipe, cuts, type and files. */
+ * network, recipe, cuts, type and files. With append the photos may be others
+ * than before: told by path, then by contents, moved ones keep their row, those that are gone are
+ * marked vanished. */
 EG_API EG_MUST_CHECK enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const char *path,
                                                const struct eg_extract_options *options,
                                                struct eg_extract_report *report, struct eg_error *err);
 EG_API void eg_extract_report_release(struct eg_extract_report *report);
+
+/* One file out of the finished shards of one listing, given in any order: virtual datasets over
+ * them (they stay, in the same folder) or, with copy, a plain file. */
+EG_API EG_MUST_CHECK enum eg_status eg_features_merge(const char *path, const char *const *shards,
+                                                      size_t n_shards, bool copy, bool overwrite,
+                                                      const char *command, struct eg_error *err);
 
 struct eg_features_info {
     const char *network, *weights_sha256, *recipe; /* NULL: another program's file */
@@ -386,6 +396,16 @@ struct eg_history {
 };
 EG_API EG_MUST_CHECK enum eg_status eg_features_history(eg_features *features, struct eg_history **records,
                                                         size_t *n, struct eg_error *err);
+/* Groups of the same or nearly the same images: rows[starts[g]] up to rows[starts[g + 1]]. */
+struct eg_groups {
+    size_t n, *starts, *rows;
+};
+/* cosine      0 = the same file contents; else of the cut's features, every pair looked at */
+EG_API EG_MUST_CHECK enum eg_status eg_features_duplicates(eg_features *features, size_t cut, double cosine,
+                                                           eg_pool *pool, eg_progress_fn *progress,
+                                                           void *user, struct eg_groups *groups,
+                                                           struct eg_error *err);
+EG_API void eg_groups_release(struct eg_groups *groups);
 EG_API void eg_features_close(eg_features *features);
 
 /* ---- training and evaluation -------------------------------------------------------- */

@@ -10,7 +10,7 @@
 
 enum { DEFAULT_BYTES = 256 << 20, ROWS_A_TASK = 8 };
 
-void eg__groups_release(struct eg_groups *groups)
+void eg_groups_release(struct eg_groups *groups)
 {
     free(groups->starts);
     free(groups->rows);
@@ -49,7 +49,7 @@ static enum eg_status make_groups(size_t *parent, size_t n, struct eg_groups *ou
     struct eg_groups made = {n_groups, eg__alloc(n_groups + 1, sizeof(size_t)),
                              eg__alloc(n_rows, sizeof(size_t))};
     if (!made.starts || !made.rows) {
-        eg__groups_release(&made);
+        eg_groups_release(&made);
         free(sizes);
         return eg__fail_memory(err, "groups of images");
     }

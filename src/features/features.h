@@ -106,11 +106,7 @@ EG_MUST_CHECK enum eg_status eg__store_history(struct eg_store *store, struct eg
 /* Ends writing with a history record; can fail: it flushes. */
 EG_MUST_CHECK enum eg_status eg__store_close(struct eg_store *store, struct eg_error *err);
 
-/* Images that are the same or nearly so. Groups of row numbers: rows[starts[g]] up to
- * rows[starts[g + 1]], each in ascending order, groups by their first row. */
-struct eg_groups {
-    size_t n, *starts, *rows; /* starts [n + 1] */
-};
+/* Images that are the same or nearly so: groups' rows in ascending order, groups by first row. */
 /* The same bytes: equal hashes. n log n. */
 EG_MUST_CHECK enum eg_status eg__store_duplicates(struct eg_store *store, struct eg_groups *groups,
                                                   struct eg_error *err);
@@ -120,6 +116,4 @@ EG_MUST_CHECK enum eg_status eg__store_near_duplicates(struct eg_store *store, s
                                                        size_t memory_bytes, eg_pool *pool,
                                                        eg_progress_fn *progress, void *user,
                                                        struct eg_groups *groups, struct eg_error *err);
-void eg__groups_release(struct eg_groups *groups);
-
 #endif

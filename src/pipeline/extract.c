@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "image/photo.h"
 #include "pipeline/pipeline.h"
@@ -16,9 +17,10 @@ struct extraction {
     struct eg_run *run;
     struct eg_feeder feeder;
     struct eg_store *store;
-    size_t *rows, batch;
-    float **values; /* [cut][batch][length] */
-    size_t n_done;  /* with those done before */
+    size_t batch;
+    struct eg_append todo; /* rows to compute, each with its image */
+    float **values;        /* [cut][batch][length] */
+    size_t n_done;         /* with those done before */
 };
 
 static enum eg_status prepare(struct extraction *e, const struct eg_net *net, const struct eg_dataset *images,
@@ -33,9 +35,8 @@ static enum eg_status prepare(struct extraction *e, const struct eg_net *net, co
         status =
             eg__run_create(e->plan.graph, e->plan.outputs, e->plan.n, &run_options, o->pool, &e->run, err);
     if (status) return status;
-    e->rows = eg__alloc(e->batch, sizeof *e->rows);
     e->values = eg__zalloc(e->plan.n, sizeof *e->values);
-    if (!e->rows || !e->values) return eg__fail_memory(err, "a batch");
+    if (!e->values) return eg__fail_memory(err, "a batch");
     for (size_t i = 0; i < e->plan.n; i++) {
         e->values[i] = eg__alloc(e->batch * e->plan.infos[i].length, sizeof **e->values);
         if (!e->values[i]) return eg__fail_memory(err, "features");
@@ -47,7 +48,7 @@ static void release(struct extraction *e)
 {
     for (size_t i = 0; e->values && i < e->plan.n; i++) free(e->values[i]);
     free(e->values);
-    free(e->rows);
+    eg__append_release(&e->todo);
     eg__run_free(e->run);
     eg__feeder_release(&e->feeder);
     eg__cuts_release(&e->plan);
@@ -55,22 +56,83 @@ static void release(struct extraction *e)
 
 /* ---- the file ------------------------------------------------------------------------ */
 
+/* What every photo holds, before it is known which are new. */
+static enum eg_status hash_photos(const struct eg_extract_options *o, const struct eg_dataset *images,
+                                  uint8_t (**out)[32], struct eg_error *err)
+{
+    if (images->is_array)
+        return eg__fail(err, EG_E_UNSUPPORTED,
+                        "an array cannot be appended: rows of it have no names that last");
+    uint8_t(*hashes)[32] = eg__zalloc(images->n_items, sizeof *hashes);
+    if (!hashes) return eg__fail_memory(err, "the photos' hashes");
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; i < images->n_items && !status; i++) {
+        uint8_t *bytes;
+        size_t n_bytes;
+        if (!eg__dataset_read(images, i, &bytes, &n_bytes, NULL)) { /* else zeros: unreadable, told later */
+            status = eg__sha256(bytes, n_bytes, hashes[i], err);
+            free(bytes);
+        }
+        if (!status && o->progress && !o->progress(o->user, 0, images->n_items))
+            status = eg__fail(err, EG_E_CANCELLED, "stopped");
+    }
+    if (status)
+        free(hashes);
+    else
+        *out = hashes;
+    return status;
+}
+
+static enum eg_status begin_append(struct extraction *e, const struct eg_store_spec *spec,
+                                   const struct eg_dataset *images, const char *path, struct eg_error *err)
+{
+    uint8_t(*hashes)[32] = NULL;
+    enum eg_status status = hash_photos(e->options, images, &hashes, err);
+    if (!status)
+        status = eg__store_append(path, spec, (const uint8_t(*)[32])hashes, &e->store, &e->todo, err);
+    free(hashes);
+    return status;
+}
+
+static enum eg_status begin_plain(struct extraction *e, const struct eg_store_spec *spec, size_t first_image,
+                                  const char *path, struct eg_error *err)
+{
+    enum eg_status status = eg__store_write(path, spec, e->options->overwrite, &e->store, err);
+    if (status) return status;
+    e->todo.rows = eg__alloc(spec->n_rows, sizeof *e->todo.rows);
+    e->todo.images = eg__alloc(spec->n_rows, sizeof *e->todo.images);
+    if (!e->todo.rows || !e->todo.images) return eg__fail_memory(err, "the list of rows");
+    for (size_t i = 0; i < spec->n_rows; i++)
+        if (eg__store_status(e->store)[i] == EG_ROW_WAITING) {
+            e->todo.rows[e->todo.n] = i;
+            e->todo.images[e->todo.n++] = first_image + i;
+        }
+    return EG_OK;
+}
+
 static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
                                  const struct eg_dataset *images, const struct eg_recipe *recipe,
                                  const char *path, struct eg_error *err)
 {
     const struct eg_extract_options *o = e->options;
+    size_t first = 0, count = images->n_items;
+    if (o->n_shards) eg__shard_range(images->n_items, o->shard, o->n_shards, &first, &count);
+    if (o->n_shards && (o->append || !count))
+        return eg__fail(err, EG_E_ARGUMENT,
+                        o->append ? "a shard cannot be appended to (extract it anew)"
+                                  : "shard %zu of %zu has no photos (use fewer shards)",
+                        o->shard, o->n_shards);
     char hash[65] = "", *recipe_json = NULL;
-    const char **paths = eg__alloc(images->n_items, sizeof *paths);
-    int32_t *labels = eg__alloc(images->n_items, sizeof *labels);
+    const char **paths = eg__alloc(count, sizeof *paths);
+    int32_t *labels = eg__alloc(count, sizeof *labels);
     enum eg_status status = paths && labels ? EG_OK : eg__fail_memory(err, "the list of photos");
     if (!status && net->graph->weights_path) status = eg_net_weights_sha256(net, hash, err);
     if (!status && !(recipe_json = net->has_recipe ? eg__recipe_json(recipe) : strdup("")))
         status = eg__fail_memory(err, "a recipe");
     if (!status) {
-        for (size_t i = 0; i < images->n_items; i++) {
-            paths[i] = images->items[i].path;
-            labels[i] = images->items[i].label;
+        for (size_t i = 0; i < count; i++) {
+            paths[i] = images->items[first + i].path;
+            labels[i] = images->items[first + i].label;
         }
         for (size_t i = 0; i < e->plan.n; i++) e->plan.infos[i].half = o->half;
         struct eg_store_spec spec = {
@@ -85,13 +147,17 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
             .n_cuts = e->plan.n,
             .paths = paths,
             .labels = labels,
-            .n_rows = images->n_items,
+            .n_rows = count,
             .classes = (const char *const *)images->classes,
             .n_classes = images->n_classes,
             .deflate = o->deflate,
+            .shard = o->shard,
+            .n_shards = o->n_shards,
         };
-        status = eg__store_write(path, &spec, o->overwrite, &e->store, err);
+        status =
+            o->append ? begin_append(e, &spec, images, path, err) : begin_plain(e, &spec, first, path, err);
     }
+    if (!status) eg__store_use_pool(e->store, o->pool);
     free(recipe_json);
     free(labels);
     free(paths);
@@ -99,48 +165,37 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
 }
 
 /* Put a batch, in runs of rows that follow each other in the file. */
-static enum eg_status put_batch(struct extraction *e, size_t n, struct eg_error *err)
+static enum eg_status put_batch(struct extraction *e, const size_t *rows, size_t n, struct eg_error *err)
 {
     const float **values = eg__alloc(e->plan.n, sizeof *values);
     const char **reasons = eg__alloc(n, sizeof *reasons);
     enum eg_status status = values && reasons ? EG_OK : eg__fail_memory(err, "a batch");
     for (size_t i = 0, count; i < n && !status; i += count) {
-        for (count = 1; i + count < n && e->rows[i + count] == e->rows[i] + count;) count++;
+        for (count = 1; i + count < n && rows[i + count] == rows[i] + count;) count++;
         for (size_t c = 0; c < e->plan.n; c++) values[c] = e->values[c] + i * e->plan.infos[c].length;
         for (size_t k = 0; k < count; k++)
             reasons[k] = e->feeder.reasons[i + k][0] ? e->feeder.reasons[i + k] : NULL;
-        status = eg__store_put(e->store, e->rows[i], count, values,
-                               (const uint8_t(*)[32])(e->feeder.hashes + i), reasons, err);
+        status = eg__store_put(e->store, rows[i], count, values, (const uint8_t(*)[32])(e->feeder.hashes + i),
+                               reasons, err);
     }
     free(values);
     free(reasons);
     return status;
 }
 
-/* Up to a batch of waiting rows from *next on. */
-static size_t next_rows(struct extraction *e, const uint8_t *row_status, size_t n_rows, size_t *next)
-{
-    size_t n = 0;
-    while (n < e->batch && *next < n_rows) {
-        if (row_status[*next] == EG_ROW_WAITING) e->rows[n++] = *next;
-        ++*next;
-    }
-    return n;
-}
-
 static enum eg_status compute(struct extraction *e, struct eg_extract_report *report, struct eg_error *err)
 {
     const struct eg_extract_options *o = e->options;
-    size_t n_rows = e->feeder.dataset->n_items, next = 0, n;
     enum eg_status status = EG_OK;
-    while (!status && (n = next_rows(e, eg__store_status(e->store), n_rows, &next))) {
-        eg__feeder_load(&e->feeder, e->rows, n);
+    for (size_t at = 0, n; !status && at < e->todo.n; at += n) {
+        n = e->todo.n - at < e->batch ? e->todo.n - at : e->batch;
+        eg__feeder_load(&e->feeder, e->todo.images + at, n);
         status = eg__feeder_run(&e->feeder, e->run, n, e->values, err);
-        if (!status) status = put_batch(e, n, err);
+        if (!status) status = put_batch(e, e->todo.rows + at, n, err);
         if (status) break;
         for (size_t i = 0; i < n; i++) report->done += !e->feeder.reasons[i][0];
         e->n_done += n;
-        if (o->progress && !o->progress(o->user, e->n_done, n_rows))
+        if (o->progress && !o->progress(o->user, e->n_done, report->rows))
             status = eg__fail(err, EG_E_CANCELLED, "stopped");
     }
     return status;
@@ -161,7 +216,7 @@ static enum eg_status fill_report(struct extraction *e, struct eg_extract_report
     for (size_t i = 0; i < report->rows && !status; i++)
         if (row_status[i] == EG_ROW_UNREADABLE) {
             const char *reason = eg__store_reason(e->store, i);
-            status = eg__skip(&report->unreadable, &report->n_unreadable, e->feeder.dataset->items[i].path,
+            status = eg__skip(&report->unreadable, &report->n_unreadable, eg__store_spec(e->store)->paths[i],
                               reason ? reason : "cannot be read", err);
         }
     return status;
@@ -185,6 +240,7 @@ enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const cha
     if (!status) status = open_store(&e, net, images, &recipe, path, err);
     if (!status) {
         const uint8_t *row_status = eg__store_status(e.store);
+        report.rows = eg__store_spec(e.store)->n_rows;
         for (size_t i = 0; i < report.rows; i++) {
             report.resumed += row_status[i] == EG_ROW_DONE;
             e.n_done += row_status[i] != EG_ROW_WAITING;
@@ -193,6 +249,8 @@ enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const cha
         if (!status) status = fill_report(&e, &report, err);
         enum eg_status closing = eg__store_close(e.store, status ? NULL : err);
         if (!status) status = closing;
+    } else if (e.store && eg__store_close(e.store, NULL)) {
+        status = EG_E_MEMORY; /* begun, but the list of rows found no room */
     }
     release(&e);
     report.seconds = eg__seconds() - start;

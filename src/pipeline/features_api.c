@@ -18,6 +18,21 @@ enum eg_status eg_features_open(const char *path, eg_features **features, struct
     return eg__store_open(path, features, err);
 }
 
+enum eg_status eg_features_merge(const char *path, const char *const *shards, size_t n_shards, bool copy,
+                                 bool overwrite, const char *command, struct eg_error *err)
+{
+    return eg__store_merge(path, shards, n_shards, copy, overwrite, command, err);
+}
+
+enum eg_status eg_features_duplicates(eg_features *features, size_t cut, double cosine, eg_pool *pool,
+                                      eg_progress_fn *progress, void *user, struct eg_groups *groups,
+                                      struct eg_error *err)
+{
+    if (cosine > 0)
+        return eg__store_near_duplicates(features, cut, cosine, 0, pool, progress, user, groups, err);
+    return eg__store_duplicates(features, groups, err);
+}
+
 void eg_features_close(eg_features *features)
 {
     if (features && eg__store_close(features, NULL)) return; /* nothing was written that could be lost */

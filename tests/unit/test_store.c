@@ -367,7 +367,7 @@ static void duplicates_are_grouped(void **state)
             assert_int_equal(groups.rows[groups.starts[g] + 2], 290);
         }
     assert_true(found);
-    eg__groups_release(&groups);
+    eg_groups_release(&groups);
     for (size_t memory = 0; memory <= 1; memory++) { /* one block, and blocks of 16 rows */
         assert_int_equal(
             eg__store_near_duplicates(store, 0, 0.999999999, memory, NULL, NULL, NULL, &groups, NULL), EG_OK);
@@ -376,7 +376,7 @@ static void duplicates_are_grouped(void **state)
         for (size_t i = 0; i + 1 < groups.starts[groups.n]; i++)
             found = found || (groups.rows[i] == 200 && groups.rows[i + 1] == 290);
         assert_true(found);
-        eg__groups_release(&groups);
+        eg_groups_release(&groups);
     }
     close_it(store);
 }
