@@ -228,7 +228,8 @@ static void reference_trees(const struct eg_node *n, const double *x, struct ref
 static void reference_node(const struct eg_graph *g, uint32_t index, struct reference_value *v)
 {
     const struct eg_node *n = &g->nodes[index];
-    struct reference_value *out = &v[index], *in = n->n_inputs ? &v[n->inputs[0]] : NULL, operand[2] = {{{0}, NULL}};
+    struct reference_value *out = &v[index], *in = n->n_inputs ? &v[n->inputs[0]] : NULL,
+                           operand[2] = {{{0}, NULL}};
     size_t h = out->s.h, w = out->s.w, c = out->s.c, channel = 0;
     switch (n->op) {
     case EG_OP_CONV:

@@ -107,8 +107,9 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
     TILE_COLUMNS(X, 1)                                                                                       \
     TILE_COLUMNS(X, 2)                                                                                       \
     TILE_COLUMNS(X, 3)                                                                                       \
-    TILE_COLUMNS(X, 4) TILE_COLUMNS(X, 5) TILE_COLUMNS(X, 6) TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8)           \
-        TILE_COLUMNS(X, 9) TILE_COLUMNS(X, 10) TILE_COLUMNS(X, 11) TILE_COLUMNS(X, 12)
+    TILE_COLUMNS(X, 4)                                                                                       \
+    TILE_COLUMNS(X, 5) TILE_COLUMNS(X, 6) TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8) TILE_COLUMNS(X, 9)           \
+        TILE_COLUMNS(X, 10) TILE_COLUMNS(X, 11) TILE_COLUMNS(X, 12)
 #elif TILE_ROWS == 8
 #define TILE_ALL(X)                                                                                          \
     TILE_COLUMNS(X, 1)                                                                                       \

@@ -7,9 +7,9 @@
 #include "kernels/text_math.h"
 
 #include "kernels/text_gemm.h"
+#include "kernels/text_grad.h"
 #include "kernels/text_rows.h"
 #include "kernels/text_winograd.h"
-#include "kernels/text_grad.h"
 
 extern const struct eg_kernels ISA_TABLE;
 const struct eg_kernels ISA_TABLE = {
