@@ -430,7 +430,7 @@ EG_API void eg_metrics_release(struct eg_metrics *metrics);
 EG_API char *eg_metrics_report(const struct eg_metrics *metrics, const char *const *classes);
 
 struct eg_train_options {
-    const char *classifier; /* NULL = "logistic", or "svm" */
+    const char *classifier; /* NULL = "logistic", or "svm", "forest" */
     const double *c;        /* grid of C; n_c 0 = the default one */
     size_t n_c;
     unsigned folds;       /* 0 = 5; 1 = no cross-validation */
@@ -440,6 +440,7 @@ struct eg_train_options {
     const char *scale;    /* NULL = "auto", or "none", "unit", "root", "standard" */
     bool hinge;           /* svm: hinge loss in place of squared hinge */
     bool balance;         /* weigh classes as if they had the same number of rows */
+    size_t n_trees;       /* forest: 0 = 500 */
     size_t memory_bytes;  /* 0 = half of the machine's */
     bool overwrite;
     uint64_t seed;
@@ -502,20 +503,20 @@ struct eg_epoch {
     unsigned phase; /* 0: the head alone, 1: with the unfrozen layers */
     unsigned epoch, epochs;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; /* NAN: no validation rows */
-    double rate; /* of the last step */
+    double rate;                                                   /* of the last step */
     double seconds;
     bool best; /* the best so far */
 };
 typedef void eg_epoch_fn(void *user, const struct eg_epoch *epoch);
 
 struct eg_tune_options {
-    const char *cut;       /* where the new head goes; NULL = the network's default cut */
-    size_t hidden;         /* of the head: FC hidden, ReLU, dropout, FC classes; 0 = 256 */
-    bool linear_head;      /* one FC layer */
-    const char *unfreeze;  /* NULL or "none": the head alone; a layer or block: from there up; "all" */
-    unsigned epochs;       /* 0 = 10, or 30 for the head alone */
-    double rate;           /* of the head, at its peak; 0 = found by trying */
-    const char *optimizer; /* NULL = "adamw", or "sgd" */
+    const char *cut;        /* where the new head goes; NULL = the network's default cut */
+    size_t hidden;          /* of the head: FC hidden, ReLU, dropout, FC classes; 0 = 256 */
+    bool linear_head;       /* one FC layer */
+    const char *unfreeze;   /* NULL or "none": the head alone; a layer or block: from there up; "all" */
+    unsigned epochs;        /* 0 = 10, or 30 for the head alone */
+    double rate;            /* of the head, at its peak; 0 = found by trying */
+    const char *optimizer;  /* NULL = "adamw", or "sgd" */
     const char *augment;    /* NULL = "standard", or "light", "none" */
     unsigned views;         /* augmented views of a photo kept; 0 = new ones every epoch */
     double valid_fraction;  /* of the training rows; 0 = 0.15; below 0: none, the last epoch is taken */
@@ -524,7 +525,7 @@ struct eg_tune_options {
     double mixup;           /* alpha of its beta distribution; 0 = none */
     bool train_batch_norm;  /* learn batch norms of the unfrozen layers; otherwise as they are */
     size_t batch;           /* 0 = 16 */
-    size_t memory_bytes;    /* for values computed once; past it they go to a file; 0 = half of the machine's */
+    size_t memory_bytes; /* for values computed once; past it they go to a file; 0 = half of the machine's */
     bool resume, overwrite;
     uint64_t seed;
     const char *command; /* provenance */

@@ -169,6 +169,7 @@ static enum eg_status learn(struct training *t, struct eg_error *err)
         .folds = o->folds,
         .hinge = o->hinge,
         .balance = o->balance,
+        .n_trees = o->n_trees,
         .memory_bytes = o->memory_bytes,
         .seed = o->seed,
         .pool = o->pool,
