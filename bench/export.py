@@ -28,9 +28,6 @@ class Cut(torch.nn.Module):
 
 def build(name):
     torch.manual_seed(1)
-    if name == "efficientnet_lite0":
-        from efficientnet_lite0 import model  # made by run.py from the weights in models/
-        return model()
     model = getattr(torchvision.models, name)().eval()
     for layer in model.modules():
         if isinstance(layer, torch.nn.Conv2d):
