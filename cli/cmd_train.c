@@ -83,7 +83,6 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .features = option_text(in, "features"),
         .scale = option_text(in, "scale"),
         .hinge = loss && !strcmp(loss, "hinge"),
-        .n_trees = (size_t)option_integer(in, "trees"),
         .balance = option_flag(in, "balance"),
         .n_trees = (size_t)option_integer(in, "trees"),
         .memory_bytes = option_bytes(in, "memory"),

@@ -439,7 +439,6 @@ struct eg_train_options {
     const char *features; /* a cut in the file; NULL = the first */
     const char *scale;    /* NULL = "auto", or "none", "unit", "root", "standard" */
     bool hinge;           /* svm: hinge loss in place of squared hinge */
-    size_t n_trees;       /* forest: 0 = 500 */
     bool balance;         /* weigh classes as if they had the same number of rows */
     size_t n_trees;       /* forest: 0 = 500 */
     size_t memory_bytes;  /* 0 = half of the machine's */

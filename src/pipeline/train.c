@@ -168,7 +168,6 @@ static enum eg_status learn(struct training *t, struct eg_error *err)
         .n_c = o->n_c,
         .folds = o->folds,
         .hinge = o->hinge,
-        .n_trees = o->n_trees,
         .balance = o->balance,
         .n_trees = o->n_trees,
         .memory_bytes = o->memory_bytes,
