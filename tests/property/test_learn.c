@@ -271,7 +271,8 @@ static void odd_input_is_learned_from(void **state)
         for (int i = 0; i < N; i++) rows[i * D] = 7; /* a constant column */
         if (kind == 1) memcpy(rows, constant, sizeof rows);
         if (kind == 2) memset(rows, 0, sizeof rows);
-        memcpy(rows + D, rows, D * sizeof *rows); /* rows 0 and 1 are equal, their classes are not */
+        for (size_t k = 0; k < D; k++)
+            rows[D + k] = rows[k]; /* rows 0 and 1 are equal, their classes are not */
         for (int scale = EG_SCALE_NONE; scale < EG_SCALE_AUTO; scale++)
             for (int learner = EG_LOGISTIC; learner <= EG_FOREST; learner++) {
                 struct eg_learned l = learn((struct eg_learn_options){.learner = (enum eg_learner)learner,
