@@ -10,6 +10,8 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
+static const float DIAGONAL_LIFT = 2e-6f;
+
 enum { LANES = 8, BLOCK_BYTES = 128 << 20, COLUMN_PART = 1024, ROW_PART = 16 };
 
 static enum eg_status gather(const struct eg_row_source *source, size_t first, size_t count, float *out,
@@ -294,6 +296,9 @@ enum eg_status eg__matrix_gram(struct eg_matrix *m, float *gram, struct eg_error
     struct mirror mirror = {m, gram};
     eg__pool_run(m->pool, (n + ROW_PART - 1) / ROW_PART, mirror_rows, &mirror);
     eg__pool_run(m->pool, (n + ROW_PART - 1) / ROW_PART, mirror_columns, &mirror);
+    /* float32 leaves the null space of K with eigenvalues of either sign: lifted, none is negative.
+     * What is found is measured and mended on the rows themselves (linear.c). */
+    for (size_t i = 0; i < n; i++) gram[i * n + i] *= 1 + DIAGONAL_LIFT;
     return EG_OK;
 }
 

@@ -208,7 +208,10 @@ static void advance(void *context, size_t task, unsigned thread)
     add_curvature(w, s, w->k_ahead, w->b_ahead, image, b_image);
     double curvature = dot(w->k_ahead, image, size);
     for (size_t k = 0; k < k_count; k++) curvature += w->b_ahead[k] * b_image[k];
-    double alpha = curvature > 0 ? rho / curvature : 0;
+    /* The operator is at least 1 but for the intercept: a curvature so far below is the rounding of
+     * K, whose null space has some of either sign, and ends the step. */
+    bool lost = !(curvature > 1e-6 * rho);
+    double alpha = lost ? 0 : rho / curvature;
     add_scaled(alpha, w->ahead, w->step, size);
     add_scaled(alpha, w->k_ahead, w->k_step, size);
     add_scaled(-alpha, image, w->residual, size);
