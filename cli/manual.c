@@ -42,7 +42,7 @@ static void print_wrapped(FILE *to, const char *text, size_t indent, size_t widt
 
 static const char *default_of(const struct option_row *row, size_t *length)
 {
-    if (row->kind == OPTION_CHOICE && !row->fallback) {
+    if (row->kind == OPTION_CHOICE && row->value && !row->fallback) {
         *length = strcspn(row->value, "|");
         return row->value;
     }

@@ -129,7 +129,8 @@ static void face_step(struct eg_fit *fit, const struct eg_solver *s, const size_
         for (size_t a = 0; a < count; a++) ahead[face[a]] = residual[face[a]] + next / rho * ahead[face[a]];
         rho = next;
     }
-    for (double t = 1; t > 0.01; t /= 2) {
+    double t = 1;
+    for (int halving = 0; halving < 7; halving++, t /= 2) {
         double gain = 0;
         for (size_t a = 0; a < count; a++) {
             size_t i = face[a];
