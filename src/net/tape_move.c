@@ -22,9 +22,9 @@ static void move_run(float *x, float *y, size_t n, bool back, bool add)
         for (size_t k = 0; k < n; k++) x[k] += y[k];
 }
 
-/* Between input i (x) and the output (y) of one image, forward or back. */
-static void move(const struct eg_tape_node *node, uint32_t i, struct eg_shape in, size_t first_channel,
-                 float *x, float *y, bool back, bool add)
+/* Between an input (x) and the output (y) of one image, forward or back. */
+static void move(const struct eg_tape_node *node, struct eg_shape in, size_t first_channel, float *x,
+                 float *y, bool back, bool add)
 {
     const struct eg_node *n = node->node;
     struct eg_shape out = n->shape;
@@ -62,7 +62,6 @@ static void move(const struct eg_tape_node *node, uint32_t i, struct eg_shape in
         for (size_t p = 0; p < pixels; p++)
             for (size_t k = 0; k < in.c; k++) move_run(x + p * in.c + k, y + k * pixels + p, 1, back, add);
     }
-    (void)i;
 }
 
 static void move_task(void *context, size_t image, unsigned thread)
@@ -76,8 +75,7 @@ static void move_task(void *context, size_t image, unsigned thread)
         float *x = w->back ? eg__tape_dx(w->step, w->node, i) : input->y;
         float *y = (w->back ? w->node->dy : w->node->y) + image * w->node->count;
         if (x)
-            move(w->node, i, in, first_channel, x + image * eg__shape_count(in), y, w->back,
-                 w->node->add_dx[i]);
+            move(w->node, in, first_channel, x + image * eg__shape_count(in), y, w->back, w->node->add_dx[i]);
         first_channel += in.c;
     }
 }

@@ -438,7 +438,6 @@ static enum eg_status train_head(struct tuning *t, bool resume, struct eg_error 
 {
     struct eg_tune_phase phase = phase_of(t);
     bool alone = !t->trainer;
-    phase.name = "head";
     phase.trainer = t->head_trainer;
     phase.batch = t->options->batch ? t->options->batch : HEAD_BATCH;
     phase.epochs = alone && t->options->epochs ? t->options->epochs : HEAD_EPOCHS;
@@ -457,7 +456,6 @@ static enum eg_status train_all(struct tuning *t, bool resume, struct eg_error *
     memcpy(all + n - n_head, head, n_head * sizeof *all);
     struct eg_tune_phase phase = phase_of(t);
     phase.number = 1;
-    phase.name = "layers";
     phase.trainer = t->trainer;
     phase.source = &t->source;
     phase.batch = batch_of(t);

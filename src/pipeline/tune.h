@@ -70,7 +70,6 @@ EG_MUST_CHECK enum eg_status eg__tune_source_varied(struct eg_tune_source *sourc
 /* ---- loop ------------------------------------------------------------------------------ */
 
 struct eg_tune_phase {
-    const char *name; /* "head", "all" */
     struct eg_trainer *trainer;
     struct eg_tune_source *source; /* NULL: rows of `features` are the input */
     const float *features;         /* [n][d] */
