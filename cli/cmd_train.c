@@ -81,6 +81,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .n_c = n_grid,
         .folds = (unsigned)option_integer(in, "cv"),
         .features = option_text(in, "features"),
+        .group = option_text(in, "group"),
         .scale = option_text(in, "scale"),
         .hinge = loss && !strcmp(loss, "hinge"),
         .balance = option_flag(in, "balance"),
@@ -266,6 +267,9 @@ static const struct option_row options[] = {
     {OPTION_INTEGER, "cv", 0, "FOLDS", "5", 1, 100, false, "folds of the cross-validation; 1: none"},
     {OPTION_TEXT, "test", 0, "PART|FILE.h5|IMAGES", "0.25", 0, 0, false,
      "part of every class kept for the test, or data to test on; 0: train on every row"},
+    {OPTION_TEXT, "group", 0, "PATTERN", NULL, 0, 0, false,
+     "keep photos of one group (a burst, a patient) together in the test, the training, a fold: a regular "
+     "expression, whose (part), else all it matches, of the path names the group"},
     {OPTION_TEXT, "features", 0, "NAME", "the first", 0, 0, false, "which cut of the file"},
     {OPTION_CHOICE, "scale", 0, "auto|none|unit|root|standard", NULL, 0, 0, false,
      "rows as they are, of length 1, of signed square roots, or columns standardised; auto: the best by "

@@ -437,6 +437,9 @@ struct eg_train_options {
     double test_fraction; /* 0 = 0.25; below 0: none, train on every row */
     const char *test;     /* a feature file or images to test on, in place of a part */
     const char *features; /* a cut in the file; NULL = the first */
+    const char *group;    /* photos of one group stay on one side of every split: a POSIX extended regular
+                             expression; the group is what its first parentheses, or all of it, matched in
+                             the path; NULL = none */
     const char *scale;    /* NULL = "auto", or "none", "unit", "root", "standard" */
     bool hinge;           /* svm: hinge loss in place of squared hinge */
     bool balance;         /* weigh classes as if they had the same number of rows */

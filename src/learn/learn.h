@@ -58,6 +58,13 @@ eg__learn(const struct eg_row_source *rows, const int32_t *labels, size_t n_clas
           const struct eg_learn_options *options, struct eg_learned *learned, struct eg_error *err);
 void eg__learned_release(struct eg_learned *learned);
 
+/* Groups by path: the pattern is a POSIX extended regular expression, the group what its first
+ * parentheses matched, or all of it where there are none; a row whose path does not match is a
+ * group of its own. groups [n] gets numbers in the order of the groups' texts.
+ * EG_E_ARGUMENT: no regular expression, or no path matches. */
+EG_MUST_CHECK enum eg_status
+eg__groups(const char *pattern, const char *const *paths, size_t n, int32_t *groups, struct eg_error *err);
+
 /* Stratified (and grouped, groups may be NULL) split by seed: part[i] = 0 train, 1 test. */
 EG_MUST_CHECK enum eg_status
 eg__split(const int32_t *labels, size_t n, size_t n_classes, const int32_t *groups,

@@ -206,6 +206,14 @@ enum eg_status eg__folds(const int32_t *labels, size_t n, size_t n_classes, cons
         double share[255];
         for (unsigned f = 0; f < k; f++) share[f] = 1.0 / k;
         status = deal_groups(labels, n, n_classes, groups, k, share, &rng, fold, err);
+        for (size_t c = 0; c < n_classes && !status; c++) { /* outside that fold nothing of it is left */
+            const size_t *in = rows.order + rows.start[c];
+            size_t size = rows.start[c + 1] - rows.start[c], i = 1;
+            while (i < size && fold[in[i]] == fold[in[0]]) i++;
+            if (size && i == size)
+                status = eg__fail(err, EG_E_ARGUMENT,
+                                  "the groups leave class %zu in one fold (ask for other folds, or none)", c);
+        }
     } else if (!status) {
         for (size_t i = 0; i < n; i++) fold[rows.order[i]] = (uint8_t)(i % k);
     }

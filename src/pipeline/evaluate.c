@@ -47,7 +47,10 @@ struct trial {
     const struct eg_evaluate_options *options;
     struct eg_verdict verdict; /* of the labelled rows that could be read: n of them */
     int32_t *truth;
+    const char **paths; /* [n], of `store` or `images` */
     size_t n;
+    struct eg_store *store;
+    struct eg_dataset *images;
     struct eg_evaluate_report report;
 };
 
@@ -55,14 +58,15 @@ struct trial {
 
 static enum eg_status judge_images(struct trial *t, const char *path, struct eg_error *err)
 {
-    struct eg_dataset *images = NULL;
-    enum eg_status status = eg__dataset_open(path, &images, err);
+    enum eg_status status = eg__dataset_open(path, &t->images, err);
     if (status) return status;
+    const struct eg_dataset *images = t->images;
     int32_t *map = NULL;
     struct eg_judge_options how = {t->options->batch, t->options->pool, t->options->progress,
                                    t->options->user};
     t->truth = eg__alloc(images->n_items + 1, sizeof *t->truth);
-    if (!t->truth) status = eg__fail_memory(err, "labels");
+    t->paths = eg__alloc(images->n_items + 1, sizeof *t->paths);
+    if (!t->truth || !t->paths) status = eg__fail_memory(err, "labels");
     if (!status)
         status = eg__class_map(t->model->classes, t->model->n_classes, (const char *const *)images->classes,
                                images->n_classes, &map, err);
@@ -75,11 +79,11 @@ static enum eg_status judge_images(struct trial *t, const char *path, struct eg_
             t->report.n_unlabelled++;
         } else {
             eg__verdict_keep(&t->verdict, i, t->n);
+            t->paths[t->n] = images->items[i].path;
             t->truth[t->n++] = map[images->items[i].label];
         }
     }
     free(map);
-    eg__dataset_free(images);
     return status;
 }
 
@@ -125,16 +129,19 @@ static enum eg_status head_of(const struct eg_net *model, struct eg_graph **head
     return status ? status : eg__graph_rest(model->graph, node, head, err);
 }
 
-static enum eg_status judge_store(struct trial *t, struct eg_store *store, const char *path,
-                                  struct eg_error *err)
+static enum eg_status judge_file(struct trial *t, const char *path, struct eg_error *err)
 {
+    enum eg_status status = eg__store_open(path, &t->store, err);
+    if (status) return status;
+    struct eg_store *store = t->store;
     const struct eg_store_spec *spec = eg__store_spec(store);
     const uint8_t *row_status = eg__store_status(store);
     struct eg_graph *head = NULL;
     int32_t *map = NULL;
     size_t cut = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
     t->truth = eg__alloc(spec->n_rows + 1, sizeof *t->truth);
-    enum eg_status status = rows && t->truth ? EG_OK : eg__fail_memory(err, "rows");
+    t->paths = eg__alloc(spec->n_rows + 1, sizeof *t->paths);
+    if (!rows || !t->truth || !t->paths) status = eg__fail_memory(err, "rows");
     if (!status) status = check_source(t, spec, path, err);
     if (!status) status = find_cut(t, store, path, &cut, err);
     if (!status)
@@ -148,6 +155,7 @@ static enum eg_status judge_store(struct trial *t, struct eg_store *store, const
             continue;
         }
         rows[t->n] = i;
+        t->paths[t->n] = spec->paths[i];
         t->truth[t->n++] = map[spec->labels[i]];
     }
     if (!status) status = eg__judge_rows(head, store, cut, rows, t->n, t->options->pool, &t->verdict, err);
@@ -155,16 +163,6 @@ static enum eg_status judge_store(struct trial *t, struct eg_store *store, const
     eg__graph_free(head);
     free(map);
     free(rows);
-    return status;
-}
-
-static enum eg_status judge_file(struct trial *t, const char *path, struct eg_error *err)
-{
-    struct eg_store *store = NULL;
-    enum eg_status status = eg__store_open(path, &store, err);
-    if (status) return status;
-    status = judge_store(t, store, path, err);
-    if (eg__store_close(store, NULL) && !status) status = eg__fail(err, EG_E_IO, "cannot close '%s'", path);
     return status;
 }
 
@@ -179,9 +177,15 @@ static enum eg_status recognise(struct trial *t, uint8_t *part, struct eg_error 
     if (!digest || !seed || !fraction_text || !t->n) return EG_OK;
     double fraction = strtod(fraction_text, NULL);
     char hex[65];
-    if (fraction > 0 && fraction < 1 &&
-        eg__split(t->truth, t->n, t->model->n_classes, NULL, fraction, strtoull(seed, NULL, 10), part, NULL))
-        return EG_OK; /* cannot be split so: other data */
+    const char *pattern = eg_net_metadata(t->model, "engraft.group");
+    int32_t *groups = pattern ? eg__alloc(t->n, sizeof *groups) : NULL;
+    if (pattern && !groups) return eg__fail_memory(err, "the groups");
+    bool can =
+        fraction <= 0 || ((!pattern || !eg__groups(pattern, t->paths, t->n, groups, NULL)) && fraction < 1 &&
+                          !eg__split(t->truth, t->n, t->model->n_classes, groups, fraction,
+                                     strtoull(seed, NULL, 10), part, NULL));
+    free(groups);
+    if (!can) return EG_OK; /* not to be split so: other data */
     enum eg_status status = eg__rows_digest((const uint8_t(*)[32])t->verdict.hashes, part, t->n, hex, err);
     if (!status) t->report.trained_here = !strcmp(hex, digest);
     return status;
@@ -233,6 +237,9 @@ enum eg_status eg_evaluate(const eg_net *model, const char *data, const struct e
                              &t.report.metrics, err);
     eg__verdict_release(&t.verdict);
     free(t.truth);
+    free(t.paths);
+    eg__dataset_free(t.images);
+    if (eg__store_close(t.store, NULL) && !status) status = eg__fail(err, EG_E_IO, "cannot close '%s'", data);
     if (status)
         eg_evaluate_report_release(&t.report);
     else

@@ -30,8 +30,8 @@ struct training {
     const struct eg_net *net;
     const struct eg_train_options *options;
     size_t cut;
-    size_t *rows; /* done and labelled: the training rows first, then the test rows */
-    int32_t *labels;
+    size_t *rows;             /* done and labelled: the training rows first, then the test rows */
+    int32_t *labels, *groups; /* groups NULL: none */
     size_t n, n_train;
     struct eg_learned learned;
     struct eg_graph *graph; /* the trained network */
@@ -78,6 +78,18 @@ static enum eg_status choose_rows(struct training *t, struct eg_error *err)
     return EG_OK;
 }
 
+static enum eg_status find_groups(struct training *t, struct eg_error *err)
+{
+    if (!t->options->group) return EG_OK;
+    const char **paths = eg__alloc(t->n, sizeof *paths);
+    t->groups = eg__alloc(t->n, sizeof *t->groups);
+    enum eg_status status = paths && t->groups ? EG_OK : eg__fail_memory(err, "the groups");
+    for (size_t i = 0; i < t->n && !status; i++) paths[i] = t->spec->paths[t->rows[i]];
+    if (!status) status = eg__groups(t->options->group, paths, t->n, t->groups, err);
+    free(paths);
+    return status;
+}
+
 /* Split, note the digest of the training rows, and put those first. */
 static enum eg_status split(struct training *t, struct eg_error *err)
 {
@@ -85,10 +97,11 @@ static enum eg_status split(struct training *t, struct eg_error *err)
     double fraction = o->test || o->test_fraction < 0 ? 0 : o->test_fraction > 0 ? o->test_fraction : 0.25;
     uint8_t(*hashes)[32] = eg__alloc(t->n, sizeof *hashes), *part = eg__zalloc(t->n, 1);
     size_t *rows = eg__alloc(t->n, sizeof *rows);
-    int32_t *labels = eg__alloc(t->n, sizeof *labels);
-    enum eg_status status = hashes && part && rows && labels ? EG_OK : eg__fail_memory(err, "the split");
+    int32_t *labels = eg__alloc(t->n, sizeof *labels), *groups = eg__alloc(t->n, sizeof *groups);
+    enum eg_status status =
+        hashes && part && rows && labels && groups ? EG_OK : eg__fail_memory(err, "the split");
     if (!status && fraction > 0)
-        status = eg__split(t->labels, t->n, t->spec->n_classes, NULL, fraction, o->seed, part, err);
+        status = eg__split(t->labels, t->n, t->spec->n_classes, t->groups, fraction, o->seed, part, err);
     if (!status) status = eg__row_hashes(t->store, t->cut, t->rows, t->n, hashes, err);
     if (!status) status = eg__rows_digest((const uint8_t(*)[32])hashes, part, t->n, t->trained.digest, err);
     if (!status) {
@@ -97,20 +110,24 @@ static enum eg_status split(struct training *t, struct eg_error *err)
             for (size_t i = 0; i < t->n; i++)
                 if (part[i] == p) {
                     rows[at] = t->rows[i];
+                    groups[at] = t->groups ? t->groups[i] : 0;
                     labels[at++] = t->labels[i];
                 }
             if (!p) t->n_train = at;
         }
         memcpy(t->rows, rows, t->n * sizeof *rows);
         memcpy(t->labels, labels, t->n * sizeof *labels);
+        if (t->groups) memcpy(t->groups, groups, t->n * sizeof *groups);
         t->trained.test_fraction = fraction;
         t->trained.seed = o->seed;
+        t->trained.group = o->group;
         t->report.n_train = t->n_train;
     }
     free(hashes);
     free(part);
     free(rows);
     free(labels);
+    free(groups);
     return status;
 }
 
@@ -119,10 +136,15 @@ static enum eg_status check_classes(const struct training *t, struct eg_error *e
 {
     unsigned folds = t->options->folds ? t->options->folds : 5;
     size_t n_classes = t->spec->n_classes, *count = eg__zalloc(n_classes + 1, sizeof *count);
-    if (!count) return eg__fail_memory(err, "classes");
-    for (size_t i = 0; i < t->n_train; i++) count[t->labels[i]]++;
-    enum eg_status status = EG_OK;
-    if (n_classes < 2)
+    size_t *first = eg__alloc(n_classes + 1, sizeof *first); /* training row of a class */
+    bool *parted = eg__zalloc(n_classes + 1, sizeof *parted);
+    enum eg_status status = count && first && parted ? EG_OK : eg__fail_memory(err, "classes");
+    for (size_t i = 0; i < t->n_train && !status; i++) {
+        int32_t k = t->labels[i];
+        if (!count[k]++) first[k] = i;
+        if (t->groups && t->groups[i] != t->groups[first[k]]) parted[k] = true;
+    }
+    if (!status && n_classes < 2)
         status = eg__fail(err, EG_E_ARGUMENT, "'%s' is the only class: a classifier needs two or more",
                           t->report.classes[0]);
     for (size_t k = 0; k < n_classes && !status; k++) {
@@ -135,8 +157,15 @@ static enum eg_status check_classes(const struct training *t, struct eg_error *e
                 err, EG_E_ARGUMENT,
                 "class '%s' has %zu training photos, fewer than the %u folds (use --cv %zu, or add some)",
                 t->report.classes[k], count[k], folds, count[k]);
+        else if (folds > 1 && t->groups && !parted[k])
+            status = eg__fail(err, EG_E_ARGUMENT,
+                              "all training photos of class '%s' are of one group, so no fold can both learn "
+                              "and test it (use --cv 1, or add a group)",
+                              t->report.classes[k]);
     }
     free(count);
+    free(first);
+    free(parted);
     return status;
 }
 
@@ -169,6 +198,7 @@ static enum eg_status learn(struct training *t, struct eg_error *err)
         .folds = o->folds,
         .hinge = o->hinge,
         .balance = o->balance,
+        .groups = t->groups,
         .n_trees = o->n_trees,
         .memory_bytes = o->memory_bytes,
         .seed = o->seed,
@@ -319,6 +349,7 @@ static enum eg_status train(struct training *t, const char *path, struct eg_erro
     if (!status) status = check_net(t, err);
     if (!status) status = copy_classes(t, err);
     if (!status) status = choose_rows(t, err);
+    if (!status) status = find_groups(t, err);
     if (!status) status = split(t, err);
     if (!status) status = check_classes(t, err);
     if (!status) status = learn(t, err);
@@ -358,6 +389,7 @@ enum eg_status eg_train(eg_features *features, const eg_net *net, const char *pa
     eg__learned_release(&t.learned);
     free(t.rows);
     free(t.labels);
+    free(t.groups);
     if (status)
         eg_train_report_release(&t.report);
     else

@@ -11,6 +11,7 @@ struct eg_trained { /* what the file says of its making */
     char digest[65];
     uint64_t seed;
     double test_fraction; /* 0: none */
+    const char *group;    /* pattern the split was made by; NULL: none */
 };
 
 /* The network to the cut, the head on it, and the metadata. net NULL: the head alone. */

@@ -108,6 +108,24 @@ class MainJob(Case):
         self.bad(1, "train", "f.h5", "-o", "3.onnx", "--test", "more", says="sideways")
         self.assertFalse((self.here / "3.onnx").exists())
 
+    def test_groups_stay_on_one_side(self):
+        photos(self.here / "photos", n=0)
+        for kind, name in enumerate(("across", "down")):
+            for burst in range(8):
+                for shot in range(3):
+                    photo(self.here / "photos" / name / f"b{burst}_{shot}.png", kind, 100 * kind + burst)
+        self.good("extract", MODEL, "photos", "-o", "f.h5")
+        trained = self.json("train", "f.h5", "-o", "m.onnx", "--group", "(b[0-9])_", "--cv", "3", "--seed", "2")
+        self.assertEqual(trained["test_count"] % 6, 0)  # a burst has three photos in each class
+        self.assertEqual(self.json("info", "m.onnx")["metadata"]["engraft.group"], "(b[0-9])_")
+        for data in "f.h5", "photos":
+            judged = self.json("evaluate", "m.onnx", data)
+            self.assertEqual((judged["rows"], judged["count"]), ("test", trained["test_count"]))
+            self.assertEqual(judged["accuracy"], trained["test_accuracy"])
+        self.bad(1, "train", "f.h5", "-o", "n.onnx", "--group", "zebra", says="zebra")
+        self.bad(1, "train", "f.h5", "-o", "n.onnx", "--group", "(b", says="(b")
+        self.bad(1, "train", "f.h5", "-o", "n.onnx", "--group", "^[^/]*/", says="'across' are of one group")
+
     def test_same_seed_same_file_contents(self):
         photos(self.here / "photos")
         self.good("extract", MODEL, "photos", "-o", "f.h5")

@@ -93,6 +93,47 @@ static void groups_stay_whole(void **state)
     assert_in_range(test, 135, 165);
 }
 
+static void groups_are_told_by_paths(void **state)
+{
+    (void)state;
+    const char *const paths[] = {"a/p12_1.png", "b/p3_2.png", "b/p12_2.png",
+                                 "b/q.png",     "a/p3_9.png", "c/q.png"};
+    int32_t groups[6];
+    assert_int_equal(eg__groups("(p[0-9]+)_", paths, 6, groups, NULL), EG_OK);
+    const int32_t patients[6] = {0, 1, 0, 2, 1, 3}; /* "p12", "p3", then those that do not match */
+    assert_memory_equal(groups, patients, sizeof groups);
+    assert_int_equal(eg__groups("^[ab]/.{1,2}", paths, 6, groups, NULL), EG_OK);
+    const int32_t starts[6] = {0, 3, 2, 4, 1, 5}; /* "a/p1", "a/p3", "b/p1", "b/p3", "b/q.", none */
+    assert_memory_equal(groups, starts, sizeof groups);
+    assert_int_equal(eg__groups("^(x)?.*q", paths, 6, groups, NULL), EG_OK);
+    assert_true(groups[3] != groups[5]); /* the parentheses took no part: all that matched */
+}
+
+static void bad_patterns_are_refused(void **state)
+{
+    (void)state;
+    const char *const paths[] = {"a/1.png", "a/2.png"};
+    char long_one[300];
+    memset(long_one, 'a', sizeof long_one);
+    long_one[299] = 0;
+    const struct {
+        const char *pattern, *says;
+    } bad[] = {{"", "1 to 255"},
+               {long_one, "1 to 255"},
+               {"(a", "no regular expression"},
+               {"(a)\\1", "refers back"},
+               {"((a{20}){20})", "multiply"},
+               {"a{300}", "multiply"},
+               {"a{-1}", "multiply"},
+               {"zebra", "matches no path ('a/1.png' is one)"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int32_t groups[2];
+        struct eg_error err;
+        assert_true(eg__groups(bad[i].pattern, paths, 2, groups, &err));
+        if (!strstr(err.message, bad[i].says)) fail_msg("'%s' has no '%s'", err.message, bad[i].says);
+    }
+}
+
 static void bad_input_is_refused(void **state)
 {
     (void)state;
@@ -104,6 +145,10 @@ static void bad_input_is_refused(void **state)
     assert_int_equal(eg__split(labels, 4, 3, NULL, 1.5, 0, part, &err), EG_E_ARGUMENT);
     assert_int_equal(eg__split(labels, 4, 3, groups, 0.5, 0, part, &err), EG_E_ARGUMENT);
     assert_non_null(strstr(err.message, "1 groups"));
+    int32_t three[6] = {0, 0, 1, 1, 1, 1}, of_three[6] = {1, 1, 2, 2, 3, 3};
+    uint8_t fold[6];
+    assert_int_equal(eg__folds(three, 6, 2, of_three, 2, 0, fold, &err), EG_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "class 0 in one fold"));
     assert_int_equal(eg__folds(labels, 4, 3, NULL, 1, 0, part, &err), EG_E_ARGUMENT);
     assert_int_equal(eg__folds(labels, 4, 3, NULL, 5, 0, part, &err), EG_E_ARGUMENT);
 }
@@ -111,8 +156,9 @@ static void bad_input_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(split_is_stratified),  cmocka_unit_test(every_class_keeps_a_training_row),
-        cmocka_unit_test(folds_are_balanced),   cmocka_unit_test(groups_stay_whole),
+        cmocka_unit_test(split_is_stratified),      cmocka_unit_test(every_class_keeps_a_training_row),
+        cmocka_unit_test(folds_are_balanced),       cmocka_unit_test(groups_stay_whole),
+        cmocka_unit_test(groups_are_told_by_paths), cmocka_unit_test(bad_patterns_are_refused),
         cmocka_unit_test(bad_input_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
