@@ -31,6 +31,8 @@ static void print_report(struct invocation *in, const char *output, const struct
     if (report->n_unreadable) fprintf(to, ", %zu unreadable", report->n_unreadable);
     if (report->ignored) fprintf(to, "; %zu other files ignored", report->ignored);
     fputc('\n', to);
+    if (report->n_ranks > 1)
+        fprintf(to, "  by %zu ranks: it needs their shards beside it\n", report->n_ranks);
     for (size_t i = 0; i < report->n_cuts; i++)
         fprintf(to, "  %s: %zu features a photo\n", report->cuts[i].name, report->cuts[i].length);
 }
@@ -49,12 +51,27 @@ static bool parse_shard(const char *text, size_t *shard, size_t *n_shards)
     return true;
 }
 
+/* Started by mpirun or srun as one of many? Without MPI in the library this changes nothing. */
+static bool is_rank(void)
+{
+    return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMI_SIZE") || getenv("PMIX_RANK");
+}
+
+static bool is_later_rank(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"};
+    const char *rank = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !rank; i++) rank = getenv(names[i]);
+    return rank && strcmp(rank, "0");
+}
+
 static int extract(struct invocation *in, const eg_net *net, const eg_dataset *images, eg_pool *pool)
 {
     const char *output = option_text(in, "output"), *dtype = option_text(in, "dtype"),
                *shard = option_text(in, "shard");
     struct progress progress;
     progress_begin(&progress, in, "extract");
+    if (is_later_rank() && !shard) progress.quiet = true;
     struct eg_extract_options how = {
         .cuts = {.pool = option_text(in, "pool"), .order = option_text(in, "order")},
         .half = dtype && !strcmp(dtype, "f16"),
@@ -64,6 +81,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         .deflate = (unsigned)option_integer(in, "deflate"),
         .overwrite = option_flag(in, "force"),
         .append = option_flag(in, "append"),
+        .ranks = is_rank() && !shard,
         .command = in->line,
         .pool = pool,
         .progress = progress_step,
@@ -86,6 +104,10 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
+    if (report.rank) { /* the first speaks for all */
+        eg_extract_report_release(&report);
+        return EXIT_DONE;
+    }
     list_skipped(in, report.unreadable, report.n_unreadable);
     int code = report.n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
     if (report.n_unreadable == report.rows) {
@@ -142,7 +164,8 @@ const struct command command_extract = {
     .operands = "MODEL IMAGES",
     .details =
         "IMAGES is a folder with a subfolder a class, a CSV with the header path,label, or a float32 .npy "
-        "array [N][3][H][W].",
+        "array [N][3][H][W]. Under mpirun, built with MPI, each rank takes one part and writes a shard "
+        "beside FILE.h5, which joins them.",
     .example = "engraft extract efficientnet-lite0 photos -o photos.h5",
     .options = options,
     .run = run,

@@ -320,6 +320,7 @@ struct eg_extract_options {
     bool overwrite;
     bool append;            /* the images have changed: compute new and changed ones (eg_extract) */
     size_t shard, n_shards; /* only this part of the images, 0..n_shards-1; n_shards 0 = all */
+    bool ranks;             /* under MPI: the images are divided among the ranks; built without: no meaning */
     const char *command;    /* provenance, written as given */
     eg_pool *pool;
     eg_progress_fn *progress;
@@ -336,13 +337,17 @@ struct eg_extract_report {
     struct eg_extracted_cut *cuts;
     size_t n_cuts;
     double seconds;
+    size_t rank, n_ranks; /* n_ranks 1: alone; unreadable is of all rows where rank is 0, else of its own */
 };
 
 /* Photos to a feature file. Rows reach the disk every few seconds; a call that was stopped
  * (by progress, a signal, a crash) goes on where it was when called again with the same
  * network, recipe, cuts, type and files. With append the photos may be others
  * than before: told by path, then by contents, moved ones keep their row, those that are gone are
- * marked vanished. */
+ * marked vanished.
+ * With ranks every rank of the MPI job makes this call, with the same arguments. "a.h5" on N > 1
+ * ranks becomes the shards "a.0-of-N.h5", ..., one contiguous part each, and a.h5, which joins them
+ * (eg_features_merge). A program that calls more than once starts and ends MPI itself. */
 EG_API EG_MUST_CHECK enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const char *path,
                                                const struct eg_extract_options *options,
                                                struct eg_extract_report *report, struct eg_error *err);

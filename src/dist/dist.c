@@ -19,8 +19,13 @@ static enum eg_status failed_call(struct eg_error *err, const char *call)
 enum eg_status eg__dist_init(struct eg_dist *dist, struct eg_error *err)
 {
     struct eg_dist made = {0, 1, false};
-    int started, rank, size;
+    int started, ended, rank, size;
     if (MPI_Initialized(&started)) return failed_call(err, "MPI_Initialized");
+    if (MPI_Finalized(&ended)) return failed_call(err, "MPI_Finalized");
+    if (ended)
+        return eg__fail(err, EG_E_SYSTEM,
+                        "MPI has ended in this process, and starts once only (call MPI_Init before and "
+                        "MPI_Finalize after all work)");
     if (!started) {
         int given;
         if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &given))
@@ -49,6 +54,15 @@ enum eg_status eg__dist_agree(const struct eg_dist *dist, bool *failed, struct e
     if (MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_LOR, MPI_COMM_WORLD))
         return failed_call(err, "MPI_Allreduce");
     *failed = any;
+    return EG_OK;
+}
+
+enum eg_status eg__dist_total(const struct eg_dist *dist, uint64_t *value, struct eg_error *err)
+{
+    (void)dist;
+    uint64_t mine = *value;
+    if (MPI_Allreduce(&mine, value, 1, MPI_UINT64_T, MPI_SUM, MPI_COMM_WORLD))
+        return failed_call(err, "MPI_Allreduce");
     return EG_OK;
 }
 
@@ -89,6 +103,14 @@ enum eg_status eg__dist_agree(const struct eg_dist *dist, bool *failed, struct e
 {
     (void)dist;
     (void)failed;
+    (void)err;
+    return EG_OK;
+}
+
+enum eg_status eg__dist_total(const struct eg_dist *dist, uint64_t *value, struct eg_error *err)
+{
+    (void)dist;
+    (void)value;
     (void)err;
     return EG_OK;
 }

@@ -17,6 +17,10 @@ void eg__dist_release(struct eg_dist *dist);
 /* All ranks wait for each other; `failed` is true on every one when it was on any. */
 EG_MUST_CHECK enum eg_status eg__dist_agree(const struct eg_dist *dist, bool *failed, struct eg_error *err);
 
+/* The sum over ranks, on every one. */
+EG_MUST_CHECK enum eg_status eg__dist_total(const struct eg_dist *dist, uint64_t *value,
+                                            struct eg_error *err);
+
 /* Sums over ranks, on every one. Added in the order of ranks, so that equal inputs give equal
  * bits whatever the network does. */
 EG_MUST_CHECK enum eg_status eg__dist_sum(const struct eg_dist *dist, float *values, size_t n,

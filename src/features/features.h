@@ -75,6 +75,13 @@ EG_MUST_CHECK enum eg_status eg__store_merge(const char *path, const char *const
                                              bool copy, bool overwrite, const char *command,
                                              struct eg_error *err);
 
+/* EG_E_ARGUMENT: a file of such a name cannot be referred to by a master. */
+EG_MUST_CHECK enum eg_status eg__store_check_shard_names(const char *const *shards, size_t n_shards,
+                                                         struct eg_error *err);
+/* Is the file what a merge without copy makes of just these shards, there or not? */
+EG_MUST_CHECK enum eg_status eg__store_joins(const char *path, const char *const *shards, size_t n_shards,
+                                             bool *joins);
+
 /* The spec as found in the file, strings owned by the store. */
 const struct eg_store_spec *eg__store_spec(const struct eg_store *store);
 const uint8_t *eg__store_status(const struct eg_store *store);          /* [n_rows] */

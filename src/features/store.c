@@ -90,7 +90,7 @@ static enum eg_status describe_cut(struct eg_store *store, size_t i, const char 
     cut->length = shape->dims[1];
     cut->half = shape->kind == EG_H5_F16;
     if (!i) store->spec.deflate = shape->deflate;
-    status = read_members(store, object, cut_texts, N_CUT_TEXTS, cut, err);
+    status = read_members(store, object, eg__cut_texts, N_CUT_TEXTS, cut, err);
     if (!status) status = eg__h5_sizes(store->h5, object, "shape", cut->shape, 3, err);
     return status;
 }
@@ -133,14 +133,14 @@ static enum eg_status describe_rows(struct eg_store *store, struct eg_error *err
     enum eg_status status = EG_OK;
     size_t n = 0, limit = eg__h5_bytes(store->h5);
     for (int i = 0; !status && i < N_ROW_SETS; i++) {
-        status = eg__h5_set_open(store->h5, row_set_names[i], &store->row_sets[i], err);
+        status = eg__h5_set_open(store->h5, eg__row_set_names[i], &store->row_sets[i], err);
         if (status) break;
         const struct eg_h5_shape *shape = eg__h5_set_shape(store->row_sets[i]);
         if (!i) n = shape->dims[0];
         if (shape->rank != (i == SET_HASHES ? 2 : 1) || shape->dims[0] != n || n > limit ||
             (i == SET_HASHES && (shape->dims[1] != HASH_BYTES || shape->kind != EG_H5_U8)))
-            status = eg__fail(err, EG_E_FORMAT, "'%s' of '%s' does not fit its %zu rows", row_set_names[i],
-                              store->path, n);
+            status = eg__fail(err, EG_E_FORMAT, "'%s' of '%s' does not fit its %zu rows",
+                              eg__row_set_names[i], store->path, n);
     }
     if (status) return status;
     store->spec.n_rows = n;
@@ -183,10 +183,10 @@ static enum eg_status describe_ours(struct eg_store *store, struct eg_error *err
     if (!status) status = eg__h5_set_open(store->h5, "history", &store->history, err);
     if (!status) {
         const struct eg_h5_shape *shape = eg__h5_set_shape(store->history);
-        if (shape->kind != EG_H5_RECORD || shape->bytes != history_shape.bytes || shape->rank != 1)
+        if (shape->kind != EG_H5_RECORD || shape->bytes != eg__history_shape.bytes || shape->rank != 1)
             status = eg__fail(err, EG_E_FORMAT, "the history of '%s' has another form", store->path);
     }
-    if (!status) status = read_members(store, NULL, spec_texts, N_SPEC_TEXTS, &store->spec, err);
+    if (!status) status = read_members(store, NULL, eg__spec_texts, N_SPEC_TEXTS, &store->spec, err);
     size_t shard[2] = {0, 0};
     if (!status && eg__h5_has_attribute(store->h5, "/", "shard"))
         status = eg__h5_sizes(store->h5, "/", "shard", shard, 2, err);

@@ -53,7 +53,8 @@ static enum eg_status compare_cut(const struct eg_store *store, size_t i, const 
     char what[300];
     snprintf(what, sizeof what, "cut %zu", i + 1);
     if (!same(found->name, wanted->name)) return differs(store, err, what, found->name, wanted->name);
-    enum eg_status status = compare_members(store, cut_texts, N_CUT_TEXTS, found, wanted, found->name, err);
+    enum eg_status status =
+        compare_members(store, eg__cut_texts, N_CUT_TEXTS, found, wanted, found->name, err);
     if (status) return status;
     snprintf(what, sizeof what, "%s's length", found->name);
     status = compare_numbers(store, err, what, found->length, wanted->length);
@@ -75,7 +76,7 @@ enum eg_status eg__store_compare_making(const struct eg_store *store, const stru
                                         struct eg_error *err)
 {
     const struct eg_store_spec *found = &store->spec;
-    enum eg_status status = compare_members(store, spec_texts, N_SPEC_TEXTS, found, wanted, NULL, err);
+    enum eg_status status = compare_members(store, eg__spec_texts, N_SPEC_TEXTS, found, wanted, NULL, err);
     if (!status) status = compare_numbers(store, err, "number of cuts", found->n_cuts, wanted->n_cuts);
     for (size_t i = 0; !status && i < found->n_cuts; i++)
         status = compare_cut(store, i, &wanted->cuts[i], err);

@@ -23,9 +23,9 @@
 #include "base/mem.h"
 #include "features/store_private.h"
 
-const char *const row_set_names[N_ROW_SETS] = {"labels", "paths", "hashes", "status", "reasons"};
+const char *const eg__row_set_names[N_ROW_SETS] = {"labels", "paths", "hashes", "status", "reasons"};
 
-const struct text_member spec_texts[N_SPEC_TEXTS] = {
+const struct text_member eg__spec_texts[N_SPEC_TEXTS] = {
     {"/network", "name", offsetof(struct eg_store_spec, network), true},
     {"/network", "weights_sha256", offsetof(struct eg_store_spec, weights_sha256), true},
     {"/network", "recipe", offsetof(struct eg_store_spec, recipe), true},
@@ -33,7 +33,7 @@ const struct text_member spec_texts[N_SPEC_TEXTS] = {
     {"/", "root", offsetof(struct eg_store_spec, root), false},
     {"/", "command", offsetof(struct eg_store_spec, command), false},
 };
-const struct text_member cut_texts[N_CUT_TEXTS] = {
+const struct text_member eg__cut_texts[N_CUT_TEXTS] = {
     {NULL, "layer", offsetof(struct eg_cut_info, layer), true},
     {NULL, "layer_name", offsetof(struct eg_cut_info, layer_name), true},
     {NULL, "operator", offsetof(struct eg_cut_info, op), true},
@@ -48,7 +48,7 @@ static const struct eg_h5_field history_fields[] = {
     {"isa", EG_H5_TEXT, offsetof(struct eg_history, isa), sizeof((struct eg_history *)0)->isa},
     {"rows", EG_H5_I64, offsetof(struct eg_history, rows), sizeof(uint64_t)},
 };
-const struct eg_h5_shape history_shape = {
+const struct eg_h5_shape eg__history_shape = {
     .kind = EG_H5_RECORD,
     .bytes = sizeof(struct eg_history),
     .fields = history_fields,
@@ -125,8 +125,8 @@ static enum eg_status layout_header(struct eg_h5 *h5, const struct eg_store_spec
     if (!status) status = eg__h5_group(h5, "/cuts", err);
     for (size_t i = 0; !status && i < N_SPEC_TEXTS; i++) {
         const char *text;
-        memcpy(&text, (const char *)spec + spec_texts[i].offset, sizeof text);
-        status = put_text(h5, spec_texts[i].object, spec_texts[i].attribute, text, err);
+        memcpy(&text, (const char *)spec + eg__spec_texts[i].offset, sizeof text);
+        status = put_text(h5, eg__spec_texts[i].object, eg__spec_texts[i].attribute, text, err);
     }
     return status;
 }
@@ -156,8 +156,8 @@ static enum eg_status layout_cut(struct eg_h5 *h5, const struct eg_store_spec *s
     eg__h5_set_free(set);
     for (size_t i = 0; !status && i < N_CUT_TEXTS; i++) {
         const char *text;
-        memcpy(&text, (const char *)cut + cut_texts[i].offset, sizeof text);
-        status = put_text(h5, object, cut_texts[i].attribute, text, err);
+        memcpy(&text, (const char *)cut + eg__cut_texts[i].offset, sizeof text);
+        status = put_text(h5, object, eg__cut_texts[i].attribute, text, err);
     }
     if (!status) status = eg__h5_put_sizes(h5, object, "shape", cut->shape, 3, err);
     return status;
@@ -217,10 +217,10 @@ static enum eg_status layout_rows(struct eg_h5 *h5, const struct eg_store_spec *
             eg__store_chunk_rows(shape.bytes * (shape.rank == 2 ? shape.dims[1] : 1), spec->n_rows, 256);
         struct eg_h5_set *set;
         if (sources && i != SET_REASONS) { /* reasons are numbered anew */
-            status = eg__h5_virtual_create(h5, row_set_names[i], &shape, sources, n_sources, err);
+            status = eg__h5_virtual_create(h5, eg__row_set_names[i], &shape, sources, n_sources, err);
             continue;
         }
-        status = eg__h5_set_create(h5, row_set_names[i], &shape, &set, err);
+        status = eg__h5_set_create(h5, eg__row_set_names[i], &shape, &set, err);
         if (status) break;
         if (i == SET_LABELS)
             status = eg__h5_write(set, 0, spec->n_rows, spec->labels, err);
@@ -257,7 +257,7 @@ enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *sp
     if (!status) status = layout_cuts(h5, spec, sources, n_sources, err);
     if (!status) status = layout_rows(h5, spec, sources, n_sources, err);
     if (!status) status = layout_classes(h5, spec, err);
-    if (!status) status = eg__h5_set_create(h5, "history", &history_shape, &history, err);
+    if (!status) status = eg__h5_set_create(h5, "history", &eg__history_shape, &history, err);
     if (status) return status;
     status = write_nothing(history, HISTORY_SLOTS, err);
     eg__h5_set_free(history);

@@ -9,7 +9,7 @@ enum { HASH_BYTES = 32, REASON_BYTES = 128, MAX_REASONS = 255, HISTORY_SLOTS = 3
 
 /* The datasets that have a row per image besides the cuts. */
 enum row_set { SET_LABELS, SET_PATHS, SET_HASHES, SET_STATUS, SET_REASONS, N_ROW_SETS };
-extern const char *const row_set_names[N_ROW_SETS];
+extern const char *const eg__row_set_names[N_ROW_SETS];
 
 struct eg_store {
     struct eg_h5 *h5;
@@ -51,7 +51,7 @@ struct text_member {
     bool must_equal;
 };
 enum { N_SPEC_TEXTS = 6, N_CUT_TEXTS = 5 };
-extern const struct text_member spec_texts[N_SPEC_TEXTS], cut_texts[N_CUT_TEXTS];
+extern const struct text_member eg__spec_texts[N_SPEC_TEXTS], eg__cut_texts[N_CUT_TEXTS];
 
 /* store.c */
 enum eg_status eg__store_describe(struct eg_store *store, struct eg_error *err);
@@ -89,6 +89,6 @@ size_t eg__store_chunk_rows(size_t row_bytes, size_t n_rows, size_t least);
 size_t eg__store_text_bytes(const char *const *texts, size_t n);
 enum eg_status eg__store_write_texts(struct eg_h5_set *set, size_t first, const char *const *texts, size_t n,
                                      struct eg_error *err);
-extern const struct eg_h5_shape history_shape;
+extern const struct eg_h5_shape eg__history_shape;
 
 #endif

@@ -125,6 +125,11 @@ EG_MUST_CHECK enum eg_status eg__h5_virtual_create(struct eg_h5 *h5, const char 
                                                    const struct eg_h5_shape *shape,
                                                    const struct eg_h5_source *sources, size_t n_sources,
                                                    struct eg_error *err);
+/* A virtual dataset refers to files by such a name only: no folder, no pattern, not hidden. */
+bool eg__h5_is_source_name(const char *name);
+/* The files that the datasets of path take rows from, there or not, each once, in order; one
+ * free(names) frees all. */
+EG_MUST_CHECK enum eg_status eg__h5_sources(const char *path, char ***names, size_t *n, struct eg_error *err);
 const struct eg_h5_shape *eg__h5_set_shape(const struct eg_h5_set *set);
 size_t eg__h5_set_row_length(const struct eg_h5_set *set); /* elements, checked when opened */
 void eg__h5_set_free(struct eg_h5_set *set);

@@ -20,7 +20,7 @@ bool eg__h5_has(struct eg_h5 *h5, const char *object)
 
 struct names {
     char **items;
-    size_t n, capacity, bytes;
+    size_t n, capacity;
 };
 
 static herr_t collect_name(hid_t group, const char *name, const H5L_info_t *info, void *context)
@@ -31,7 +31,6 @@ static herr_t collect_name(hid_t group, const char *name, const H5L_info_t *info
     if (!eg__grow(&names->items, &names->capacity, names->n + 1, sizeof *names->items) ||
         !(names->items[names->n] = strdup(name)))
         return -1;
-    names->bytes += strlen(name) + 1;
     names->n++;
     return 0;
 }
@@ -56,6 +55,15 @@ static char *append_text(char **chars, const char *text, size_t n)
     return start;
 }
 
+char **eg__h5_pack_texts(char *const *from, size_t n)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++) bytes += strlen(from[i]) + 1;
+    char *chars, **texts = texts_new(n, bytes, &chars);
+    for (size_t i = 0; texts && i < n; i++) texts[i] = append_text(&chars, from[i], PTRDIFF_MAX);
+    return texts;
+}
+
 static void trim_spaces(char *text)
 {
     size_t n = strlen(text);
@@ -71,20 +79,17 @@ enum eg_status eg__h5_children(struct eg_h5 *h5, const char *group, char ***out,
     if (H5Literate_by_name(h5->file, group, H5_INDEX_CRT_ORDER, H5_ITER_INC, NULL, collect_name, &names,
                            H5P_DEFAULT) < 0) {
         for (size_t i = 0; i < names.n; i++) free(names.items[i]);
-        names.n = names.bytes = 0;
+        names.n = 0;
         H5Eclear2(H5E_DEFAULT);
         if (H5Literate_by_name(h5->file, group, H5_INDEX_NAME, H5_ITER_INC, NULL, collect_name, &names,
                                H5P_DEFAULT) < 0)
             status = eg__h5_fail(err, EG_E_FORMAT, h5, "cannot read '%s' in '%s'", group, h5->path);
     }
     eg__h5_leave();
-    char *chars = NULL, **texts = NULL;
-    if (!status && !(texts = texts_new(names.n, names.bytes, &chars)))
+    char **texts = NULL;
+    if (!status && !(texts = eg__h5_pack_texts(names.items, names.n)))
         status = eg__fail_memory(err, "names in an HDF5 file");
-    for (size_t i = 0; i < names.n; i++) {
-        if (!status) texts[i] = append_text(&chars, names.items[i], PTRDIFF_MAX);
-        free(names.items[i]);
-    }
+    for (size_t i = 0; i < names.n; i++) free(names.items[i]);
     free(names.items);
     if (status) return status;
     *out = texts;

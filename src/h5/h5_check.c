@@ -37,7 +37,7 @@ __attribute__((format(printf, 3, 4))) static herr_t refuse(struct check *check, 
     return -1;
 }
 
-static bool is_plain_name(const char *name)
+bool eg__h5_is_source_name(const char *name)
 {
     return name[0] && name[0] != '.' && !strpbrk(name, "/%") && strlen(name) < 256;
 }
@@ -65,7 +65,7 @@ static herr_t check_virtual(struct check *check, const char *object, hid_t list)
     for (size_t i = 0; i < n; i++) {
         char name[512];
         ssize_t length = H5Pget_virtual_filename(list, i, name, sizeof name);
-        if (length <= 0 || (size_t)length >= sizeof name || !is_plain_name(name))
+        if (length <= 0 || (size_t)length >= sizeof name || !eg__h5_is_source_name(name))
             return refuse(check, object,
                           "takes rows from a file that is not a plain name in the same folder, "
                           "which is refused");

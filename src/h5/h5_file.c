@@ -377,6 +377,19 @@ enum eg_status eg__h5_open(const char *path, bool write, struct eg_h5 **out, str
     return status;
 }
 
+enum eg_status eg__h5_sources(const char *path, char ***out, size_t *n, struct eg_error *err)
+{
+    struct eg_h5_sources sources = {0};
+    struct eg_h5 *h5 = NULL;
+    enum eg_status status = open_one(path, false, &sources, &h5, err);
+    if (!status) status = eg__h5_close(h5, err);
+    if (!status && !(*out = eg__h5_pack_texts(sources.names, sources.n)))
+        status = eg__fail_memory(err, "the names of shards");
+    if (!status) *n = sources.n;
+    eg__h5_sources_release(&sources);
+    return status;
+}
+
 enum eg_status eg__h5_sync(struct eg_h5 *h5, struct eg_error *err)
 {
     enum eg_status status = EG_OK;

@@ -49,6 +49,8 @@ enum eg_status eg__h5_check(hid_t file, const char *path, struct eg_h5_sources *
                             struct eg_error *err);
 void eg__h5_sources_release(struct eg_h5_sources *sources);
 
+char **eg__h5_pack_texts(char *const *texts, size_t n); /* copies, in one block; NULL: no memory */
+
 hid_t eg__h5_access_list(void); /* with our driver */
 hid_t eg__h5_text_type(size_t bytes);
 hid_t eg__h5_make_type(const struct eg_h5_shape *shape);

@@ -222,17 +222,16 @@ static enum eg_status fill_report(struct extraction *e, struct eg_extract_report
     return status;
 }
 
-enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const char *path,
-                          const struct eg_extract_options *options, struct eg_extract_report *out,
-                          struct eg_error *err)
+enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, const char *path,
+                                const struct eg_extract_options *options, struct eg_extract_report *out,
+                                struct eg_error *err)
 {
-    static const struct eg_extract_options defaults;
-    struct extraction e = {.options = options ? options : &defaults};
+    struct extraction e = {.options = options};
     struct eg_recipe recipe = net->recipe;
     if (e.options->no_exif) recipe.exif = false;
     if (e.options->fast_decode) recipe.fast_decode = true;
     e.batch = e.options->batch ? e.options->batch : DEFAULT_BATCH;
-    struct eg_extract_report report = {.rows = images->n_items, .ignored = images->n_ignored};
+    struct eg_extract_report report = {.rows = images->n_items, .ignored = images->n_ignored, .n_ranks = 1};
     double start = eg__seconds();
     if (!images->n_items) return eg__fail(err, EG_E_IO, "there are no photos in '%s'", images->root);
     enum eg_status status = eg__cuts_plan(net, &e.options->cuts, &e.plan, err);
@@ -259,6 +258,16 @@ enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const cha
     else
         *out = report;
     return status;
+}
+
+enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const char *path,
+                          const struct eg_extract_options *options, struct eg_extract_report *report,
+                          struct eg_error *err)
+{
+    static const struct eg_extract_options defaults;
+    if (!options) options = &defaults;
+    return options->ranks ? eg__extract_ranks(net, images, path, options, report, err)
+                          : eg__extract_here(net, images, path, options, report, err);
 }
 
 void eg_extract_report_release(struct eg_extract_report *report)

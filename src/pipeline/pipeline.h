@@ -61,6 +61,15 @@ EG_MUST_CHECK enum eg_status eg__feeder_run(struct eg_feeder *feeder, struct eg_
                                             float *const *out, struct eg_error *err);
 void eg__feeder_release(struct eg_feeder *feeder);
 
+/* ---- extracting: eg_extract in this process alone (extract.c), and as one of many ranks ----- */
+
+EG_MUST_CHECK enum eg_status eg__extract_here(const struct eg_net *net, const struct eg_dataset *images,
+                                              const char *path, const struct eg_extract_options *options,
+                                              struct eg_extract_report *report, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__extract_ranks(const struct eg_net *net, const struct eg_dataset *images,
+                                               const char *path, const struct eg_extract_options *options,
+                                               struct eg_extract_report *report, struct eg_error *err);
+
 /* ---- judging (judge.c) ----------------------------------------------------------------- */
 
 /* What a classifier says of some rows. */
