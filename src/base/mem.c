@@ -3,15 +3,22 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20 };
 
 void *eg__alloc(size_t n, size_t size)
 {
     size_t bytes;
-    if (!eg__mul(n, size, &bytes) || bytes > PTRDIFF_MAX - ALIGNMENT) return NULL;
+    if (!eg__mul(n, size, &bytes) || bytes > PTRDIFF_MAX - HUGE_PAGE) return NULL;
     bytes = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT; /* never 0 */
-    return aligned_alloc(ALIGNMENT, bytes);
+    if (bytes < HUGE_PAGE) return aligned_alloc(ALIGNMENT, bytes);
+    /* Large pages: weights then stream from memory about twice as fast. Only a hint: failing is fine. */
+    void *memory = aligned_alloc(HUGE_PAGE, bytes);
+#ifdef MADV_HUGEPAGE
+    if (memory) (void)madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 void *eg__zalloc(size_t n, size_t size) { return calloc(n ? n : 1, size ? size : 1); }

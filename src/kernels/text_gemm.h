@@ -5,6 +5,11 @@
  * found by pointer as in Dukhan 2019, so that neither a plain product nor a convolution
  * copies A). Every sum runs over k upwards from zero and is then added to C or to the bias. */
 
+/* Floats of B fetched ahead into the second-level cache: 4 KB, 200 ns of a full tile. Panels lie one
+ * behind another, so it reaches into the next one. (1 KB, 2 KB, 16 KB, and the first-level cache: less
+ * gain or none on Zen 4.) */
+enum { B_AHEAD = 1024 };
+
 ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const size_t vectors)
 {
     const size_t width = vectors * VL;
@@ -21,6 +26,9 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++) a[i] = pointers[i];
         for (size_t k = 0; k < length; k++, b += width) {
+#pragma GCC unroll 4
+            for (size_t line = 0; line < width; line += 64 / sizeof *b)
+                __builtin_prefetch(b + B_AHEAD + line, 0, 2);
             vf column[TILE_VECTORS];
 #pragma GCC unroll 4
             for (size_t v = 0; v < vectors; v++) column[v] = vload(b + v * VL);
@@ -108,8 +116,9 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
     TILE_COLUMNS(X, 2)                                                                                       \
     TILE_COLUMNS(X, 3)                                                                                       \
     TILE_COLUMNS(X, 4)                                                                                       \
-    TILE_COLUMNS(X, 5) TILE_COLUMNS(X, 6) TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8) TILE_COLUMNS(X, 9)           \
-        TILE_COLUMNS(X, 10) TILE_COLUMNS(X, 11) TILE_COLUMNS(X, 12)
+    TILE_COLUMNS(X, 5)                                                                                       \
+    TILE_COLUMNS(X, 6) TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8) TILE_COLUMNS(X, 9) TILE_COLUMNS(X, 10)          \
+        TILE_COLUMNS(X, 11) TILE_COLUMNS(X, 12)
 #elif TILE_ROWS == 8
 #define TILE_ALL(X)                                                                                          \
     TILE_COLUMNS(X, 1)                                                                                       \

@@ -135,12 +135,10 @@ void eg__run_free(struct eg_run *run)
     for (size_t i = 0; i < run->n_steps; i++) {
         struct eg_run_step *step = &run->steps[i];
         free(step->inputs);
-        free(step->weights);
-        free(step->bias);
-        free(step->scale);
-        free(step->shift);
         free(step->work);
     }
+    for (size_t i = 0; i < run->n_slabs; i++) free(run->slabs[i]);
+    free(run->slabs);
     free(run->steps);
     free(run->values);
     free(run->outputs);

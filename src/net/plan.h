@@ -46,7 +46,7 @@ struct eg_run_step {
     bool pool;                       /* 2 x 2 maxima of the result */
     size_t slice_first, slice_count; /* output only these channels, when count is not 0 */
     bool reads_pixels;               /* its input may be 8-bit pixels */
-    /* weights, each from eg__alloc */
+    /* weights, from eg__run_weights */
     float *weights, *bias, *scale, *shift;
     void *work;                            /* of the step's kind; malloc'd */
     size_t scratch_thread, scratch_shared; /* floats */
@@ -64,7 +64,9 @@ struct eg_run {
     size_t n_steps, steps_capacity;
     uint32_t *outputs;
     size_t n_outputs;
-    char *names;                             /* text behind the steps' names */
+    char *names;                                           /* text behind the steps' names */
+    float **slabs;                                         /* what all weights are cut from */
+    size_t n_slabs, slabs_capacity, slab_used, slab_count; /* floats of the last one */
     float *arena, *scratch, *shared, *zeros; /* scratch: [threads][scratch_thread]; zeros: a pixel outside */
     size_t arena_count, scratch_thread, scratch_shared, zeros_count, weights_bytes;
     /* Steps before chunk_steps have heavy activations: they run for chunk_images at a time. */
@@ -91,7 +93,7 @@ static inline float *eg__run_scratch(const struct eg_run *run, unsigned thread)
 /* The epilogue of a step without its residual. */
 struct eg_epilogue eg__step_epilogue(const struct eg_run_step *step);
 
-/* Weights into memory of the step's own, counted in run->weights_bytes; NULL: no memory. */
+/* Memory of the run's for weights, aligned to 64 bytes, counted in run->weights_bytes; NULL: none. */
 float *eg__run_weights(struct eg_run *run, size_t count);
 
 /* One more step, for node (whose attributes it copies); its name is to be set. */

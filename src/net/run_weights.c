@@ -6,10 +6,26 @@
 #include "base/mem.h"
 #include "net/plain.h"
 
+enum {
+    ALIGN_FLOATS = 16,
+    SLAB_FLOATS = 1 << 20 /* 4 MB: two large pages */
+};
+
 float *eg__run_weights(struct eg_run *run, size_t count)
 {
-    float *weights = eg__alloc(count, sizeof *weights);
-    if (weights) run->weights_bytes += count * sizeof *weights;
+    count = (count + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    if (count > run->slab_count - run->slab_used || !run->n_slabs) {
+        const size_t floats = count > SLAB_FLOATS ? count : SLAB_FLOATS;
+        if (!eg__grow(&run->slabs, &run->slabs_capacity, run->n_slabs + 1, sizeof *run->slabs)) return NULL;
+        float *slab = eg__alloc(floats, sizeof *slab);
+        if (!slab) return NULL;
+        run->slabs[run->n_slabs++] = slab;
+        run->slab_used = 0;
+        run->slab_count = floats;
+    }
+    float *weights = run->slabs[run->n_slabs - 1] + run->slab_used;
+    run->slab_used += count;
+    run->weights_bytes += count * sizeof *weights;
     return weights;
 }
 
