@@ -59,15 +59,15 @@ struct eg_tile {
 
 struct eg_grad_loops; /* grad_table.h */
 
-/* `count` pixels of one row of a depthwise convolution, for all channels: for i < count
+/* One row of a depthwise convolution, for all channels: for i < count
  *     y[i ldy + c] = act(bias[c] + sum over ky, kx of
- *                        rows[ky][i step + kx tap + c] weight[(ky kernel_w + kx) ldw + c])
- * over kx in [first_tap, end_tap) and rows that are not NULL. */
+ *                        rows[ky][x ld + c] weight[(ky kernel_w + kx) ldw + c])
+ * with x = i stride + kx dilation - pad, over 0 <= x < width and rows that are not NULL. */
 struct eg_depthwise {
     size_t channels, count;
-    size_t kernel_h, kernel_w, first_tap, end_tap;
-    const float *const *rows; /* [kernel_h], at the first pixel's tap 0 */
-    size_t step, tap;         /* floats from pixel to pixel, from tap to tap */
+    size_t kernel_h, kernel_w, stride, dilation, pad, width; /* along the row, in pixels */
+    const float *const *rows;                                /* [kernel_h], at their first pixels */
+    size_t ld;                                               /* floats from pixel to pixel */
     const float *weight;
     size_t ldw;
     float *y;

@@ -1,5 +1,5 @@
-/* text_rows.h: element-wise work, pooling and depthwise convolution, all along the channels of
- * a pixel; included once per instruction set. */
+/* text_rows.h: element-wise work and pooling, all along the channels of a pixel; included once per
+ * instruction set. */
 
 static void activate(enum eg_activation act, float a, float b, const float *x, float *y, size_t n)
 {
@@ -82,56 +82,4 @@ static void mean_pixels(const float *const *pixels, size_t count, float factor, 
         else
             vstore_n(y + c, sum, m);
     }
-}
-
-/* PIXELS neighbours at once share the loads of the weights. */
-ALWAYS_INLINE void depthwise_pixels(const struct eg_depthwise *d, size_t first, const size_t pixels)
-{
-    const struct eg_epilogue *e = d->epilogue;
-    for (size_t c = 0; c < d->channels; c += VL) {
-        size_t m = d->channels - c < VL ? d->channels - c : VL;
-        vf sum[8];
-#pragma GCC unroll 8
-        for (size_t i = 0; i < pixels; i++) sum[i] = (vf){0};
-        for (size_t ky = 0; ky < d->kernel_h; ky++) {
-            if (!d->rows[ky]) continue;
-            const float *x = d->rows[ky] + first * d->step + c + d->first_tap * d->tap;
-            const float *w = d->weight + (ky * d->kernel_w + d->first_tap) * d->ldw + c;
-            if (m == VL) {
-                for (size_t kx = d->first_tap; kx < d->end_tap; kx++, x += d->tap, w += d->ldw) {
-                    vf weight = vload(w);
-#pragma GCC unroll 8
-                    for (size_t i = 0; i < pixels; i++) sum[i] = vfma(vload(x + i * d->step), weight, sum[i]);
-                }
-            } else {
-                for (size_t kx = d->first_tap; kx < d->end_tap; kx++, x += d->tap, w += d->ldw) {
-                    vf weight = vload_n(w, m);
-#pragma GCC unroll 8
-                    for (size_t i = 0; i < pixels; i++)
-                        sum[i] = vfma(vload_n(x + i * d->step, m), weight, sum[i]);
-                }
-            }
-        }
-        vf bias = e->bias ? vload_n(e->bias + c, m) : (vf){0};
-#pragma GCC unroll 8
-        for (size_t i = 0; i < pixels; i++) {
-            vf y = sum[i] + bias;
-            if (e->residual) y += vload_n(e->residual + (first + i) * e->ld_residual + c, m);
-            if (e->act == EG_ACT_CLAMP)
-                y = vmin(vset(e->b), vmax(vset(e->a), y));
-            else
-                y = act_vector(e->act, e->a, e->b, y);
-            if (m == VL)
-                vstore(d->y + (first + i) * d->ldy + c, y);
-            else
-                vstore_n(d->y + (first + i) * d->ldy + c, y, m);
-        }
-    }
-}
-
-static void depthwise(const struct eg_depthwise *d)
-{
-    size_t i = 0;
-    for (; i + 4 <= d->count; i += 4) depthwise_pixels(d, i, 4);
-    for (; i < d->count; i++) depthwise_pixels(d, i, 1);
 }

@@ -6,6 +6,7 @@
 
 #include "kernels/text_math.h"
 
+#include "kernels/text_depthwise.h"
 #include "kernels/text_gemm.h"
 #include "kernels/text_grad.h"
 #include "kernels/text_rows.h"

@@ -166,9 +166,10 @@ static void test_tile(const struct eg_kernels *p, const struct eg_kernels *k)
 
 static void test_depthwise(const struct eg_kernels *p, const struct eg_kernels *k)
 {
-    for (int round = 0; round < 60; round++) {
-        const size_t c = 1 + below(50), count = 1 + below(9), side = 1 + below(5), stride = 1 + below(2);
-        const size_t ld = c + below(4), pixels = (count - 1) * stride + side;
+    for (int round = 0; round < 200; round++) {
+        const size_t c = 1 + below(50), count = 1 + below(30), side = 1 + below(5), stride = 1 + below(3);
+        const size_t ld = c + below(4), dilation = 1 + below(5) / 4, pad = below(4);
+        const size_t pixels = 1 + below((count - 1) * stride + side * dilation);
         float *x = numbers(side * pixels * ld), *w = numbers(side * side * c), *bias = numbers(c);
         float *residual = numbers(count * c), *a = guard(count * c), *b = guard(count * c);
         const float *rows[5];
@@ -183,11 +184,12 @@ static void test_depthwise(const struct eg_kernels *p, const struct eg_kernels *
                                  .count = count,
                                  .kernel_h = side,
                                  .kernel_w = side,
-                                 .first_tap = below(side),
-                                 .end_tap = side,
+                                 .stride = stride,
+                                 .dilation = dilation,
+                                 .pad = pad,
+                                 .width = pixels,
                                  .rows = rows,
-                                 .step = stride * ld,
-                                 .tap = ld,
+                                 .ld = ld,
                                  .weight = w,
                                  .ldw = c,
                                  .y = a,
