@@ -172,6 +172,8 @@ char *model_folders(const struct invocation *in); /* "DIR:DIR"; free() it; NULL:
 int model_options(const struct invocation *in, struct eg_net_options *options, char **folders);
 int load_model(const struct invocation *in, const char *model, eg_net **net);
 int open_images(const struct invocation *in, const char *path, eg_dataset **dataset);
+/* A feature file, or images of which there are some: said before any long work. */
+int check_data(const struct invocation *in, const char *path);
 int make_pool(const struct invocation *in, eg_pool **pool);
 
 /* The test report of train and evaluate; json_metrics takes classes. */

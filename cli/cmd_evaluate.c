@@ -40,7 +40,8 @@ static int run(struct invocation *in)
 {
     eg_net *net = NULL;
     eg_pool *pool = NULL;
-    int code = load_model(in, in->operands[0], &net);
+    int code = check_data(in, in->operands[1]);
+    if (!code) code = load_model(in, in->operands[0], &net);
     if (!code) code = make_pool(in, &pool);
     if (!code) {
         const char *rows = option_text(in, "rows");

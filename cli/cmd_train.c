@@ -39,6 +39,8 @@ json_t *json_train(const char *output, const struct eg_train_report *report)
         "test_count", (json_int_t)test->n, "train_count", (json_int_t)report->n_train, "classes", classes,
         "objective", json_number(report->objective), "gap", json_number(report->gap), "seconds",
         json_number(report->seconds));
+    json_object_set_new(json, "reject_rate",
+                        json_number(report->reject_rate > 0 ? report->reject_rate : NAN));
     if (test->n)
         json_object_set_new(json, "test", json_metrics(test, classes));
     else
@@ -60,6 +62,9 @@ static int print_report(struct invocation *in, const char *output, const struct 
         if (isfinite(report->c)) fprintf(to, " at C = %g", report->c);
         fputc('\n', to);
     }
+    if (report->reject_rate > 0)
+        fprintf(to, "\"unknown\" is answered for %.2f %% of the cross-validated photos\n",
+                100 * report->reject_rate);
     int code = EXIT_DONE;
     if (report->test.n) {
         fprintf(to, "test report, on %zu photos it has not seen:\n\n", report->test.n);
@@ -86,6 +91,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .hinge = loss && !strcmp(loss, "hinge"),
         .balance = option_flag(in, "balance"),
         .n_trees = (size_t)option_integer(in, "trees"),
+        .reject_rate = option_real(in, "reject"),
         .memory_bytes = option_bytes(in, "memory"),
         .overwrite = option_flag(in, "force"),
         .seed = (uint64_t)option_integer(in, "seed"),
@@ -237,6 +243,7 @@ static int run(struct invocation *in)
     char *beside = from_file ? NULL : features_path(option_text(in, "output"));
     int code = test_fraction(in, &fraction);
     if (!code) code = check_words(in, from_file);
+    if (!code && fraction < 0) code = check_data(in, option_text(in, "test"));
     if (!code) code = make_pool(in, &pool);
     if (!code && model) code = load_model(in, model, &net);
     if (!code && !from_file) code = extract(in, net, beside, pool, &skipped);
@@ -276,6 +283,9 @@ static const struct option_row options[] = {
      "cross-validation"},
     {OPTION_CHOICE, "loss", 0, "squared-hinge|hinge", NULL, 0, 0, false, "of the SVM"},
     {OPTION_INTEGER, "trees", 0, "N", "500", 1, 100000, false, "of the forest"},
+    {OPTION_REAL, "reject", 0, "RATE", "0", 0, 0.999, false,
+     "answer \"unknown\" where a photo is like none of the classes: so often for known ones, by "
+     "cross-validation"},
     {OPTION_FLAG, "balance", 0, NULL, NULL, 0, 0, false, "weigh classes as if they had equal numbers"},
     {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
      "memory training may take: 500M, 2G"},

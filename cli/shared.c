@@ -110,6 +110,15 @@ int open_images(const struct invocation *in, const char *path, eg_dataset **data
     return status == EG_E_ARGUMENT ? EXIT_USAGE : EXIT_FAILED; /* the parts of a split side by side */
 }
 
+int check_data(const struct invocation *in, const char *path)
+{
+    if (is_hdf5(path)) return EXIT_DONE;
+    eg_dataset *images = NULL;
+    int code = open_images(in, path, &images);
+    eg_dataset_free(images);
+    return code;
+}
+
 int make_pool(const struct invocation *in, eg_pool **pool)
 {
     struct eg_error err;

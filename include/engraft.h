@@ -449,6 +449,7 @@ struct eg_train_options {
     bool hinge;           /* svm: hinge loss in place of squared hinge */
     bool balance;         /* weigh classes as if they had the same number of rows */
     size_t n_trees;       /* forest: 0 = 500 */
+    double reject_rate;   /* answer "unknown" so often for known photos, by held-out folds; 0 = never */
     size_t memory_bytes;  /* 0 = half of the machine's */
     bool overwrite;
     uint64_t seed;
@@ -467,6 +468,7 @@ struct eg_train_report {
     size_t n_grid;
     double cv_accuracy;    /* NAN: no cross-validation */
     double objective, gap; /* NAN: has none */
+    double reject_rate;    /* share of the held-out rows that it refuses; 0: none */
     double seconds;
     char **classes; /* in label order */
     size_t n_classes, n_train, n_unlabelled;

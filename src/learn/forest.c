@@ -103,19 +103,21 @@ static const struct eg_tensor *reals(struct eg_graph *g, const char *name, uint8
     return *values ? eg__graph_tensor(g, &tensor) : NULL;
 }
 
-static enum eg_status forest_head(const struct eg_matrix *m, const struct forest *f, struct eg_graph **head,
+static enum eg_status forest_head(const struct eg_matrix *m, const struct forest *f,
+                                  const struct eg_reject *reject, struct eg_graph **head,
                                   struct eg_error *err)
 {
     struct eg_graph *g = NULL;
-    uint32_t at = 0, label = 0;
+    uint32_t rows = 0, at = 0, label = 0;
     size_t n_nodes = 0, n_leaves = 0, k_count = f->task.n_classes;
-    enum eg_status status = eg__head_begin(m, &g, &at, err);
+    enum eg_status status = eg__head_begin(m, &g, &rows, err);
     if (status) return status;
     for (size_t t = 0; t < f->n_trees; t++) {
         n_nodes += f->trees[t].n_nodes;
         n_leaves += f->trees[t].n_leaves;
     }
-    struct eg_node node = {.op = EG_OP_TREE_ENSEMBLE, .name = "probabilities", .n_inputs = 1, .inputs = {at}};
+    struct eg_node node = {
+        .op = EG_OP_TREE_ENSEMBLE, .name = "probabilities", .n_inputs = 1, .inputs = {rows}};
     int32_t *feature, *left, *right, *roots;
     float *threshold, *leaf;
     node.params[0] = numbers(g, "feature", n_nodes, &feature);
@@ -148,7 +150,7 @@ static enum eg_status forest_head(const struct eg_matrix *m, const struct forest
         leaves += tree->n_leaves;
     }
     status = eg__graph_add(g, &node, &at, err);
-    if (!status) status = eg__head_node(g, EG_OP_ARG_MAX, "label", at, 0, NULL, &label, err);
+    if (!status) status = eg__head_label(g, rows, at, reject, &label, err);
     if (status) {
         eg__graph_free(g);
         return status;
@@ -201,6 +203,30 @@ static enum eg_status cross_validate(struct forest *f, const struct eg_learn_opt
     }
     *accuracy = right / (double)f->task.n;
     return EG_OK;
+}
+
+/* A row's confidence: its share of votes for the best class, by trees that have not seen it; a row
+ * that all have seen is not held against anything. */
+static enum eg_status fit_reject(struct eg_matrix *m, const struct forest *f,
+                                 const struct eg_learn_options *o, const uint8_t *fold,
+                                 struct eg_reject *reject, struct eg_error *err)
+{
+    const size_t n = m->n, k_count = f->task.n_classes;
+    double *confidence = eg__alloc(n, sizeof *confidence);
+    if (!confidence) return eg__fail_memory(err, "confidences");
+    for (size_t i = 0; i < n; i++) {
+        double most = 0, total = 0;
+        for (size_t k = 0; k < k_count; k++) {
+            double votes = (double)f->votes[i * k_count + k];
+            total += votes;
+            most = fmax(most, votes);
+        }
+        confidence[i] = total > 0 ? most / total : 1;
+    }
+    enum eg_status status = eg__reject_fit(m, f->task.labels, k_count, fold, o->folds ? o->folds : 5,
+                                           confidence, o->reject_rate, reject, err);
+    free(confidence);
+    return status;
 }
 
 /* Mean over trees of each feature's share in the fall of the impurity, as scikit-learn's. */
@@ -265,7 +291,11 @@ enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size
     if (!status) {
         learned->oob_accuracy = share_right(&f, NULL, -1);
         add_up_importance(&f, learned->importance);
-        status = forest_head(m, &f, &learned->head, err);
+        struct eg_reject reject = {0};
+        if (o->reject_rate > 0) status = fit_reject(m, &f, o, fold, &reject, err);
+        if (!status) status = forest_head(m, &f, reject.mean ? &reject : NULL, &learned->head, err);
+        if (reject.mean) learned->reject_rate = reject.rate;
+        eg__reject_free(&reject);
     }
     for (size_t t = 0; f.trees && t < f.n_trees; t++) eg__tree_free(&f.trees[t]);
     free(columns);

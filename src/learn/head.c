@@ -136,16 +136,16 @@ static enum eg_status add_probabilities(struct eg_graph *g, const struct eg_line
 }
 
 enum eg_status eg__linear_head(const struct eg_matrix *m, const struct eg_linear *linear,
-                               const struct eg_calibration *calibration, struct eg_graph **head,
-                               struct eg_error *err)
+                               const struct eg_calibration *calibration, const struct eg_reject *reject,
+                               struct eg_graph **head, struct eg_error *err)
 {
     struct eg_graph *g = NULL;
-    uint32_t at = 0, label = 0;
-    enum eg_status status = eg__head_begin(m, &g, &at, err);
+    uint32_t rows = 0, at = 0, label = 0;
+    enum eg_status status = eg__head_begin(m, &g, &rows, err);
     if (status) return status;
-    status = add_scores(g, linear, at, &at, err);
+    status = add_scores(g, linear, rows, &at, err);
     if (!status) status = add_probabilities(g, linear, calibration, &at, err);
-    if (!status) status = eg__head_node(g, EG_OP_ARG_MAX, "label", at, 0, NULL, &label, err);
+    if (!status) status = eg__head_label(g, rows, at, reject, &label, err);
     if (status) {
         eg__graph_free(g);
         return status;

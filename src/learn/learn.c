@@ -44,7 +44,28 @@ static enum eg_status check(const struct eg_row_source *rows, const int32_t *lab
     if (!status && folds < 2 && o->learner <= EG_SVM && (o->n_c != 1 || o->scale == EG_SCALE_AUTO))
         status =
             eg__fail(err, EG_E_ARGUMENT, "without folds nothing can be chosen: give one C and a scaling");
+    if (!status && !(o->reject_rate >= 0 && o->reject_rate < 1))
+        status =
+            eg__fail(err, EG_E_ARGUMENT, "the rate to reject is %g, it must lie in 0 to 1", o->reject_rate);
+    if (!status && o->reject_rate > 0 && folds < 2)
+        status = eg__fail(err, EG_E_ARGUMENT,
+                          "what to reject is found on held-out folds: ask for 2 folds or more");
     free(count);
+    return status;
+}
+
+static enum eg_status fit_reject(struct eg_matrix *matrix, const int32_t *labels,
+                                 const struct eg_learn_options *o, const uint8_t *fold,
+                                 const struct eg_linear *linear, const struct eg_calibration *calibration,
+                                 struct eg_reject *reject, struct eg_error *err)
+{
+    double *confidence = eg__alloc(matrix->n, sizeof *confidence);
+    enum eg_status status = confidence ? eg__calibrated_confidence(linear, calibration, confidence, err)
+                                       : eg__fail_memory(err, "confidences");
+    if (!status)
+        status = eg__reject_fit(matrix, labels, linear->n_classes, fold, o->folds ? o->folds : 5, confidence,
+                                o->reject_rate, reject, err);
+    free(confidence);
     return status;
 }
 
@@ -65,7 +86,14 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
         status =
             eg__linear_train(&matrix, labels, n_classes, o, rest / 4, in_core, fold, &linear, learned, err);
     if (!status) status = eg__calibrate(&linear, labels, &calibration, err);
-    if (!status) status = eg__linear_head(&matrix, &linear, &calibration, &learned->head, err);
+    struct eg_reject reject = {0};
+    if (!status && o->reject_rate > 0)
+        status = fit_reject(&matrix, labels, o, fold, &linear, &calibration, &reject, err);
+    if (!status)
+        status = eg__linear_head(&matrix, &linear, &calibration, reject.mean ? &reject : NULL, &learned->head,
+                                 err);
+    if (reject.mean) learned->reject_rate = reject.rate;
+    eg__reject_free(&reject);
     learned->scale = matrix.scale;
     learned->c = linear.c;
     learned->cv_accuracy = linear.cv_accuracy;

@@ -31,7 +31,7 @@ struct eg_learn_options {
     size_t n_trees;          /* forest; 0 = 500 */
     size_t memory_bytes;     /* 0 = half of the machine's */
     double tolerance;        /* relative gap; 0 = 1e-5 */
-    double reject_rate;      /* 0 = none */
+    double reject_rate;      /* of known rows, held out, to answer with label -1; 0 = none */
     uint64_t seed;
     eg_pool *pool;
     eg_progress_fn *progress;
@@ -48,6 +48,7 @@ struct eg_learned {
     double cv_accuracy;        /* NAN when folds = 1 */
     double objective, gap;     /* NAN for a forest */
     double oob_accuracy;       /* forest; else NAN */
+    double reject_rate;        /* share of the held-out rows that is refused; 0: none */
     float *importance;         /* forest [d]; else NULL */
 };
 

@@ -3,6 +3,7 @@
 #define EG_LEARN_LINEAR_H
 
 #include "learn/matrix.h"
+#include "learn/reject.h"
 #include "learn/solve.h"
 
 /* A trained linear classifier: scores w x + b, one column for two classes (above 0: the
@@ -39,10 +40,16 @@ eg__calibrate(const struct eg_linear *linear, const int32_t *labels, struct eg_c
               struct eg_error *err);
 void eg__calibration_free(struct eg_calibration *calibration);
 
-/* INPUT -> scaler -> LINEAR -> calibrated probabilities; label_output their ARG_MAX. */
+/* confidence[n]: the largest calibrated probability by the out-of-fold scores, which must be there. */
+EG_MUST_CHECK enum eg_status
+eg__calibrated_confidence(const struct eg_linear *linear, const struct eg_calibration *calibration,
+                          double *confidence, struct eg_error *err);
+
+/* INPUT -> scaler -> LINEAR -> calibrated probabilities; label_output by eg__head_label. */
 EG_MUST_CHECK enum eg_status
 eg__linear_head(const struct eg_matrix *matrix, const struct eg_linear *linear,
-                const struct eg_calibration *calibration, struct eg_graph **head, struct eg_error *err);
+                const struct eg_calibration *calibration, const struct eg_reject *reject,
+                struct eg_graph **head, struct eg_error *err);
 
 /* Shared by heads: one node on `from` (and `second`, unless 0); the scaler's nodes on the input. */
 EG_MUST_CHECK enum eg_status

@@ -349,18 +349,31 @@ static void project_rows(void *context, size_t task, unsigned thread)
     }
 }
 
-static enum eg_status each_block(struct eg_matrix *m, struct product *product, bool project,
-                                 struct eg_error *err)
+static void square_rows(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct product *t = context;
+    size_t d = t->matrix->d;
+    for (size_t i = task * ROW_PART; i < t->count && i < (task + 1) * ROW_PART; i++) {
+        const float *x = t->rows + i * d;
+        double sum = 0, factor = t->matrix->factor[t->first + i];
+        for (size_t j = 0; j < d; j++) sum += (double)x[j] * (double)x[j];
+        t->score[t->first + i] = sum * factor * factor;
+    }
+}
+
+/* by_column: `work` is given parts of the columns, else parts of the block's rows. */
+static enum eg_status each_block(struct eg_matrix *m, struct product *product, eg_task_fn *work,
+                                 bool by_column, struct eg_error *err)
 {
     for (size_t first = 0; first < m->n; first += product->count) {
         product->first = first;
         product->count = m->n - first < m->block_rows ? m->n - first : m->block_rows;
         enum eg_status status = eg__matrix_rows(m, first, product->count, 0, &product->rows, err);
         if (status) return status;
-        if (project)
-            eg__pool_run(m->pool, (product->count + ROW_PART - 1) / ROW_PART, project_rows, product);
-        else
-            eg__pool_run(m->pool, (m->d + COLUMN_PART - 1) / COLUMN_PART, combine_columns, product);
+        size_t parts =
+            by_column ? (m->d + COLUMN_PART - 1) / COLUMN_PART : (product->count + ROW_PART - 1) / ROW_PART;
+        eg__pool_run(m->pool, parts, work, product);
     }
     return EG_OK;
 }
@@ -369,15 +382,21 @@ enum eg_status eg__matrix_combine(struct eg_matrix *m, const double *beta, size_
                                   struct eg_error *err)
 {
     memset(w, 0, columns * m->d * sizeof *w);
-    return each_block(m, &(struct product){.matrix = m, .columns = columns, .beta = beta, .sums = w}, false,
-                      err);
+    struct product product = {.matrix = m, .columns = columns, .beta = beta, .sums = w};
+    return each_block(m, &product, combine_columns, true, err);
 }
 
 enum eg_status eg__matrix_project(struct eg_matrix *m, const double *w, size_t columns, double *score,
                                   struct eg_error *err)
 {
-    return each_block(m, &(struct product){.matrix = m, .columns = columns, .w = w, .score = score}, true,
-                      err);
+    struct product product = {.matrix = m, .columns = columns, .w = w, .score = score};
+    return each_block(m, &product, project_rows, false, err);
+}
+
+enum eg_status eg__matrix_squares(struct eg_matrix *m, double *square, struct eg_error *err)
+{
+    struct product product = {.matrix = m, .score = square};
+    return each_block(m, &product, square_rows, false, err);
 }
 
 /* ---- rows in memory -------------------------------------------------------------------- */

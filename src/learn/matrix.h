@@ -47,5 +47,7 @@ EG_MUST_CHECK enum eg_status
 eg__matrix_combine(struct eg_matrix *matrix, const double *beta, size_t columns, double *w, struct eg_error *err);
 EG_MUST_CHECK enum eg_status
 eg__matrix_project(struct eg_matrix *matrix, const double *w, size_t columns, double *score, struct eg_error *err);
+/* square[n]: squared length of each scaled row. */
+EG_MUST_CHECK enum eg_status eg__matrix_squares(struct eg_matrix *matrix, double *square, struct eg_error *err);
 
 #endif

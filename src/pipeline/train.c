@@ -199,6 +199,7 @@ static enum eg_status learn(struct training *t, struct eg_error *err)
         .hinge = o->hinge,
         .balance = o->balance,
         .groups = t->groups,
+        .reject_rate = o->reject_rate,
         .n_trees = o->n_trees,
         .memory_bytes = o->memory_bytes,
         .seed = o->seed,
@@ -215,6 +216,7 @@ static enum eg_status learn(struct training *t, struct eg_error *err)
     r->cv_accuracy = t->learned.cv_accuracy;
     r->objective = t->learned.objective;
     r->gap = t->learned.gap;
+    r->reject_rate = t->learned.reject_rate;
     r->n_grid = t->learned.n_grid;
     r->grid = eg__alloc(r->n_grid + 1, sizeof *r->grid);
     if (!r->grid) return eg__fail_memory(err, "the report");

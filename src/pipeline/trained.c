@@ -140,6 +140,8 @@ static enum eg_status note_training(struct eg_graph *graph, const struct eg_trai
                       r->test.accuracy, r->test.accuracy_low, r->test.accuracy_high, r->test.n);
     if (!status) status = note(graph, err, "engraft.split_seed", "%llu", (unsigned long long)t->seed);
     if (!status) status = note(graph, err, "engraft.test_fraction", "%.9g", t->test_fraction);
+    if (!status && r->reject_rate > 0)
+        status = note(graph, err, "engraft.reject_rate", "%.6f", r->reject_rate);
     if (!status && t->group) status = note(graph, err, "engraft.group", "%s", t->group);
     if (!status) status = note(graph, err, "engraft.training_digest", "%s", t->digest);
     if (!status) status = note(graph, err, "engraft.training_rows", "%zu", r->n_train);
