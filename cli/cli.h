@@ -136,6 +136,7 @@ struct progress {
     bool bytes; /* done and total are bytes */
     double start, last;
     size_t first; /* done before the start: not counted in the rate */
+    size_t before; /* done at the last step */
     bool started;
 };
 void progress_begin(struct progress *progress, const struct invocation *in, const char *what);
@@ -192,5 +193,10 @@ json_t *json_text(const char *text); /* NULL gives null; not UTF-8: escaped */
 json_t *json_number(double value);   /* NAN and infinities give null */
 json_t *json_skipped(const struct eg_skipped *skipped, size_t n);
 void print_json(const struct invocation *in, json_t *json); /* takes json */
+
+/* Started by mpirun or srun as one of many, and as another than the first? Where the library is
+ * without MPI this changes nothing. */
+bool under_mpi(void);
+bool later_rank(void);
 
 #endif

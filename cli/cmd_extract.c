@@ -51,27 +51,13 @@ static bool parse_shard(const char *text, size_t *shard, size_t *n_shards)
     return true;
 }
 
-/* Started by mpirun or srun as one of many? Without MPI in the library this changes nothing. */
-static bool is_rank(void)
-{
-    return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMI_SIZE") || getenv("PMIX_RANK");
-}
-
-static bool is_later_rank(void)
-{
-    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"};
-    const char *rank = NULL;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !rank; i++) rank = getenv(names[i]);
-    return rank && strcmp(rank, "0");
-}
-
 static int extract(struct invocation *in, const eg_net *net, const eg_dataset *images, eg_pool *pool)
 {
     const char *output = option_text(in, "output"), *dtype = option_text(in, "dtype"),
                *shard = option_text(in, "shard");
     struct progress progress;
     progress_begin(&progress, in, "extract");
-    if (is_later_rank() && !shard) progress.quiet = true;
+    if (later_rank() && !shard) progress.quiet = true;
     struct eg_extract_options how = {
         .cuts = {.pool = option_text(in, "pool"), .order = option_text(in, "order")},
         .half = dtype && !strcmp(dtype, "f16"),
@@ -81,7 +67,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         .deflate = (unsigned)option_integer(in, "deflate"),
         .overwrite = option_flag(in, "force"),
         .append = option_flag(in, "append"),
-        .ranks = is_rank() && !shard,
+        .ranks = under_mpi() && !shard,
         .command = in->line,
         .pool = pool,
         .progress = progress_step,

@@ -159,7 +159,7 @@ static int parse_rate(const struct invocation *in, double *rate)
 static int run(struct invocation *in)
 {
     const char *output = option_text(in, "output");
-    struct watch watch = {.quiet = option_flag(in, "quiet")};
+    struct watch watch = {.quiet = option_flag(in, "quiet") || later_rank()};
     double part = option_real(in, "test"), valid = option_real(in, "valid");
     long long hidden = option_integer(in, "head");
     struct eg_tune_options options = {
@@ -181,6 +181,7 @@ static int run(struct invocation *in)
         .resume = option_flag(in, "resume"),
         .overwrite = option_flag(in, "force"),
         .seed = (uint64_t)option_integer(in, "seed"),
+        .ranks = under_mpi(),
         .command = in->line,
         .progress = step,
         .epoch = show_epoch,
@@ -196,6 +197,7 @@ static int run(struct invocation *in)
         struct eg_tune_report report;
         struct eg_error err;
         progress_begin(&watch.progress, in, "tune");
+        if (later_rank()) watch.progress.quiet = true;
         enum eg_status status = eg_tune(net, images, output, &options, &report, &err);
         progress_end(&watch.progress);
         if (status) {
@@ -203,7 +205,7 @@ static int run(struct invocation *in)
             if (status == EG_E_CANCELLED)
                 fprintf(stderr, "engraft tune: run the same command with --resume to go on\n");
         } else {
-            code = finish(in, output, &report);
+            if (!report.rank) code = finish(in, output, &report); /* the first speaks for all */
             eg_tune_report_release(&report);
         }
     }

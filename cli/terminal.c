@@ -68,14 +68,16 @@ bool progress_step(void *user, size_t done, size_t total)
 {
     struct progress *p = user;
     if (stop_asked) return false;
-    if (!p->started) {
+    double now = seconds_now();
+    if (!p->started || done < p->before) { /* or a new pass over the same */
+        if (p->started) p->start = now;
         p->started = true;
         p->first = done;
     }
-    double now = seconds_now();
+    p->before = done;
     if (p->quiet || now - p->last < (p->terminal ? 0.1 : 4.0)) return true;
     p->last = now;
-    double rate = (double)(done - p->first) / (now - p->start);
+    double rate = now > p->start ? (double)(done - p->first) / (now - p->start) : 0;
     if (p->terminal) {
         int width = bar_width(), filled = total ? (int)((double)width * (double)done / (double)total) : 0;
         fprintf(stderr, "\r\033[K%s [", p->what);

@@ -537,6 +537,7 @@ struct eg_tune_options {
     size_t batch;           /* 0 = 16 */
     size_t memory_bytes; /* for values computed once; past it they go to a file; 0 = half of the machine's */
     bool resume, overwrite;
+    bool ranks; /* under MPI: every batch is divided among the ranks; built without: no meaning */
     uint64_t seed;
     const char *command; /* provenance */
     eg_pool *pool;
@@ -555,13 +556,16 @@ struct eg_tune_report {
     size_t n_curve;
     double rate;
     double linear_accuracy; /* of a linear classifier on the same rows; NAN: not measured */
+    size_t rank;            /* the same is reported on every rank; the first has written the file */
 };
 
 /* Photos to a classifier whose new FC head, and the layers from the cut down to `unfreeze`,
  * are learned. After every epoch the state is saved to PATH.tuning: with `resume` a run that
  * was stopped goes on and ends with the same weights, bit for bit. EG_E_CANCELLED: the best so
  * far is in path. Cost: a forward and about two backward passes of the unfrozen layers per photo
- * and epoch; what lies below them is computed once, or once a view. */
+ * and epoch; what lies below them is computed once, or once a view.
+ * With ranks every rank of the MPI job makes this call, with the same arguments and a folder of
+ * PATH that all can read; gradients are summed, so that the batch and the losses are those of one. */
 EG_API EG_MUST_CHECK enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *path,
                                             const struct eg_tune_options *options,
                                             struct eg_tune_report *report, struct eg_error *err);

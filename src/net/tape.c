@@ -17,7 +17,7 @@ struct block {
 struct eg_tape {
     const struct eg_graph *graph;
     eg_pool *pool;
-    size_t max_batch, last_n;
+    size_t max_batch, last_n, first;
     uint64_t seed, last_step;
     float momentum;
     bool ready_for_backward;
@@ -326,12 +326,15 @@ float *eg__tape_statistics(struct eg_tape *tape, size_t *n)
 
 size_t eg__tape_bytes(const struct eg_tape *tape) { return tape->bytes; }
 
+void eg__tape_begin_at(struct eg_tape *tape, size_t first) { tape->first = first; }
+
 static struct eg_tape_step step_of(struct eg_tape *tape, bool training)
 {
     return (struct eg_tape_step){.nodes = tape->nodes,
                                  .pool = tape->pool,
                                  .scratch = tape->scratch,
                                  .n = tape->last_n,
+                                 .first = tape->first,
                                  .training = training,
                                  .seed = tape->seed,
                                  .step = tape->last_step,

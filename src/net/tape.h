@@ -54,6 +54,9 @@ size_t eg__tape_bytes(const struct eg_tape *tape);
 EG_MUST_CHECK enum eg_status eg__tape_forward(struct eg_tape *tape, const float *const *inputs, size_t n,
                                               bool training, uint64_t step, const float **output,
                                               struct eg_error *err);
+/* The images of the passes to come are images first, first + 1, ... of a batch that several
+ * processes share: what dropout drops depends on it. */
+void eg__tape_begin_at(struct eg_tape *tape, size_t first);
 /* After a forward with training: all gradients of sum(d_output * output). */
 EG_MUST_CHECK enum eg_status eg__tape_backward(struct eg_tape *tape, const float *d_output,
                                                struct eg_error *err);

@@ -26,6 +26,7 @@ struct eg_tape_step {
     eg_pool *pool;
     float *scratch; /* as many floats as the operator's scratch rule asked for */
     size_t n;       /* images of this pass */
+    size_t first;   /* the number of its first in the whole batch */
     bool training;
     uint64_t seed, step;
     float momentum; /* of batch statistics */

@@ -124,13 +124,22 @@ static void update(struct eg_trainer *trainer, double rate, double scale)
     }
 }
 
-enum eg_status eg__trainer_step(struct eg_trainer *trainer, const float *const *inputs,
-                                const struct eg_target *targets, size_t n, double rate, uint64_t step,
-                                struct eg_batch_result *out, struct eg_error *err)
+enum eg_status eg__trainer_sum_results(struct eg_trainer *trainer, struct eg_batch_result *result,
+                                       struct eg_error *err)
 {
-    const float *logits;
-    enum eg_status status = eg__tape_forward(trainer->tape, inputs, n, true, step, &logits, err);
-    if (status) return status;
+    const struct eg_trainer_options *o = &trainer->options;
+    if (!o->sum_over_ranks) return EG_OK;
+    float sums[3] = {(float)result->loss, (float)result->weight, (float)result->right};
+    enum eg_status status = o->sum_over_ranks(o->user, sums, 3, err);
+    if (!status)
+        *result = (struct eg_batch_result){(double)sums[0], (double)sums[1], (size_t)lrintf(sums[2])};
+    return status;
+}
+
+/* The loss of images whose logits are known, and its gradient in d_logits. */
+static struct eg_batch_result judge(struct eg_trainer *trainer, const float *logits,
+                                    const struct eg_target *targets, size_t n)
+{
     size_t classes = trainer->classes;
     struct eg_batch_result result = {0};
     memset(trainer->d_logits, 0, n * classes * sizeof *trainer->d_logits);
@@ -149,19 +158,32 @@ enum eg_status eg__trainer_step(struct eg_trainer *trainer, const float *const *
         result.right +=
             largest_of(row, classes) == (size_t)(mixed && share < 0.5 ? target->other : target->label);
     }
+    return result;
+}
+
+/* With several ranks nothing returns between two sums but what all of them see alike. */
+enum eg_status eg__trainer_step(struct eg_trainer *trainer, const float *const *inputs,
+                                const struct eg_target *targets, size_t n, double rate, uint64_t step,
+                                struct eg_batch_result *out, struct eg_error *err)
+{
+    const struct eg_trainer_options *o = &trainer->options;
+    const float *logits;
+    struct eg_batch_result result = {0};
+    enum eg_status status = n ? eg__tape_forward(trainer->tape, inputs, n, true, step, &logits, err) : EG_OK;
+    if (!status && n) result = judge(trainer, logits, targets, n);
+    if (!status) status = eg__trainer_sum_results(trainer, &result, err);
+    if (status) return status;
     if (!isfinite(result.loss))
         return eg__fail(err, EG_E_NUMERIC, "the loss became %g at step %llu with rate %g (try a lower --lr)",
                         result.loss, (unsigned long long)step, rate);
-    status = eg__tape_backward(trainer->tape, trainer->d_logits, err);
-    float *gradients = eg__tape_gradients(trainer->tape), weight = (float)result.weight;
-    if (!status && trainer->options.sum_over_ranks) {
-        status = trainer->options.sum_over_ranks(trainer->options.user, &weight, 1, err);
-        if (!status)
-            status =
-                trainer->options.sum_over_ranks(trainer->options.user, gradients, trainer->n_values, err);
-    }
+    float *gradients = eg__tape_gradients(trainer->tape);
+    if (n)
+        status = eg__tape_backward(trainer->tape, trainer->d_logits, err);
+    else
+        memset(gradients, 0, trainer->n_values * sizeof *gradients);
+    if (!status && o->sum_over_ranks) status = o->sum_over_ranks(o->user, gradients, trainer->n_values, err);
     if (status) return status;
-    double scale = weight > 0 ? 1 / (double)weight : 0, limit = trainer->options.clip_norm;
+    double scale = result.weight > 0 ? 1 / result.weight : 0, limit = o->clip_norm;
     double length = length_of_gradient(gradients, trainer->n_values, scale);
     if (!isfinite(length))
         return eg__fail(err, EG_E_NUMERIC,

@@ -43,17 +43,22 @@ void eg__trainer_free(struct eg_trainer *trainer);
 struct eg_tape *eg__trainer_tape(struct eg_trainer *trainer);
 
 /* One step at `rate`: forward, softmax cross-entropy averaged over the batch (all ranks'),
- * backward, clip, update. `step` seeds dropout. EG_E_NUMERIC: the loss is not finite (the
+ * backward, clip, update. `step` seeds dropout. n may be 0 where ranks share a batch; the
+ * result is that of all ranks. EG_E_NUMERIC, on every rank: the loss is not finite (the
  * weights are then as before the step). */
 EG_MUST_CHECK enum eg_status eg__trainer_step(struct eg_trainer *trainer, const float *const *inputs,
                                               const struct eg_target *targets, size_t n, double rate,
                                               uint64_t step, struct eg_batch_result *result,
                                               struct eg_error *err);
 
-/* Loss and answers in inference mode; logits [n][classes] may be NULL. */
+/* Loss and answers of this rank's images in inference mode; logits [n][classes] may be NULL. */
 EG_MUST_CHECK enum eg_status eg__trainer_evaluate(struct eg_trainer *trainer, const float *const *inputs,
                                                   const int32_t *labels, size_t n, float *logits,
                                                   struct eg_batch_result *result, struct eg_error *err);
+
+/* Sum a result over all ranks. */
+EG_MUST_CHECK enum eg_status eg__trainer_sum_results(struct eg_trainer *trainer,
+                                                     struct eg_batch_result *result, struct eg_error *err);
 
 /* All that a step changes, as one array: to go back to, or to go on from after a break. */
 size_t eg__trainer_state_count(const struct eg_trainer *trainer);

@@ -24,6 +24,7 @@ struct tuning {
     const struct eg_dataset *dataset;
     const struct eg_tune_options *options;
     const char *path;
+    struct eg_dist dist; /* processes that share every batch; the first one writes */
     char *state_path, identity[65], unfreeze_from[256];
     struct eg_cut_plan plan;
     struct eg_graph *head, *graph; /* the head alone; everything, with the head on it */
@@ -169,9 +170,14 @@ static enum eg_status build(struct tuning *t, struct eg_error *err)
     return is_none(o->unfreeze) ? EG_OK : choose_layers(t, err);
 }
 
-static enum eg_status make_trainer(const struct tuning *t, const struct eg_graph *graph,
-                                   const bool *trainable, const float *rate_scale, size_t batch,
-                                   struct eg_trainer **trainer, struct eg_error *err)
+static enum eg_status sum_over_ranks(void *user, float *values, size_t n, struct eg_error *err)
+{
+    return eg__dist_sum(user, values, n, err);
+}
+
+static enum eg_status make_trainer(struct tuning *t, const struct eg_graph *graph, const bool *trainable,
+                                   const float *rate_scale, size_t batch, struct eg_trainer **trainer,
+                                   struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
     struct eg_trainer_options options = {
@@ -187,6 +193,8 @@ static enum eg_status make_trainer(const struct tuning *t, const struct eg_graph
                            : o->label_smoothing > 0 ? o->label_smoothing
                                                     : 0.1,
         .rate_scale = rate_scale,
+        .sum_over_ranks = t->dist.n_ranks > 1 ? sum_over_ranks : NULL,
+        .user = &t->dist,
     };
     return eg__trainer_create(graph, &options, o->pool, trainer, err);
 }
@@ -363,15 +371,15 @@ static enum eg_status gather(void *self, const size_t *rows, size_t count, float
     return EG_OK;
 }
 
-static enum eg_status learn_linear(struct tuning *t, const size_t *rows, size_t n, struct eg_learned *learned,
-                                   struct eg_error *err)
+static enum eg_status learn_linear(struct tuning *t, const size_t *rows, size_t n, enum eg_scaling scale,
+                                   struct eg_learned *learned, struct eg_error *err)
 {
     struct picked picked = {t, rows};
     struct eg_row_source source = {n, t->d, gather, &picked};
     int32_t *labels = eg__alloc(n, sizeof *labels);
     if (!labels) return eg__fail_memory(err, "labels");
     for (size_t i = 0; i < n; i++) labels[i] = t->labels[rows[i]];
-    struct eg_learn_options how = {.scale = EG_SCALE_AUTO,
+    struct eg_learn_options how = {.scale = scale,
                                    .memory_bytes = t->options->memory_bytes,
                                    .seed = t->options->seed,
                                    .pool = t->options->pool};
@@ -387,7 +395,7 @@ static enum eg_status measure_linear(struct tuning *t, struct eg_error *err)
     t->report.linear_accuracy = NAN;
     if (!t->n_test) return EG_OK;
     struct eg_learned learned;
-    if (learn_linear(t, t->rows, t->n_train + t->n_valid, &learned, NULL)) return EG_OK;
+    if (learn_linear(t, t->rows, t->n_train + t->n_valid, EG_SCALE_AUTO, &learned, NULL)) return EG_OK;
     struct eg_run *run;
     uint32_t output = learned.head->output;
     size_t classes = t->dataset->n_classes, right = 0;
@@ -416,7 +424,8 @@ static enum eg_status measure_linear(struct tuning *t, struct eg_error *err)
 static struct eg_tune_phase phase_of(struct tuning *t)
 {
     const struct eg_tune_options *o = t->options;
-    return (struct eg_tune_phase){.labels = t->labels,
+    return (struct eg_tune_phase){.dist = &t->dist,
+                                  .labels = t->labels,
                                   .train = t->rows,
                                   .valid = t->rows + t->n_train,
                                   .n_train = t->n_train,
@@ -434,8 +443,43 @@ static struct eg_tune_phase phase_of(struct tuning *t)
                                   .report = &t->report};
 }
 
+/* A head of one FC layer begins as the logistic regression on its training rows: layers below it
+ * that learn from a head which knows nothing lose what they know (Kumar et al., ICLR 2022).
+ * false: it could not be learned (too few rows to choose C), the head is as it was. */
+static bool begin_linear(struct tuning *t)
+{
+    struct eg_learned learned;
+    if (learn_linear(t, t->rows, t->n_train, EG_SCALE_NONE, &learned, NULL)) return false;
+    const struct eg_graph *graph = learned.head;
+    size_t n, classes = t->dataset->n_classes, n_weights = classes * t->d;
+    float *values = eg__tape_values(eg__trainer_tape(t->head_trainer), &n), temperature = 1;
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const struct eg_node *node = &graph->nodes[i];
+        if (node->op == EG_OP_LINEAR) {
+            eg__tensor_read(node->params[0], values);
+            eg__tensor_read(node->params[1], values + n_weights);
+        } else if (node->op == EG_OP_MUL)
+            eg__tensor_read(node->params[0], &temperature);
+    }
+    for (size_t i = 0; i < n; i++) values[i] *= temperature;
+    eg__learned_release(&learned);
+    return true;
+}
+
+/* All ranks begin with the weights of the first: another kind of processor may have found others. */
+static enum eg_status begin_alike(struct tuning *t, struct eg_error *err)
+{
+    size_t n;
+    float *values = eg__tape_values(eg__trainer_tape(t->head_trainer), &n);
+    if (t->dist.rank) memset(values, 0, n * sizeof *values);
+    return eg__dist_sum(&t->dist, values, n, err);
+}
+
 static enum eg_status train_head(struct tuning *t, bool resume, struct eg_error *err)
 {
+    bool known = t->options->linear_head && !resume && begin_linear(t);
+    enum eg_status status = begin_alike(t, err);
+    if (status || (known && t->trainer)) return status;
     struct eg_tune_phase phase = phase_of(t);
     bool alone = !t->trainer;
     phase.trainer = t->head_trainer;
@@ -532,9 +576,10 @@ static enum eg_status write_file(struct tuning *t, struct eg_error *err)
             status = eg__graph_set_metadata(graph, "engraft.weights_sha256", mark, err);
         }
     }
-    if (!status) status = eg__trained_save(graph, t->net, t->path, o->overwrite || o->resume, err);
+    if (!status && !t->dist.rank)
+        status = eg__trained_save(graph, t->net, t->path, o->overwrite || o->resume, err);
     eg__graph_free(graph);
-    return status;
+    return eg__tune_agree(&t->dist, status, err);
 }
 
 /* ---- all of it
@@ -620,6 +665,7 @@ static enum eg_status tune(struct tuning *t, struct eg_error *err)
     uint8_t(*hashes)[32] = status ? NULL : eg__zalloc(t->n, sizeof *hashes);
     if (!status && !hashes) status = eg__fail_memory(err, "hashes");
     if (!status) status = compute_rows(t, hashes, err);
+    status = eg__tune_agree(&t->dist, status, err);
     if (!status && !t->n) status = eg__fail(err, EG_E_IO, "no labelled photo could be read");
     if (!status) status = split_rows(t, (const uint8_t(*)[32])hashes, err);
     free(hashes);
@@ -633,7 +679,7 @@ static enum eg_status tune(struct tuning *t, struct eg_error *err)
     }
     if (!status) status = test(t, err);
     if (!status) status = write_file(t, err);
-    if (!status) unlink(t->state_path);
+    if (!status && !t->dist.rank) unlink(t->state_path);
     return status;
 }
 
@@ -642,11 +688,20 @@ enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *
                        struct eg_error *err)
 {
     static const struct eg_tune_options defaults;
-    struct tuning t = {.net = net, .dataset = images, .path = path, .options = options ? options : &defaults};
+    struct tuning t = {.net = net,
+                       .dataset = images,
+                       .path = path,
+                       .options = options ? options : &defaults,
+                       .dist = {.n_ranks = 1}};
     if (!t.options->overwrite && !t.options->resume && !access(path, F_OK))
         return eg__fail(err, EG_E_EXISTS, "'%s' exists (use --force to overwrite it)", path);
     double start = eg__seconds();
-    enum eg_status status = tune(&t, err);
+    enum eg_status status = t.options->ranks ? eg__dist_init(&t.dist, err) : EG_OK;
+    if (!status && t.dist.n_ranks > 1 && t.options->train_batch_norm)
+        status = eg__fail(err, EG_E_UNSUPPORTED,
+                          "batch norms would learn from a part of each batch only: with several processes "
+                          "leave them as they are (no --train-batch-norm)");
+    if (!status) status = tune(&t, err);
     t.report.train.seconds = eg__seconds() - start;
     eg__tune_source_release(&t.source);
     eg__trainer_free(t.trainer);
@@ -662,6 +717,8 @@ enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *
     free(t.labels);
     free(t.part);
     free(t.rows);
+    t.report.rank = t.dist.rank;
+    eg__dist_release(&t.dist);
     if (status)
         eg_tune_report_release(&t.report);
     else

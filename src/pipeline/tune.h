@@ -8,6 +8,7 @@
 #ifndef EG_PIPELINE_TUNE_H
 #define EG_PIPELINE_TUNE_H
 
+#include "dist/dist.h"
 #include "image/augment.h"
 #include "net/trainer.h"
 #include "pipeline/pipeline.h"
@@ -71,6 +72,7 @@ EG_MUST_CHECK enum eg_status eg__tune_source_varied(struct eg_tune_source *sourc
 
 struct eg_tune_phase {
     struct eg_trainer *trainer;
+    const struct eg_dist *dist;    /* ranks share every batch, in order */
     struct eg_tune_source *source; /* NULL: rows of `features` are the input */
     const float *features;         /* [n][d] */
     size_t d;
@@ -96,9 +98,13 @@ EG_MUST_CHECK enum eg_status eg__tune_phase(struct eg_tune_phase *phase, struct 
 /* Which phase a saved state is in the middle of: -1 none. */
 EG_MUST_CHECK enum eg_status eg__tune_saved_phase(const char *path, const char *identity, int *number,
                                                   struct eg_error *err);
-/* Loss, accuracy and (may be NULL) logits [n][classes] of rows as they are. */
+/* Loss, accuracy and logits [n][classes] of rows as they are. logits NULL: ranks share the rows. */
 EG_MUST_CHECK enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const size_t *rows, size_t n,
                                               float *logits, struct eg_batch_result *result,
                                               struct eg_error *err);
+
+/* The same outcome on every rank: what failed on one has failed on all. */
+EG_MUST_CHECK enum eg_status eg__tune_agree(const struct eg_dist *dist, enum eg_status status,
+                                            struct eg_error *err);
 
 #endif

@@ -19,7 +19,8 @@ enum { FINDER_STEPS = 60 };
 
 struct batches {
     struct eg_tune_phase *phase;
-    size_t *order; /* the training rows, shuffled */
+    size_t *order;      /* the training rows, shuffled */
+    size_t *own, *next; /* [batch]: this rank's rows of the batch at hand, and of the one after */
     float *mixed[EG_INPUTS_MAX];
     float *features; /* [batch][d] */
     struct eg_target *targets;
@@ -28,6 +29,8 @@ struct batches {
 static void batches_release(struct batches *b)
 {
     free(b->order);
+    free(b->own);
+    free(b->next);
     free(b->features);
     free(b->targets);
     for (size_t i = 0; i < EG_INPUTS_MAX; i++) free(b->mixed[i]);
@@ -37,9 +40,11 @@ static enum eg_status batches_init(struct batches *b, struct eg_tune_phase *phas
 {
     *b = (struct batches){.phase = phase};
     b->order = eg__alloc(phase->n_train, sizeof *b->order);
+    b->own = eg__alloc(phase->batch, sizeof *b->own);
+    b->next = eg__alloc(phase->batch, sizeof *b->next);
     b->targets = eg__alloc(phase->batch, sizeof *b->targets);
     b->features = eg__alloc(phase->batch * (phase->source ? 1 : phase->d), sizeof *b->features);
-    bool made = b->order && b->targets && b->features;
+    bool made = b->order && b->own && b->next && b->targets && b->features;
     size_t n_boundary = phase->source ? phase->source->n_boundary : 1;
     for (size_t i = 0; phase->mixup > 0 && i < n_boundary; i++) {
         size_t count = phase->source ? phase->source->counts[i] : phase->d;
@@ -67,8 +72,9 @@ static double beta_variate(struct eg_rng *rng, double a)
     }
 }
 
-/* Mixup (Zhang et al. 2018): every input with its neighbour in the batch. */
-static void mix(struct batches *b, uint64_t step, size_t n, const float **inputs)
+/* Mixup (Zhang et al. 2018): every input with the one after it in the batch, the last with the
+ * first. Of n_read inputs the first n are mixed. */
+static void mix(struct batches *b, uint64_t step, size_t n, size_t n_read, const float **inputs)
 {
     struct eg_tune_phase *phase = b->phase;
     struct eg_rng rng;
@@ -78,13 +84,13 @@ static void mix(struct batches *b, uint64_t step, size_t n, const float **inputs
     for (size_t k = 0; k < n_boundary; k++) {
         size_t count = phase->source ? phase->source->counts[k] : phase->d;
         for (size_t i = 0; i < n; i++) {
-            const float *x = inputs[k] + i * count, *y = inputs[k] + (i + 1) % n * count;
+            const float *x = inputs[k] + i * count, *y = inputs[k] + (i + 1) % n_read * count;
             for (size_t j = 0; j < count; j++) b->mixed[k][i * count + j] = share * x[j] + (1 - share) * y[j];
         }
         inputs[k] = b->mixed[k];
     }
     for (size_t i = 0; i < n; i++) {
-        b->targets[i].other = b->targets[(i + 1) % n].label;
+        b->targets[i].other = phase->labels[b->own[(i + 1) % n_read]];
         b->targets[i].share = share;
     }
 }
@@ -100,33 +106,54 @@ static size_t batch_count(const struct eg_tune_phase *phase)
     return (phase->n_train + phase->batch - 1) / phase->batch;
 }
 
-static enum eg_status read_rows(struct batches *b, size_t epoch, size_t first, size_t end,
+/* This rank's rows of the batch that begins at `first`: n of them from *at on; of n_read the last
+ * is the next rank's first, for mixup. */
+static size_t own_rows(const struct batches *b, size_t first, size_t *rows, size_t *at, size_t *n_read)
+{
+    const struct eg_tune_phase *phase = b->phase;
+    size_t count = batch_end(phase, first) - first, n;
+    eg__shard_range(count, phase->dist->rank, phase->dist->n_ranks, at, &n);
+    *n_read = n + (phase->mixup > 0 && n && n < count);
+    for (size_t i = 0; i < *n_read; i++) rows[i] = b->order[first + (*at + i) % count];
+    return n;
+}
+
+static enum eg_status read_rows(struct batches *b, size_t epoch, size_t n, size_t n_next,
                                 const float **inputs, struct eg_error *err)
 {
     struct eg_tune_phase *phase = b->phase;
     if (phase->source)
-        return eg__tune_source_varied(phase->source, epoch, b->order + first, end - first, b->order + end,
-                                      batch_end(phase, end) - end, inputs, err);
-    for (size_t i = first; i < end; i++)
-        memcpy(b->features + (i - first) * phase->d, phase->features + b->order[i] * phase->d,
-               phase->d * sizeof(float));
+        return eg__tune_source_varied(phase->source, epoch, b->own, n, b->next, n_next, inputs, err);
+    for (size_t i = 0; i < n; i++)
+        memcpy(b->features + i * phase->d, phase->features + b->own[i] * phase->d, phase->d * sizeof(float));
     inputs[0] = b->features;
     return EG_OK;
+}
+
+enum eg_status eg__tune_agree(const struct eg_dist *dist, enum eg_status status, struct eg_error *err)
+{
+    if (dist->n_ranks == 1) return status;
+    bool failed = status != EG_OK;
+    enum eg_status agreed = eg__dist_agree(dist, &failed, status ? NULL : err);
+    if (status || agreed) return status ? status : agreed;
+    return failed ? eg__fail(err, EG_E_CANCELLED, "another process stopped (it says why)") : EG_OK;
 }
 
 static enum eg_status take_step(struct batches *b, size_t epoch, size_t first, double rate, uint64_t step,
                                 struct eg_batch_result *sum, struct eg_error *err)
 {
     struct eg_tune_phase *phase = b->phase;
-    const float *inputs[EG_INPUTS_MAX];
-    size_t end = batch_end(phase, first);
-    enum eg_status status = read_rows(b, epoch, first, end, inputs, err);
+    const float *inputs[EG_INPUTS_MAX] = {0};
+    size_t at, unused, n_read, n_next, n = own_rows(b, first, b->own, &at, &n_read);
+    own_rows(b, batch_end(phase, first), b->next, &unused, &n_next);
+    enum eg_status status = n ? read_rows(b, epoch, n_read, n_next, inputs, err) : EG_OK;
+    status = eg__tune_agree(phase->dist, status, err);
     if (status) return status;
-    for (size_t i = first; i < end; i++)
-        b->targets[i - first] = (struct eg_target){phase->labels[b->order[i]], 0, 1};
-    if (phase->mixup > 0 && end - first > 1) mix(b, step, end - first, inputs);
+    for (size_t i = 0; i < n; i++) b->targets[i] = (struct eg_target){phase->labels[b->own[i]], 0, 1};
+    if (phase->mixup > 0 && batch_end(phase, first) - first > 1) mix(b, step, n, n_read, inputs);
     struct eg_batch_result result;
-    status = eg__trainer_step(phase->trainer, inputs, b->targets, end - first, rate, step, &result, err);
+    eg__tape_begin_at(eg__trainer_tape(phase->trainer), at);
+    status = eg__trainer_step(phase->trainer, inputs, b->targets, n, rate, step, &result, err);
     if (status) return status;
     sum->loss += result.loss;
     sum->weight += result.weight;
@@ -142,6 +169,9 @@ enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const size_t *rows,
     float *features = phase->source ? NULL : eg__alloc(phase->batch * phase->d, sizeof *features);
     size_t classes = phase->report->train.n_classes;
     enum eg_status status = labels && (features || phase->source) ? EG_OK : eg__fail_memory(err, "a batch");
+    size_t begin = 0;
+    if (!logits) eg__shard_range(n, phase->dist->rank, phase->dist->n_ranks, &begin, &n);
+    rows += begin;
     for (size_t first = 0; first < n && !status; first += phase->batch) {
         const float *inputs[EG_INPUTS_MAX] = {features};
         size_t count = n - first < phase->batch ? n - first : phase->batch;
@@ -161,6 +191,7 @@ enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const size_t *rows,
     }
     free(labels);
     free(features);
+    if (!status && !logits) status = eg__trainer_sum_results(phase->trainer, &sum, err);
     if (!status) *out = sum;
     return status;
 }
@@ -211,6 +242,7 @@ static enum eg_status find_rate(struct batches *b, struct eg_error *err)
         }
         if (phase->progress && !phase->progress(phase->user, n + 1, FINDER_STEPS))
             status = eg__fail(err, EG_E_CANCELLED, "stopped");
+        status = eg__tune_agree(phase->dist, status, err);
     }
     eg__trainer_set_state(phase->trainer, state);
     free(state);
@@ -255,7 +287,7 @@ struct progress_of_phase {
 static enum eg_status save(const struct eg_tune_phase *phase, struct progress_of_phase *p,
                            struct eg_error *err)
 {
-    if (!phase->state_path) return EG_OK;
+    if (!phase->state_path || phase->dist->rank) return EG_OK;
     struct saved head = {.phase = phase->number,
                          .epoch = p->epoch,
                          .waited = p->waited,
@@ -377,6 +409,7 @@ static enum eg_status run_epoch(struct batches *b, struct progress_of_phase *p, 
         status = take_step(b, p->epoch, first, epoch.rate, step, &train, err);
         if (!status && phase->progress && !phase->progress(phase->user, i + 1, n_batches))
             status = eg__fail(err, EG_E_CANCELLED, "stopped in epoch %zu", p->epoch + 1);
+        if (!status || status == EG_E_CANCELLED) status = eg__tune_agree(phase->dist, status, err);
     }
     if (!status && phase->n_valid)
         status = eg__tune_measure(phase, phase->valid, phase->n_valid, NULL, &valid, err);
@@ -399,7 +432,8 @@ static enum eg_status run_epoch(struct batches *b, struct progress_of_phase *p, 
     epoch.seconds = eg__seconds() - start;
     p->epoch++;
     status = record(phase, &epoch, err);
-    return status ? status : save(phase, p, err);
+    if (!status) status = save(phase, p, err);
+    return eg__tune_agree(phase->dist, status, err);
 }
 
 enum eg_status eg__tune_phase(struct eg_tune_phase *phase, struct eg_error *err)
