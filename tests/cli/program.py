@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -75,8 +76,19 @@ class Case(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.here = Path(folder.name)
 
-    def run_in(self, *words, **more):
-        return run(*words, cwd=self.here, **more)
+    extracted = {}
+
+    def features(self, n=12):
+        """photos/, n of each class, and their features in f.h5: computed once for all tests."""
+        if n not in Case.extracted:
+            folder = tempfile.TemporaryDirectory(prefix="engraft-test-")
+            photos(Path(folder.name) / "photos", n=n)
+            self.good("extract", MODEL, "photos", "-o", "f.h5", within=folder.name)
+            Case.extracted[n] = folder
+        shutil.copytree(Case.extracted[n].name, self.here, dirs_exist_ok=True)
+
+    def run_in(self, *words, within=None, **more):
+        return run(*words, cwd=within or self.here, **more)
 
     def good(self, *words, code=0, **more):
         """Run; the exit code must be `code`."""

@@ -161,8 +161,7 @@ class Files(Case):
         self.assertFalse(marker.exists())
 
     def test_truncated_feature_files(self):
-        photos(self.here / "photos", n=3)
-        self.good("extract", MODEL, "photos", "-o", "f.h5")
+        self.features(3)
         whole = (self.here / "f.h5").read_bytes()
         for n in (8, 100, 2000, len(whole) // 2, len(whole) - 1):
             (self.here / "t.h5").write_bytes(whole[:n])

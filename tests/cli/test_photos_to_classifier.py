@@ -134,8 +134,7 @@ class MainJob(Case):
         self.bad(1, "train", "f.h5", "-o", "n.onnx", "--group", "^[^/]*/", says="'across' are of one group")
 
     def test_same_seed_same_file_contents(self):
-        photos(self.here / "photos")
-        self.good("extract", MODEL, "photos", "-o", "f.h5")
+        self.features()
         a = self.json("train", "f.h5", "-o", "a.onnx", "--seed", "5", "--threads", "1")
         b = self.json("train", "f.h5", "-o", "b.onnx", "--seed", "5", "--threads", "2")
         for key in ("C", "objective", "cv_accuracy", "test_accuracy", "grid"):
@@ -197,8 +196,7 @@ class Extraction(Case):
             self.assertAlmostEqual(value, (sum(cubes) / (h * w)) ** (1 / 3), places=4)
 
     def test_half_precision(self):
-        photos(self.here / "photos", n=2)
-        self.good("extract", MODEL, "photos", "-o", "f.h5")
+        self.features(2)
         self.good("extract", MODEL, "photos", "-o", "h.h5", "--dtype", "f16")
         full = self.json("rows", "f.h5", "--rows", "0")[0]["features"]
         half = self.json("rows", "h.h5", "--rows", "0")[0]["features"]
@@ -235,8 +233,7 @@ class Extraction(Case):
         self.assertEqual(done["resumed"] + done["done"], 200)
 
     def test_another_run_in_the_same_file_is_refused_by_its_first_difference(self):
-        photos(self.here / "photos", n=2)
-        self.good("extract", MODEL, "photos", "-o", "f.h5")
+        self.features(2)
         before = (self.here / "f.h5").read_bytes()
         for words in (["--cut", "avgpool:gem"], ["--dtype", "f16"], ["--no-exif"], ["--preprocess", "torchvision"], ["--size", "192"]):
             self.bad(1, "extract", MODEL, "photos", "-o", "f.h5", *words, says="f.h5")
@@ -246,8 +243,7 @@ class Extraction(Case):
         self.good("extract", MODEL, "photos", "-o", "f.h5", "--force")
 
     def test_recipes_are_not_mixed(self):
-        photos(self.here / "photos")
-        self.good("extract", MODEL, "photos", "-o", "f.h5")
+        self.features()
         self.good("extract", MODEL, "photos", "-o", "t.h5", "--preprocess", "torchvision")
         self.good("train", "f.h5", "-o", "m.onnx", "--test", "0")
         self.bad(1, "evaluate", "m.onnx", "t.h5", "--rows", "all", says="recipe")
@@ -259,8 +255,7 @@ class Extraction(Case):
 
 class Rows(Case):
     def test_slices(self):
-        photos(self.here / "photos", n=5)
-        self.good("extract", MODEL, "photos", "-o", "f.h5")
+        self.features(5)
         everything = self.json("rows", "f.h5")
         self.assertEqual([r["row"] for r in everything], list(range(10)))
         self.assertEqual(everything[0]["path"], "across/00.png")
