@@ -148,6 +148,7 @@ void catch_interrupt(void); /* the first ctrl-C asks, the second kills */
 bool interrupted(void);
 
 bool colour_on(FILE *to);
+size_t terminal_columns(FILE *to, size_t fallback); /* fallback: it is none */
 double seconds_now(void);
 /* Foreign text on one line: what is not printable UTF-8 becomes \xNN; free() it. */
 char *printable(const char *text);

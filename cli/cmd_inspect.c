@@ -4,7 +4,8 @@
 
 #include "cli.h"
 
-static const char bold[] = "\033[1m", green[] = "\033[32m", plain[] = "\033[0m";
+static const char bold[] = "\033[1m", dim[] = "\033[2m", red[] = "\033[1;31m", green[] = "\033[1;32m",
+                  yellow[] = "\033[33m", cyan[] = "\033[36m", plain[] = "\033[0m";
 
 static struct eg_shape input_shape(const eg_net *net, const struct eg_layer *layer, size_t i)
 {
@@ -26,6 +27,8 @@ static json_t *layer_json(const eg_net *net, size_t index)
                              shapes, "output_shape", json_shape(layer.shape), "parameters",
                              (json_int_t)layer.parameters, "macs", (json_int_t)layer.macs, "cut", layer.cut,
                              "feature_length", (json_int_t)(layer.shape.h * layer.shape.w * layer.shape.c));
+    json_object_update_new(json, json_pack("{s:[i,i],s:[i,i]}", "receptive_field", layer.field[0],
+                                           layer.field[1], "jump", layer.jump[0], layer.jump[1]));
     if (layer.kernel[0])
         json_object_update_new(
             json, json_pack("{s:[i,i],s:[i,i],s:[i,i],s:[i,i,i,i],s:i}", "kernel", layer.kernel[0],
@@ -73,95 +76,238 @@ static char *short_number(uint64_t value, char text[16])
 }
 
 /* The name as people type it: the file's, and the shortest others beside it where there is room. */
-static void full_name(const struct eg_layer *layer, char *text, size_t size)
+static void full_name(const struct eg_layer *layer, size_t room, char *text, size_t size)
 {
-    enum { ROOM = 26 };
     size_t used = (size_t)snprintf(text, size, "%s", layer->name), shown = 0;
-    for (size_t length = 1; used + 1 + length <= ROOM; length++)
+    for (size_t length = 1; used + 1 + length <= room; length++)
         for (size_t i = 0; i < layer->n_aliases; i++)
-            if (strlen(layer->aliases[i]) == length && used + (shown ? 1 : 2) + length <= ROOM)
+            if (strlen(layer->aliases[i]) == length && used + (shown ? 1 : 2) + length <= room)
                 used += (size_t)snprintf(text + used, size - used, "%s%s", shown++ ? " " : "  ",
                                          layer->aliases[i]);
 }
 
-static void print_layers(struct invocation *in, const eg_net *net, size_t default_cut)
+/* "212/32": pixels a value sees, and pixels to the next; of two sides the longer. */
+static void field_text(const struct eg_layer *layer, char text[32])
 {
-    bool colour = colour_on(stdout);
-    FILE *to = in->out;
-    fprintf(to, "%s%4s %-26s %-10s %-10s %11s %11s %6s %6s %8s%s\n", colour ? bold : "", "#", "layer",
-            "operator", "window", "input", "output", "params", "macs", "features", colour ? plain : "");
-    for (size_t i = 0; i < eg_net_layer_count(net); i++) {
-        struct eg_layer layer = eg_net_layer(net, i);
-        char window[32], volume[64], number[16], name[256];
-        window_text(&layer, window);
-        full_name(&layer, name, sizeof name);
-        char *shown = printable(name);
-        if (i == default_cut && colour) fputs(green, to);
-        fprintf(to, "%4zu ", i);
-        print_padded(to, shown ? shown : "?", 26, true);
-        fputc(' ', to);
-        char work[80];
-        snprintf(work, sizeof work, strlen(window) > 10 ? "%s %s" : "%-10s %s", layer.op, window);
-        print_padded(to, work, 21, true);
-        fprintf(to, " %11s", layer.n_inputs ? volume_text(input_shape(net, &layer, 0), volume) : "");
-        fprintf(to, " %11s", volume_text(layer.shape, volume));
-        fprintf(to, " %6s", short_number(layer.parameters, number));
-        fprintf(to, " %6s", short_number(layer.macs, number));
-        if (layer.cut) fprintf(to, " %8zu", layer.shape.h * layer.shape.w * layer.shape.c);
-        if (i == default_cut) fprintf(to, colour ? plain : "*");
-        fputc('\n', to);
-        free(shown);
-    }
+    uint32_t field = layer->field[0] > layer->field[1] ? layer->field[0] : layer->field[1];
+    uint32_t jump = layer->jump[0] > layer->jump[1] ? layer->jump[0] : layer->jump[1];
+    if (layer->shape.h * layer->shape.w > 1)
+        snprintf(text, 32, "%u/%u", field, jump);
+    else
+        snprintf(text, 32, "%u", field);
 }
 
-static void print_summary(struct invocation *in, const eg_net *net, size_t default_cut, uint64_t parameters,
-                          uint64_t macs)
+static size_t feature_length(const struct eg_layer *layer)
+{
+    return layer->shape.h * layer->shape.w * layer->shape.c;
+}
+
+/* The table: 100 columns, or as many as the terminal has and the names need. */
+struct table {
+    FILE *to;
+    bool colour;
+    int index_width;
+    size_t name_width;
+};
+
+static struct table table_of(struct invocation *in, const eg_net *net)
+{
+    enum { WIDTH = 100, OTHERS = 75 };
+    size_t n = eg_net_layer_count(net), longest = 0, columns = terminal_columns(stdout, WIDTH);
+    struct table table = {in->out, colour_on(stdout), n > 1000 ? 4 : 3, 0};
+    for (size_t i = 0; i < n; i++) {
+        size_t length = strlen(eg_net_layer(net, i).name);
+        if (length > longest) longest = length;
+    }
+    size_t others = OTHERS + (size_t)table.index_width, least = WIDTH - others;
+    table.name_width = columns > WIDTH ? columns - others : least;
+    if (table.name_width > longest) table.name_width = longest > least ? longest : least;
+    return table;
+}
+
+static const char *row_colour(const struct eg_layer *layer, bool is_cut)
+{
+    if (is_cut) return green;
+    if (strstr(layer->op, "pool")) return yellow;
+    if (layer->macs) return plain;
+    return layer->n_inputs > 1 ? cyan : dim;
+}
+
+static void print_row(const struct table *table, const eg_net *net, size_t index, const char *colour,
+                      bool is_cut)
+{
+    struct eg_layer layer = eg_net_layer(net, index);
+    char window[32], volume[64], number[16], field[32], name[256], work[80];
+    FILE *to = table->to;
+    window_text(&layer, window);
+    full_name(&layer, table->name_width, name, sizeof name);
+    char *shown = printable(name);
+    if (table->colour) fputs(colour, to);
+    fprintf(to, "%*zu ", table->index_width, index);
+    print_padded(to, shown ? shown : "?", table->name_width, true);
+    fputc(' ', to);
+    snprintf(work, sizeof work, strlen(window) > 9 ? "%s %s" : "%-10s %s", layer.op, window);
+    print_padded(to, work, 20, false);
+    fprintf(to, " %11s", layer.n_inputs ? volume_text(input_shape(net, &layer, 0), volume) : "");
+    fprintf(to, " %11s", volume_text(layer.shape, volume));
+    fprintf(to, " %5s", short_number(layer.parameters, number));
+    fprintf(to, " %5s", short_number(layer.macs, number));
+    field_text(&layer, field);
+    fprintf(to, " %7s", field);
+    if (layer.cut) fprintf(to, " %7zu%s", feature_length(&layer), is_cut ? "*" : "");
+    if (table->colour) fputs(plain, to);
+    fputc('\n', to);
+    free(shown);
+}
+
+static void print_head(const struct table *table)
+{
+    if (table->colour) fputs(bold, table->to);
+    fprintf(table->to, "%*s ", table->index_width, "#");
+    print_padded(table->to, "layer", table->name_width, false);
+    fprintf(table->to, " %-10s %-9s %11s %11s %5s %5s %7s %7s", "operator", "window", "input", "output",
+            "param", "macs", "field", "length");
+    if (table->colour) fputs(plain, table->to);
+    fputc('\n', table->to);
+}
+
+/* ---- the network, and what a cut leaves out of it -------------------------------------- */
+
+struct totals {
+    uint64_t parameters, macs;
+};
+
+/* whole       the network before the cut; NULL: there is no cut
+ * kept        [layers of whole] */
+struct view {
+    const eg_net *net, *whole;
+    const char *cut;
+    bool *kept;
+    size_t default_cut;
+    struct totals totals, all;
+};
+
+static struct totals totals_of(const eg_net *net)
+{
+    struct totals totals = {0, 0};
+    for (size_t i = 0; i < eg_net_layer_count(net); i++) {
+        struct eg_layer layer = eg_net_layer(net, i);
+        totals.parameters += layer.parameters;
+        totals.macs += layer.macs;
+    }
+    return totals;
+}
+
+static bool look(struct view *view)
+{
+    const char *cut = eg_net_default_cut(view->net);
+    if (!cut || eg_net_find(view->net, cut, &view->default_cut, NULL)) view->default_cut = SIZE_MAX;
+    view->totals = totals_of(view->net);
+    if (!view->whole) return true;
+    size_t n = eg_net_layer_count(view->whole), at;
+    view->all = totals_of(view->whole);
+    if (!(view->kept = calloc(n, sizeof *view->kept))) return false;
+    for (size_t i = 0; i < n; i++) {
+        const char *name = eg_net_layer(view->whole, i).name;
+        view->kept[i] =
+            !eg_net_find(view->net, name, &at, NULL) && !strcmp(eg_net_layer(view->net, at).name, name);
+    }
+    return true;
+}
+
+static void print_layers(struct invocation *in, const struct view *view)
+{
+    struct table table = table_of(in, view->whole ? view->whole : view->net);
+    print_head(&table);
+    for (size_t i = 0; i < eg_net_layer_count(view->net); i++) {
+        struct eg_layer layer = eg_net_layer(view->net, i);
+        bool is_cut = i == view->default_cut;
+        print_row(&table, view->net, i, row_colour(&layer, is_cut), is_cut);
+    }
+    if (!view->whole) return;
+    struct eg_layer last = eg_net_layer(view->net, eg_net_layer_count(view->net) - 1);
+    char *cut = printable(view->cut);
+    if (table.colour) fputs(red, table.to);
+    fprintf(table.to, "--- cut at %s: ", cut ? cut : "?");
+    print_count(table.to, feature_length(&last), 0);
+    fprintf(table.to, " features; below, what it leaves out ---%s\n", table.colour ? plain : "");
+    for (size_t i = 0; i < eg_net_layer_count(view->whole); i++)
+        if (!view->kept[i]) print_row(&table, view->whole, i, dim, false);
+    free(cut);
+}
+
+static void print_part(FILE *to, uint64_t part, uint64_t whole, const char *what, bool cut)
+{
+    print_count(to, part, 0);
+    if (cut) fprintf(to, " of ");
+    if (cut) print_count(to, whole, 0);
+    fprintf(to, " %s", what);
+    if (cut && whole) fprintf(to, " (%.1f %%)", 100.0 * (double)part / (double)whole);
+}
+
+static void print_summary(struct invocation *in, const struct view *view)
 {
     FILE *to = in->out;
+    const eg_net *net = view->net;
     char *name = printable(eg_net_name(net)), volume[64];
     fprintf(to, "\n%s: ", name ? name : "?");
     free(name);
-    print_count(to, parameters, 0);
-    fprintf(to, " parameters, ");
-    print_count(to, macs, 0);
-    fprintf(to, " multiply-adds an image\n");
+    print_part(to, view->totals.parameters, view->all.parameters, "parameters", view->whole);
+    fprintf(to, view->whole ? ",\n  " : ", ");
+    print_part(to, view->totals.macs, view->all.macs, "multiply-adds an image", view->whole);
+    fputc('\n', to);
     fprintf(to, "input:  %s", volume_text(eg_net_layer(net, 0).shape, volume));
     const struct eg_recipe *recipe = eg_net_recipe(net);
     fputs(recipe ? "\nrecipe: " : "; no recipe: photos need --preprocess\n", to);
     if (recipe) print_recipe(to, recipe, 8);
-    if (default_cut != SIZE_MAX) {
-        struct eg_layer layer = eg_net_layer(net, default_cut);
-        fprintf(to,
-                "default cut: %s (#%zu), %zu features; any row with a number under features is a cut point\n",
-                layer.name, default_cut, layer.shape.h * layer.shape.w * layer.shape.c);
+    if (view->default_cut != SIZE_MAX) {
+        struct eg_layer layer = eg_net_layer(net, view->default_cut);
+        fprintf(to, "default cut (*): %s (#%zu), ", layer.name, view->default_cut);
+        print_count(to, feature_length(&layer), 0);
+        fprintf(to, " features; every row with a length can be cut\n");
     }
 }
 
-static int show(struct invocation *in, const eg_net *net)
+static json_t *left_out_json(const struct view *view)
 {
-    size_t n = eg_net_layer_count(net), default_cut = SIZE_MAX;
-    uint64_t parameters = 0, macs = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct eg_layer layer = eg_net_layer(net, i);
-        parameters += layer.parameters;
-        macs += layer.macs;
-    }
-    const char *cut = eg_net_default_cut(net);
-    if (cut && eg_net_find(net, cut, &default_cut, NULL)) default_cut = SIZE_MAX;
-    if (!option_flag(in, "json")) {
-        print_layers(in, net, default_cut);
-        print_summary(in, net, default_cut, parameters, macs);
-        return EXIT_DONE;
-    }
     json_t *layers = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(layers, layer_json(net, i));
+    for (size_t i = 0; i < eg_net_layer_count(view->whole); i++)
+        if (!view->kept[i]) json_array_append_new(layers, layer_json(view->whole, i));
+    return json_pack("{s:I,s:I,s:o}", "parameters",
+                     (json_int_t)(view->all.parameters - view->totals.parameters), "macs",
+                     (json_int_t)(view->all.macs - view->totals.macs), "layers", layers);
+}
+
+static void print_view_json(struct invocation *in, const struct view *view)
+{
+    const eg_net *net = view->net;
+    json_t *layers = json_array();
+    for (size_t i = 0; i < eg_net_layer_count(net); i++) json_array_append_new(layers, layer_json(net, i));
     const struct eg_recipe *recipe = eg_net_recipe(net);
     char *recipe_text = recipe ? eg_recipe_json(recipe) : NULL;
-    print_json(in, json_pack("{s:o,s:o,s:I,s:I,s:I,s:o,s:o}", "name", json_text(eg_net_name(net)),
-                             "default_cut", json_text(cut), "parameters", (json_int_t)parameters, "macs",
-                             (json_int_t)macs, "classes", (json_int_t)eg_net_class_count(net), "recipe",
-                             recipe_text ? json_loads(recipe_text, 0, NULL) : json_null(), "layers", layers));
+    json_t *json =
+        json_pack("{s:o,s:o,s:I,s:I,s:I,s:o,s:o}", "name", json_text(eg_net_name(net)), "default_cut",
+                  json_text(eg_net_default_cut(net)), "parameters", (json_int_t)view->totals.parameters,
+                  "macs", (json_int_t)view->totals.macs, "classes", (json_int_t)eg_net_class_count(net),
+                  "recipe", recipe_text ? json_loads(recipe_text, 0, NULL) : json_null(), "layers", layers);
+    if (view->whole) json_object_set_new(json, "left_out", left_out_json(view));
+    print_json(in, json);
     free(recipe_text);
+}
+
+static int show(struct invocation *in, struct view *view)
+{
+    if (!look(view)) {
+        fprintf(stderr, "engraft inspect: out of memory\n");
+        return EXIT_FAILED;
+    }
+    if (option_flag(in, "json")) {
+        print_view_json(in, view);
+    } else {
+        print_layers(in, view);
+        print_summary(in, view);
+    }
+    free(view->kept);
     return EXIT_DONE;
 }
 
@@ -177,7 +323,8 @@ static int run(struct invocation *in)
     enum eg_status status = eg_net_load(in->operands[0], &net_options, &net, &err);
     const char *cut = option_text(in, "cut");
     if (!status && (cut || net_options.height)) status = eg_net_cut(net, cut, &cut_net, &err);
-    code = status ? report_error(in, status, &err) : show(in, cut_net ? cut_net : net);
+    struct view view = {.net = cut_net ? cut_net : net, .whole = cut ? net : NULL, .cut = cut};
+    code = status ? report_error(in, status, &err) : show(in, &view);
     eg_net_free(cut_net);
     eg_net_free(net);
     free(folders);
@@ -197,7 +344,9 @@ const struct command command_inspect = {
     .operands = "MODEL",
     .details =
         "A built-in network needs no weights for this. The window column reads kernel/stride, p padding "
-        "(top,bottom where they differ), g groups, dw depthwise.",
+        "(top,bottom where they differ), g groups, dw depthwise; the field column the receptive field, "
+        "pixels a value sees/pixels to the next value; the length column the features that a cut there "
+        "gives, flattened. With --cut the layers that it leaves out are listed below.",
     .example = "engraft inspect efficientnet-lite0",
     .options = options,
     .run = run,

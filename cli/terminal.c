@@ -56,11 +56,15 @@ static void print_time(double seconds)
         fprintf(stderr, "%lu:%02lu", s / 60, s % 60);
 }
 
-static int bar_width(void)
+size_t terminal_columns(FILE *to, size_t fallback)
 {
     struct winsize size;
-    int columns = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
-    int width = columns - 56;
+    return !ioctl(fileno(to), TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : fallback;
+}
+
+static int bar_width(void)
+{
+    int width = (int)terminal_columns(stderr, 80) - 56;
     return width < 0 ? 0 : width > 40 ? 40 : width;
 }
 

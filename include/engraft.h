@@ -182,6 +182,8 @@ struct eg_layer {
     struct eg_shape shape;                      /* of the output */
     uint32_t kernel[2], stride[2], dilation[2]; /* 0 where the operator has none */
     uint32_t padding[4];                        /* top, left, bottom, right */
+    uint32_t field[2]; /* receptive field: the pixels (height, width) that one value depends on */
+    uint32_t jump[2];  /* pixels from one value to the next */
     uint32_t groups;
     uint64_t parameters; /* trainable */
     uint64_t macs;       /* multiply-adds for one image */

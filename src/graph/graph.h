@@ -67,6 +67,11 @@ struct eg_window {
     enum eg_padding padding;
 };
 
+/* The pixels one value depends on, and how far they move from one value to the next. */
+struct eg_receptive {
+    uint32_t field_h, field_w, jump_h, jump_w;
+};
+
 struct eg_node {
     enum eg_op op;
     const char *name;           /* unique in the graph */
@@ -75,6 +80,7 @@ struct eg_node {
     uint32_t n_inputs;
     uint32_t inputs[EG_INPUTS_MAX]; /* indexes of earlier nodes */
     struct eg_shape shape;      /* of the output, set by inference */
+    struct eg_receptive receptive; /* the same */
     const struct eg_tensor *params[EG_PARAMS_MAX]; /* as named in ops.def; NULL: absent */
     /* attributes, each used by the operators that ops.def says */
     struct eg_window window;

@@ -20,4 +20,7 @@ bool eg__names_add(struct eg_graph *graph, const char *name, uint32_t node);    
 void eg__names_truncate(struct eg_graph *graph);
 void eg__names_free(struct eg_graph *graph);
 
+/* node->receptive, of a node whose shape is known. */
+void eg__infer_receptive(const struct eg_graph *graph, struct eg_node *node);
+
 #endif

@@ -309,5 +309,6 @@ enum eg_status eg__infer(const struct eg_graph *graph, struct eg_node *node, str
         out.h * out.w > EG_ELEMENTS_MAX / out.c)
         return misfit(err, node, "its output would be %zux%zux%zu", out.h, out.w, out.c);
     node->shape = out;
+    eg__infer_receptive(graph, node);
     return EG_OK;
 }

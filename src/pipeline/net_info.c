@@ -32,6 +32,8 @@ struct eg_layer eg_net_layer(const eg_net *net, size_t index)
         .shape = node->shape,
         .parameters = eg__node_parameters(net->graph, (uint32_t)index),
         .macs = eg__node_macs(net->graph, (uint32_t)index),
+        .field = {node->receptive.field_h, node->receptive.field_w},
+        .jump = {node->receptive.jump_h, node->receptive.jump_w},
         .cut = eg__node_is_cut(net->graph, (uint32_t)index),
     };
     if (node->op == EG_OP_CONV || node->op == EG_OP_MAX_POOL || node->op == EG_OP_AVG_POOL) {

@@ -101,6 +101,43 @@ static void convolutions_and_pools_have_the_shapes_of_torch_and_onnx(void **stat
     eg__graph_free(graph);
 }
 
+static void assert_receptive(const struct eg_graph *graph, uint32_t index, uint32_t field, uint32_t jump)
+{
+    assert_int_equal(graph->nodes[index].receptive.field_h, field);
+    assert_int_equal(graph->nodes[index].receptive.jump_h, jump);
+}
+
+static void receptive_fields_follow_the_widest_path(void **state)
+{
+    (void)state;
+    struct eg_graph *graph = new_graph(64, 64, 8);
+    uint32_t stem = conv(graph, "stem", 0, 8, 7, 2, 3), wide = conv(graph, "wide", stem, 8, 3, 1, 1);
+    assert_receptive(graph, 0, 1, 1);
+    assert_receptive(graph, stem, 7, 2);
+    assert_receptive(graph, wide, 11, 2);
+    struct eg_node dilated = graph->nodes[wide];
+    dilated.name = "dilated";
+    dilated.window.dilation_h = dilated.window.dilation_w = 4;
+    dilated.window.pad_top = dilated.window.pad_bottom = dilated.window.pad_left = dilated.window.pad_right =
+        4;
+    uint32_t wider = add(graph, &dilated);
+    assert_receptive(graph, wider, 7 + 8 * 2, 2);
+    struct eg_node sum = {.op = EG_OP_ADD, .name = "sum", .n_inputs = 2, .inputs = {stem, wide}};
+    assert_receptive(graph, add(graph, &sum), 11, 2);
+    sum = (struct eg_node){.op = EG_OP_CONCAT, .name = "cat", .n_inputs = 3, .inputs = {stem, wider, wide}};
+    assert_receptive(graph, add(graph, &sum), 23, 2);
+
+    uint32_t mean = plain(graph, EG_OP_GLOBAL_AVG, "mean", wide);
+    assert_receptive(graph, mean, 11 + 31 * 2, 64);
+    assert_receptive(graph, plain(graph, EG_OP_FLATTEN, "flat", wide), 11 + 31 * 2, 64);
+    struct eg_node gate = {.op = EG_OP_MUL, .name = "gate", .n_inputs = 2, .inputs = {mean, wide}};
+    assert_receptive(graph, add(graph, &gate), 11, 2);
+    struct eg_node adaptive = {.op = EG_OP_ADAPTIVE_POOL, .name = "8", .n_inputs = 1, .inputs = {wide}};
+    adaptive.out_h = adaptive.out_w = 8; /* of 32: windows of 4 */
+    assert_receptive(graph, add(graph, &adaptive), 11 + 3 * 2, 8);
+    eg__graph_free(graph);
+}
+
 static void what_does_not_fit_is_named(void **state)
 {
     (void)state;
@@ -421,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_and_pools_have_the_shapes_of_torch_and_onnx),
+        cmocka_unit_test(receptive_fields_follow_the_widest_path),
         cmocka_unit_test(what_does_not_fit_is_named),
         cmocka_unit_test(values_are_broadcast),
         cmocka_unit_test(names_reach_layers),
