@@ -71,7 +71,7 @@ void chart_print(const struct chart *chart, FILE *to)
             chart->x_name);
 }
 
-static void svg_text(FILE *to, const char *text)
+void svg_text(FILE *to, const char *text)
 {
     for (; *text; text++) {
         if (*text == '&')

@@ -19,5 +19,6 @@ struct chart {
 };
 void chart_print(const struct chart *chart, FILE *to);
 void chart_svg(const struct chart *chart, FILE *to);
+void svg_text(FILE *to, const char *text); /* escaped */
 
 #endif

@@ -182,6 +182,10 @@ int make_pool(const struct invocation *in, eg_pool **pool);
 json_t *json_metrics(const struct eg_metrics *metrics, json_t *classes);
 json_t *json_train(const char *output, const struct eg_train_report *report); /* cmd_train.c */
 int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes);
+/* May an output go there? EXIT_DONE, or the refusal printed: it exists and --force is not given. */
+int check_output(const struct invocation *in, const char *path);
+/* Text as a file that has its name only when it is whole. */
+int write_text(const struct invocation *in, const char *path, const char *text, size_t n_bytes);
 bool is_hdf5(const char *path);                          /* by its first bytes */
 void print_csv_text(FILE *to, const char *text);         /* one field, quoted where needed */
 char *volume_text(struct eg_shape shape, char text[64]); /* "7x7x512", "1000" */

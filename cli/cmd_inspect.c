@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "picture.h"
 
 static const char bold[] = "\033[1m", dim[] = "\033[2m", red[] = "\033[1;31m", green[] = "\033[1;32m",
                   yellow[] = "\033[33m", cyan[] = "\033[36m", plain[] = "\033[0m";
@@ -173,10 +174,6 @@ static void print_head(const struct table *table)
 
 /* ---- the network, and what a cut leaves out of it -------------------------------------- */
 
-struct totals {
-    uint64_t parameters, macs;
-};
-
 /* whole       the network before the cut; NULL: there is no cut
  * kept        [layers of whole] */
 struct view {
@@ -202,7 +199,7 @@ static bool look(struct view *view)
 {
     const char *cut = eg_net_default_cut(view->net);
     if (!cut || eg_net_find(view->net, cut, &view->default_cut, NULL)) view->default_cut = SIZE_MAX;
-    view->totals = totals_of(view->net);
+    view->totals = view->all = totals_of(view->net);
     if (!view->whole) return true;
     size_t n = eg_net_layer_count(view->whole), at;
     view->all = totals_of(view->whole);
@@ -295,6 +292,35 @@ static void print_view_json(struct invocation *in, const struct view *view)
     free(recipe_text);
 }
 
+/* The whole network, with the cut marked: the one asked for or else the default one. */
+static int draw(struct invocation *in, const struct view *view, const char *path)
+{
+    const eg_net *net = view->whole ? view->whole : view->net;
+    struct picture picture = {.net = net,
+                              .cut = view->cut,
+                              .cut_layer = view->default_cut,
+                              .whole = view->all,
+                              .kept = view->totals};
+    for (size_t i = 0; view->whole && i < eg_net_layer_count(net); i++)
+        if (view->kept[i]) picture.cut_layer = i; /* the last one kept */
+    struct eg_layer cut = {.n_inputs = 0};
+    if (view->whole) cut = eg_net_layer(view->net, eg_net_layer_count(view->net) - 1);
+    if (!view->whole && picture.cut_layer != SIZE_MAX) cut = eg_net_layer(net, picture.cut_layer);
+    picture.n_features = feature_length(&cut);
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = open_memstream(&text, &n);
+    bool good = to && picture_svg(&picture, to);
+    if (to && fclose(to)) good = false;
+    int code = EXIT_FAILED;
+    if (good)
+        code = write_text(in, path, text, n);
+    else
+        fprintf(stderr, "engraft inspect: out of memory\n");
+    free(text);
+    return code;
+}
+
 static int show(struct invocation *in, struct view *view)
 {
     if (!look(view)) {
@@ -307,15 +333,18 @@ static int show(struct invocation *in, struct view *view)
         print_layers(in, view);
         print_summary(in, view);
     }
+    const char *svg = option_text(in, "svg");
+    int code = svg ? draw(in, view, svg) : EXIT_DONE;
     free(view->kept);
-    return EXIT_DONE;
+    return code;
 }
 
 static int run(struct invocation *in)
 {
     struct eg_net_options net_options;
     char *folders = NULL;
-    int code = model_options(in, &net_options, &folders);
+    int code = option_given(in, "svg") ? check_output(in, option_text(in, "svg")) : EXIT_DONE;
+    if (!code) code = model_options(in, &net_options, &folders);
     if (code) return code;
     net_options.no_weights = true;
     struct eg_error err;
@@ -333,6 +362,8 @@ static int run(struct invocation *in)
 
 static const struct option_row options[] = {
     {OPTION_TEXT, "cut", 0, "CUT[:POOL]", NULL, 0, 0, false, "show the network as it is after this cut"},
+    {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw the volumes as blocks, the cut marked"},
+    OPTION_FORCE_ROW,
     OPTION_JSON_ROW,
     OPTION_MODEL_ROWS,
     {0},

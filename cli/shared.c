@@ -1,7 +1,9 @@
 /* What several subcommands do: find a model, report an error, write JSON. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -60,6 +62,35 @@ char *model_folders(const struct invocation *in)
         return NULL;
     }
     return folders;
+}
+
+int check_output(const struct invocation *in, const char *path)
+{
+    if (option_flag(in, "force") || access(path, F_OK)) return EXIT_DONE;
+    fprintf(stderr, "engraft %s: '%s' exists (use --force to overwrite it)\n", in->command->name, path);
+    return EXIT_FAILED;
+}
+
+int write_text(const struct invocation *in, const char *path, const char *text, size_t n_bytes)
+{
+    char *made = NULL;
+    FILE *file = NULL;
+    if (asprintf(&made, "%s.XXXXXX", path) < 0) made = NULL;
+    int fd = made ? mkstemp(made) : -1;
+    mode_t mask = umask(0);
+    umask(mask);
+    if (fd >= 0 && !fchmod(fd, 0666 & ~mask)) file = fdopen(fd, "w");
+    bool good = file && fwrite(text, 1, n_bytes, file) == n_bytes;
+    int error = good ? 0 : errno;
+    if (file ? fclose(file) : fd >= 0 && close(fd)) good = false;
+    if (good) good = !rename(made, path);
+    if (!good) {
+        fprintf(stderr, "engraft %s: cannot write '%s': %s\n", in->command->name, path,
+                strerror(error ? error : errno));
+        if (fd >= 0) unlink(made);
+    }
+    free(made);
+    return good ? EXIT_DONE : EXIT_FAILED;
 }
 
 static bool parse_size(const char *text, size_t *height, size_t *width)

@@ -4,8 +4,11 @@ import re
 import shutil
 import subprocess
 import unittest
+from xml.etree import ElementTree
 
 from program import COMMANDS, ENGRAFT, MODEL, Case, main, photos, photo
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 class CommandLine(Case):
@@ -191,6 +194,54 @@ class Inspect(Case):
         os.close(here)
         self.assertEqual(child.wait(), 0)
         self.assertIn(b"\033[1;32m", seen)
+
+    def picture(self, *words):
+        self.good("inspect", *words, "--svg", "net.svg", "--force")
+        return ElementTree.parse(self.here / "net.svg").getroot()
+
+    def texts(self, svg, kind=None):
+        return ["".join(t.itertext()) for t in svg.iter(f"{SVG}text") if kind in (None, t.get("class"))]
+
+    def test_the_picture_of_vgg16_is_in_proportion(self):
+        svg = self.picture("vgg16", "--cut", "pool5")
+        kept, out = [[tuple(map(float, re.findall(r"-?[\d.]+", path.get("d")))) for path in group.iter(f"{SVG}path")]
+                     for group in svg.findall(f"{SVG}g")[:2]]
+        self.assertEqual((len(kept), len(out)), (3 * 19, 3 * 3))  # input, 13 convolutions, 5 poolings; 3 FC layers
+        front = [(x1 - x0, y1 - y0) for x0, y0, x1, _, _, y1, _, _ in kept[2::3]]
+        heights = [224] * 3 + [112] * 3 + [56] * 4 + [28] * 4 + [14] * 4 + [7]
+        for (_, height), pixels in zip(front, heights):
+            self.assertAlmostEqual(height / front[0][1], pixels / 224, delta=0.002)
+        self.assertAlmostEqual(front[18][0] / front[9][0], 512 / 256, delta=0.05)  # pool5, conv3_3
+        self.assertEqual(self.texts(svg, "volume"), ["224 × 224 × 3", "224 × 224 × 64", "112 × 112 × 128", "56 × 56 × 256",
+                                                     "28 × 28 × 512", "14 × 14 × 512", "7 × 7 × 512", "4096 · 4096 · 1000"])
+        self.assertEqual(self.texts(svg, "name"), ["conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "pool5", "fc8"])
+        self.assertIn("cut at pool5", self.texts(svg))
+        self.assertIn("25088 features", self.texts(svg))
+        self.assertEqual(len([p for p in svg.iter(f"{SVG}path") if p.get("class") == "cut"]), 1)
+
+    def test_the_picture_of_a_deep_network_groups_its_blocks(self):
+        svg = self.picture("resnet152")
+        self.assertIn("×29", self.texts(svg, "count"))
+        self.assertLessEqual({"8 residual blocks", "36 residual blocks"}, set(self.texts(svg, "content")))
+        self.assertIn("default cut: pool5", self.texts(svg))
+        for net in self.json("models"):
+            svg = self.picture(net["name"])
+            blocks = sum(len(list(g.iter(f"{SVG}path"))) for g in svg.findall(f"{SVG}g")[:2]) // 3
+            self.assertTrue(4 <= blocks <= 40, (net["name"], blocks))
+            self.assertNotIn("others", " ".join(self.texts(svg, "content")), net["name"])
+
+    def test_a_cut_within_a_block_is_drawn_there(self):
+        svg = self.picture("resnet50", "--cut", "layer3.2.bn2:avg")
+        self.assertIn("14 × 14 × 256", self.texts(svg, "volume"))
+        self.assertIn("2.5 residual blocks", self.texts(svg, "content"))
+        self.assertIn("256 features", self.texts(svg))
+
+    def test_a_picture_overwrites_nothing(self):
+        (self.here / "net.svg").write_text("mine")
+        self.bad(1, "inspect", "alexnet", "--svg", "net.svg", says="--force")
+        self.bad(1, "inspect", "alexnet", "--svg", "no_folder/net.svg", says="no_folder")
+        self.assertEqual((self.here / "net.svg").read_text(), "mine")
+        self.assertEqual([p.name for p in self.here.iterdir()], ["net.svg"])
 
     def test_a_size_that_something_forbids_is_refused_only_there(self):
         self.bad(1, "inspect", "alexnet", "--size", "20")
