@@ -1,4 +1,5 @@
 /* engraft info: what a feature file or a model holds. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,12 +20,23 @@ static void count_classes(const eg_features *features, const struct eg_features_
     }
 }
 
-static json_t *cut_json(struct eg_features_cut cut)
+/* Bytes in the file for each byte of numbers of the rows that have some. */
+static double stored_part(struct eg_features_cut cut, size_t n_rows)
 {
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:s}", "name", json_text(cut.name), "layer",
+    return cut.stored_bytes
+               ? (double)cut.stored_bytes / ((double)cut.length * (cut.half ? 2 : 4)) / (double)n_rows
+               : (double)NAN;
+}
+
+static json_t *cut_json(struct eg_features_cut cut, size_t n_rows)
+{
+    json_t *stored = cut.stored_bytes ? json_integer((json_int_t)cut.stored_bytes) : json_null();
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:s,s:i,s:o,s:o}", "name", json_text(cut.name), "layer",
                      json_text(cut.layer), "operator", json_text(cut.op), "shape", json_shape(cut.shape),
                      "order", json_text(cut.order), "pool", json_text(cut.pool), "length",
-                     (json_int_t)cut.length, "type", cut.half ? "f16" : "f32");
+                     (json_int_t)cut.length, "type", cut.half ? "f16" : "f32", "deflate", (int)cut.deflate,
+                     "stored_bytes", stored, "compression",
+                     json_number(cut.deflate ? stored_part(cut, n_rows) : (double)NAN));
 }
 
 static json_t *features_json(const eg_features *features, const struct eg_features_info *info,
@@ -36,7 +48,7 @@ static json_t *features_json(const eg_features *features, const struct eg_featur
         json_array_append_new(classes, json_pack("{s:o,s:I}", "name", json_text(info->classes[i]), "rows",
                                                  (json_int_t)counts[i]));
     for (size_t i = 0; i < info->n_cuts; i++)
-        json_array_append_new(cuts, cut_json(eg_features_cut(features, i)));
+        json_array_append_new(cuts, cut_json(eg_features_cut(features, i), info->n_rows));
     for (size_t i = 0; i < n_history; i++)
         json_array_append_new(runs, json_pack("{s:o,s:o,s:o,s:o,s:I}", "date", json_text(history[i].date),
                                               "command", json_text(history[i].command), "version",
@@ -89,6 +101,8 @@ static void print_features(FILE *to, const char *path, const eg_features *featur
         fprintf(to, "  %-24s %8zu features  %s", cut.name, cut.length, cut.half ? "f16" : "f32");
         if (cut.op) fprintf(to, "  %s %s", cut.op, volume_text(cut.shape, volume));
         if (cut.pool) fprintf(to, "  %s %s", cut.pool, cut.order ? cut.order : "");
+        if (cut.deflate && cut.stored_bytes)
+            fprintf(to, "  deflate %u: %.1f %%", cut.deflate, 100 * stored_part(cut, info->n_rows));
         fputc('\n', to);
     }
     fputs("\nclasses\n", to);
@@ -173,8 +187,74 @@ static int show_duplicates(struct invocation *in, eg_features *features)
     return code;
 }
 
+/* ---- is it sound? ---------------------------------------------------------------------- */
+
+static int report_check(struct invocation *in, const struct eg_check_report *report)
+{
+    for (size_t i = 0; i < report->n_listed; i++) {
+        char *path = printable(report->problems[i].path), *words = printable(report->problems[i].reason);
+        fprintf(stderr, "%s%s%s\n", path ? path : "", path && *path ? ": " : "", words ? words : "?");
+        free(path);
+        free(words);
+    }
+    if (report->n_problems) {
+        fprintf(stderr, "engraft info: '%s' has %zu faults in %zu rows%s\n", in->operands[0],
+                report->n_problems, report->n_rows,
+                report->n_listed < report->n_problems ? " (the first are listed)" : "");
+        return EXIT_FAILED;
+    }
+    if (option_flag(in, "json")) {
+        print_json(in, json_pack("{s:s,s:I,s:I,s:I,s:o,s:[]}", "kind", "check", "rows",
+                                 (json_int_t)report->n_rows, "recomputed", (json_int_t)report->n_recomputed,
+                                 "identical", (json_int_t)report->n_identical, "largest_difference",
+                                 report->n_recomputed ? json_number(report->largest_difference) : json_null(),
+                                 "problems"));
+        return EXIT_DONE;
+    }
+    fprintf(in->out, "%s: sound, all %zu rows were read\n", in->operands[0], report->n_rows);
+    if (report->n_recomputed)
+        fprintf(in->out, "  %zu rows computed again from their photos, %zu the same bit for bit",
+                report->n_recomputed, report->n_identical);
+    if (report->n_identical < report->n_recomputed)
+        fprintf(in->out, ", the others within %.1g", report->largest_difference);
+    if (report->n_recomputed) fputc('\n', in->out);
+    return EXIT_DONE;
+}
+
+static int check_features(struct invocation *in, eg_features *features)
+{
+    struct progress progress;
+    struct eg_check_options how = {.sample = (size_t)option_integer(in, "recompute"),
+                                   .root = option_text(in, "root"),
+                                   .seed = (uint64_t)option_integer(in, "seed"),
+                                   .progress = progress_step,
+                                   .user = &progress};
+    struct eg_error err;
+    eg_net *net = NULL;
+    int code = make_pool(in, &how.pool);
+    if (!code && how.sample) {
+        char *folders = model_folders(in);
+        enum eg_status status = eg_net_load_of(features, folders, &net, &err);
+        free(folders);
+        if (status) code = report_error(in, status, &err);
+        how.net = net;
+    }
+    if (!code) {
+        struct eg_check_report report;
+        progress_begin(&progress, in, "check");
+        enum eg_status status = eg_features_check(features, &how, &report, &err);
+        progress_end(&progress);
+        code = status ? report_error(in, status, &err) : report_check(in, &report);
+        if (!status) eg_check_report_release(&report);
+    }
+    eg_pool_free(how.pool);
+    eg_net_free(net);
+    return code;
+}
+
 static int show_features(struct invocation *in, eg_features *features)
 {
+    if (option_given(in, "check") || option_given(in, "recompute")) return check_features(in, features);
     if (option_flag(in, "duplicates")) return show_duplicates(in, features);
     struct eg_features_info info = eg_features_info(features);
     struct eg_history *history = NULL;
@@ -282,6 +362,11 @@ static int run(struct invocation *in)
 }
 
 static const struct option_row options[] = {
+    {OPTION_FLAG, "check", 0, NULL, NULL, 0, 0, false, "read every row of a feature file: is it sound?"},
+    {OPTION_INTEGER, "recompute", 0, "N", "0", 0, 1e9, false,
+     "the same, and compute N rows again from their photos"},
+    {OPTION_TEXT, "root", 0, "DIR", NULL, 0, 0, false, "where the photos are now (without: where they were)"},
+    OPTION_SEED_ROW,
     {OPTION_FLAG, "duplicates", 0, NULL, NULL, 0, 0, false,
      "photos of a feature file that are the same, by contents and by features"},
     OPTION_JSON_ROW,

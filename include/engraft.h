@@ -374,6 +374,8 @@ struct eg_features_cut {
     const char *order, *pool;
     size_t length;
     bool half;
+    unsigned deflate;
+    uint64_t stored_bytes; /* of its rows, after compression; 0: they are in other files */
 };
 struct eg_features_row {
     const char *path;
@@ -403,6 +405,30 @@ struct eg_history {
 };
 EG_API EG_MUST_CHECK enum eg_status eg_features_history(eg_features *features, struct eg_history **records,
                                                         size_t *n, struct eg_error *err);
+/* Is the file sound? Every row is read: those that are done are finite and know their photo's
+ * hash, those that could not be read say why, names are there and told apart. With `sample` some
+ * rows that are done are computed again from their photos. */
+struct eg_check_options {
+    size_t sample;     /* rows to compute again, drawn by seed; 0 = none */
+    const eg_net *net; /* with sample: what made the features (eg_net_load_of) */
+    const char *root;  /* where the photos are now; NULL = where they were */
+    uint64_t seed;
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+struct eg_check_report {
+    size_t n_rows, n_problems;
+    struct eg_skipped *problems; /* of a row or, path "", of the file; at most 1000 */
+    size_t n_listed;
+    size_t n_recomputed, n_identical; /* bit for bit */
+    double largest_difference;        /* of a recomputed value, in parts of its row's largest */
+};
+EG_API EG_MUST_CHECK enum eg_status eg_features_check(eg_features *features,
+                                                      const struct eg_check_options *options,
+                                                      struct eg_check_report *report, struct eg_error *err);
+EG_API void eg_check_report_release(struct eg_check_report *report);
+
 /* Groups of the same or nearly the same images: rows[starts[g]] up to rows[starts[g + 1]]. */
 struct eg_groups {
     size_t n, *starts, *rows;

@@ -9,7 +9,7 @@ enum eg_row_status { EG_ROW_WAITING, EG_ROW_DONE, EG_ROW_UNREADABLE, EG_ROW_VANI
 
 struct eg_cut_info {
     const char *name;       /* "pool5"; as typed, "/" written "." */
-    const char *layer;      /* as typed */
+    const char *layer;      /* as typed, without its pool */
     const char *layer_name; /* the graph's name */
     const char *op;
     size_t shape[3];   /* h, w, c after pooling */
@@ -95,6 +95,9 @@ EG_MUST_CHECK enum eg_status eg__store_put(struct eg_store *store, size_t first,
                                            const char *const *reasons, struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__store_checkpoint(struct eg_store *store, struct eg_error *err);
 
+/* Bytes of a cut in the file, after compression; 0: its rows are in other files. */
+uint64_t eg__store_cut_bytes(const struct eg_store *store, size_t cut);
+
 /* Rows first.. of a cut as [count][D] floats; or any list of rows (sorted by us for disk). */
 EG_MUST_CHECK enum eg_status eg__store_read(struct eg_store *store, size_t cut, size_t first, size_t count,
                                             float *out, struct eg_error *err);
@@ -112,6 +115,12 @@ EG_MUST_CHECK enum eg_status eg__store_history(struct eg_store *store, struct eg
 
 /* Ends writing with a history record; can fail: it flushes. */
 EG_MUST_CHECK enum eg_status eg__store_close(struct eg_store *store, struct eg_error *err);
+
+/* Reads every row, and tells of each thing that is not as it has to be: row SIZE_MAX: not of one
+ * row. A status other than EG_OK from `problem` stops. */
+typedef enum eg_status eg_problem_fn(void *context, size_t row, const char *words);
+EG_MUST_CHECK enum eg_status eg__store_check(struct eg_store *store, eg_problem_fn *problem, void *context,
+                                             eg_progress_fn *progress, void *user, struct eg_error *err);
 
 /* Images that are the same or nearly so: groups' rows in ascending order, groups by first row. */
 /* The same bytes: equal hashes. n log n. */

@@ -439,6 +439,11 @@ enum eg_status eg__store_close(struct eg_store *store, struct eg_error *err)
 const struct eg_store_spec *eg__store_spec(const struct eg_store *store) { return &store->spec; }
 const uint8_t *eg__store_status(const struct eg_store *store) { return store->status; }
 
+uint64_t eg__store_cut_bytes(const struct eg_store *store, size_t cut)
+{
+    return eg__h5_set_bytes(store->cut_sets[cut]);
+}
+
 const char *eg__store_reason(const struct eg_store *store, size_t row)
 {
     if (store->foreign || row >= store->spec.n_rows || store->status[row] != EG_ROW_UNREADABLE) return NULL;

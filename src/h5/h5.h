@@ -78,6 +78,7 @@ void eg__h5_abandon(struct eg_h5 *h5);
 /* ---- objects and attributes; `object` is a path ------------------------------------- */
 
 bool eg__h5_has(struct eg_h5 *h5, const char *object);
+bool eg__h5_same_object(struct eg_h5 *h5, const char *a, const char *b);
 /* Names in a group, in their order of creation where the file knows it, else of name; one
  * free(names) frees all. */
 EG_MUST_CHECK enum eg_status eg__h5_children(struct eg_h5 *h5, const char *group, char ***names, size_t *n,
@@ -132,6 +133,7 @@ bool eg__h5_is_source_name(const char *name);
 EG_MUST_CHECK enum eg_status eg__h5_sources(const char *path, char ***names, size_t *n, struct eg_error *err);
 const struct eg_h5_shape *eg__h5_set_shape(const struct eg_h5_set *set);
 size_t eg__h5_set_row_length(const struct eg_h5_set *set); /* elements, checked when opened */
+uint64_t eg__h5_set_bytes(const struct eg_h5_set *set);    /* in the file; virtual: 0 */
 void eg__h5_set_free(struct eg_h5_set *set);
 
 /* As the kind asked for: numbers are converted (F16 to F32 by us, exactly); text and records

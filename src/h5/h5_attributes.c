@@ -18,6 +18,17 @@ bool eg__h5_has(struct eg_h5 *h5, const char *object)
     return has;
 }
 
+bool eg__h5_same_object(struct eg_h5 *h5, const char *a, const char *b)
+{
+    H5O_info_t x, y;
+    eg__h5_enter();
+    bool same = H5Oget_info_by_name1(h5->file, a, &x, H5P_DEFAULT) >= 0 &&
+                H5Oget_info_by_name1(h5->file, b, &y, H5P_DEFAULT) >= 0 && x.addr == y.addr;
+    H5Eclear2(H5E_DEFAULT);
+    eg__h5_leave();
+    return same;
+}
+
 struct names {
     char **items;
     size_t n, capacity;

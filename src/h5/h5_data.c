@@ -250,6 +250,15 @@ enum eg_status eg__h5_set_open(struct eg_h5 *h5, const char *path, struct eg_h5_
 const struct eg_h5_shape *eg__h5_set_shape(const struct eg_h5_set *set) { return &set->shape; }
 size_t eg__h5_set_row_length(const struct eg_h5_set *set) { return set->row_length; }
 
+uint64_t eg__h5_set_bytes(const struct eg_h5_set *set)
+{
+    if (set->shape.is_virtual) return 0; /* libhdf5 asserts on it */
+    eg__h5_enter();
+    hsize_t bytes = H5Dget_storage_size(set->set);
+    eg__h5_leave();
+    return bytes;
+}
+
 void eg__h5_set_free(struct eg_h5_set *set)
 {
     if (!set) return;
@@ -319,9 +328,17 @@ enum eg_status eg__h5_read(struct eg_h5_set *set, enum eg_h5_kind as, size_t fir
     hid_t type = as == EG_H5_TEXT || as == EG_H5_RECORD || widen ? H5Dget_type(set->set)
                  : as == EG_H5_F16                               ? half_type()
                                                                  : H5Tcopy(native_type(as));
-    if (type < 0 || !transfer(set, type, first, count, into, NULL))
+    eg__h5_driver_forget_failure();
+    bool read = type >= 0 && transfer(set, type, first, count, into, NULL);
+    int unopened = eg__h5_driver_open_failure();
+    if (unopened) {
+        status = eg__fail(err, EG_E_IO, "cannot read rows %zu to %zu of '%s' in '%s': a shard of it: %s",
+                          first, first + count - 1, set->path, set->h5->path, strerror(unopened));
+        H5Eclear2(H5E_DEFAULT);
+    } else if (!read) {
         status = eg__h5_fail(err, EG_E_FORMAT, set->h5, "cannot read rows %zu to %zu of '%s' in '%s'", first,
                              first + count - 1, set->path, set->h5->path);
+    }
     if (type >= 0) H5Tclose(type);
     eg__h5_leave();
     if (!status && widen) {

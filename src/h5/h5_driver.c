@@ -6,7 +6,10 @@
  * a crash between commits leaves the file as the last commit made it.
  * Dead: after a write or a commit that failed all writing is swallowed and libhdf5 is told that
  * it went well: after a failed write it can be neither closed nor unloaded without a crash
- * (1.10.8). Who writes looks at the report instead. */
+ * (1.10.8). Who writes looks at the report instead.
+ *
+ * And a third: a master may join more files than a process may have open. libhdf5 keeps each that
+ * it has read from; here those read longest ago lose their descriptor until they are read again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -21,6 +24,16 @@
 #endif
 
 static const size_t LARGEST_CALL = 1u << 30;
+enum { MOST_OPEN = 24 };
+
+/* Under the room's lock, as libhdf5 itself: files to read that have a descriptor, the one used
+ * last first; errno of the last file that could not be
+ * opened. */
+static struct driver_file *open_files;
+static int open_failure;
+
+void eg__h5_driver_forget_failure(void) { open_failure = 0; }
+int eg__h5_driver_open_failure(void) { return open_failure; }
 
 bool eg__full_read(int fd, void *bytes, size_t n, uint64_t offset)
 {
@@ -100,6 +113,52 @@ static uint8_t *stage_page(struct driver_file *file, uint64_t page)
     return bytes;
 }
 
+static void unlist(struct driver_file *file)
+{
+    struct driver_file **at = &open_files;
+    while (*at && *at != file) at = &(*at)->next;
+    if (*at) *at = file->next;
+    file->next = NULL;
+}
+
+static void enlist(struct driver_file *file)
+{
+    file->next = open_files;
+    open_files = file;
+    struct driver_file **at = &open_files;
+    for (int i = 0; i < MOST_OPEN && *at; i++) at = &(*at)->next;
+    if (!*at) return;
+    struct driver_file *oldest = *at;
+    *at = NULL; /* one came, one goes */
+    close(oldest->fd);
+    oldest->fd = -1;
+}
+
+/* A descriptor to read from, of the same file as before. */
+static bool wake(struct driver_file *file)
+{
+    if (!file->name || file == open_files) return true; /* a writer keeps its own */
+    if (file->fd >= 0) {
+        unlist(file);
+    } else {
+        struct stat info;
+        file->fd = open(file->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (file->fd < 0) {
+            open_failure = errno;
+            return false;
+        }
+        if (fstat(file->fd, &info) || (uint64_t)info.st_dev != file->device ||
+            (uint64_t)info.st_ino != file->inode) {
+            close(file->fd);
+            file->fd = -1;
+            open_failure = errno = ESTALE;
+            return false;
+        }
+    }
+    enlist(file);
+    return true;
+}
+
 static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr_t largest)
 {
     (void)access;
@@ -109,17 +168,24 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr
     if (flags & H5F_ACC_CREAT) mode |= O_CREAT;
     if (flags & H5F_ACC_EXCL) mode |= O_EXCL;
     struct driver_file *file = eg__zalloc(1, sizeof *file);
+    open_failure = ENOMEM;
     if (!file) return NULL;
-    file->fd = open(name, mode, 0666);
+    bool reads = !(flags & H5F_ACC_RDWR);
+    if (reads) file->name = strdup(name);
+    file->fd = !reads || file->name ? open(name, mode, 0666) : -1;
     struct stat info;
     if (file->fd < 0 || fstat(file->fd, &info) || !S_ISREG(info.st_mode)) {
+        open_failure = errno ? errno : EINVAL;
         if (file->fd >= 0) close(file->fd);
+        free(file->name);
         free(file);
         return NULL;
     }
+    open_failure = 0;
     file->eof = (haddr_t)info.st_size;
     file->device = (uint64_t)info.st_dev;
     file->inode = (uint64_t)info.st_ino;
+    if (reads) enlist(file);
     return &file->public;
 }
 
@@ -134,8 +200,10 @@ void eg__h5_driver_clear_pages(struct driver_file *file)
 static herr_t driver_close(H5FD_t *public)
 {
     struct driver_file *file = (struct driver_file *)public;
-    int failed = close(file->fd);
+    unlist(file);
+    int failed = file->fd >= 0 ? close(file->fd) : 0;
     eg__h5_driver_clear_pages(file);
+    free(file->name);
     free(file);
     return failed ? -1 : 0;
 }
@@ -193,7 +261,7 @@ static herr_t driver_read(H5FD_t *public, H5FD_mem_t type, hid_t transfer, haddr
     (void)transfer;
     struct driver_file *file = (struct driver_file *)public;
     if (!in_file(file, address, n)) return -1;
-    if (!eg__full_read(file->fd, bytes, n, address)) {
+    if (!wake(file) || !eg__full_read(file->fd, bytes, n, address)) {
         file->cause = errno;
         return -1;
     }

@@ -65,7 +65,9 @@ struct staged_page {
 struct driver_file {
     H5FD_t public; /* must come first */
     haddr_t eoa, eof;
-    int fd;
+    int fd;     /* -1: for now closed, to be opened again */
+    char *name; /* of a file to read */
+    struct driver_file *next;
     uint64_t device, inode;
     int cause;   /* errno of the last failure */
     int *report; /* where a writer wants to know of it */
@@ -78,6 +80,9 @@ struct driver_file {
 enum { STAGE_PAGE = 4096 };
 
 hid_t eg__h5_driver(void);
+/* errno of a file that libhdf5 tried to open since; 0: none. It gives fill values in its place. */
+void eg__h5_driver_forget_failure(void);
+int eg__h5_driver_open_failure(void);
 enum eg_status eg__h5_journal_recover(const char *path, const char *journal, struct eg_error *err);
 enum eg_status eg__sync_folder(const char *path, struct eg_error *err); /* that path is in */
 enum eg_status eg__h5_journal_commit(struct eg_h5 *h5, struct eg_error *err);

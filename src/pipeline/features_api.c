@@ -70,7 +70,9 @@ struct eg_features_cut eg_features_cut(const eg_features *features, size_t cut)
                                     .order = c->order,
                                     .pool = c->pool,
                                     .length = c->length,
-                                    .half = c->half};
+                                    .half = c->half,
+                                    .deflate = eg__store_spec(features)->deflate,
+                                    .stored_bytes = eg__store_cut_bytes(features, cut)};
 }
 
 enum eg_status eg_features_find_cut(const eg_features *features, const char *name, size_t *cut,

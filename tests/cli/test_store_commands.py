@@ -45,6 +45,22 @@ class StoreCommands(Case):
         same = self.json("info", "f.h5", "--duplicates")
         self.assertIn([listed[2], listed[3]], [[row["path"] for row in group] for group in same["exact"]])
 
+    def test_check(self):
+        photos(self.here / "photos")
+        extract = ("extract", MODEL, "photos", "-o", "f.h5", "--size", "64", "--cut", "#20:avg", "--cut", "#9:max")
+        self.good(*extract, "--deflate", "2")
+        self.assertEqual(self.json("info", "f.h5", "--check")["problems"], [])
+        again = self.json("info", "f.h5", "--recompute", "9")
+        self.assertEqual((again["recomputed"], again["identical"], again["largest_difference"]), (9, 9, 0))
+        cut = self.json("info", "f.h5")["cuts"][0]
+        self.assertEqual(cut["deflate"], 2)
+        self.assertAlmostEqual(cut["compression"], cut["stored_bytes"] / (24 * 4 * cut["length"]))
+        self.bad(1, "info", "f.h5", "--recompute", "9", "--root", "elsewhere", says="has 9 faults in 24 rows")
+        (self.here / "photos").rename(self.here / "moved")
+        self.assertEqual(self.json("info", "f.h5", "--recompute", "24", "--root", "moved")["identical"], 24)
+        shutil.copy(self.here / "moved" / "down" / "03.png", self.here / "moved" / "across" / "07.png")
+        self.bad(1, "info", "f.h5", "--recompute", "24", "--root", "moved", says="across/07.png: its photo has been changed")
+
 
 if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +56,7 @@ static void put(struct eg_store *store, size_t first, size_t count)
         for (size_t i = 0; i < D; i++) a[r * D + i] = value(offset + first + r, i);
         for (size_t i = 0; i < E; i++) b[r * E + i] = value(offset + first + r, i);
         memset(hashes[r], (int)(offset + first + r) & 255, 32);
+        hashes[r][1] = 1; /* none is all zeros */
         if (offset + first + r == 7) reasons[r] = "truncated";
     }
     const float *values[] = {a, b};
@@ -337,6 +339,123 @@ static void shards_are_merged(void **state)
     for (size_t i = 0; i < 7; i++) unlink(names[i]);
 }
 
+/* More shards than files may be open: merging and reading in any order still work. */
+static void many_shards_need_few_descriptors(void **state)
+{
+    (void)state;
+    enum { SHARDS = 150 };
+    static char names[SHARDS][128];
+    const char *given[SHARDS];
+    struct eg_error err;
+    for (size_t i = 0; i < SHARDS; i++) {
+        write_shard(i, SHARDS, 0, true);
+        shard_path(names[i], sizeof names[i], i);
+        given[i] = names[i];
+    }
+    struct rlimit before, few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 64;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    for (int copy = 1; copy >= 0; copy--) {
+        if (eg__store_merge(path, given, SHARDS, copy, true, "merge", &err)) fail_msg("%s", err.message);
+        struct eg_store *store = open_it();
+        check_all(store);
+        size_t rows[N];
+        for (size_t i = 0; i < N; i++) rows[i] = i * 7919 % N;
+        float *values = malloc(N * D * sizeof *values);
+        assert_int_equal(eg__store_gather(store, 0, rows, N, values, NULL), EG_OK);
+        for (size_t i = 0; i < N; i++)
+            if (rows[i] != 7) assert_true(values[i * D + 1] == value(rows[i], 1));
+        free(values);
+        if (!copy) { /* a shard that goes while its master is open is an error, not rows of NaN */
+            unlink(names[40]);
+            float row[D];
+            size_t gone = 2 * 40, there = 2 * 41;
+            assert_int_equal(eg__store_read(store, 0, there, 1, row, &err), EG_OK);
+            assert_int_equal(eg__store_read(store, 0, gone, 1, row, &err), EG_E_IO);
+            assert_non_null(strstr(err.message, "No such file"));
+        }
+        close_it(store);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (size_t i = 0; i < SHARDS; i++) unlink(names[i]);
+}
+
+struct faults {
+    size_t n, rows[8];
+    char words[8][200];
+};
+
+static enum eg_status note(void *context, size_t row, const char *words)
+{
+    struct faults *faults = context;
+    assert_true(faults->n < 8);
+    faults->rows[faults->n] = row;
+    snprintf(faults->words[faults->n++], sizeof faults->words[0], "%s", words);
+    return EG_OK;
+}
+
+static struct faults check_it(void)
+{
+    struct faults faults = {0};
+    struct eg_store *store = open_it();
+    struct eg_error err;
+    if (eg__store_check(store, note, &faults, NULL, NULL, &err)) fail_msg("%s", err.message);
+    close_it(store);
+    return faults;
+}
+
+/* One byte of the file, found by the bytes that begin there. */
+static void damage(const void *bytes, size_t n)
+{
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    static uint8_t all[1 << 20];
+    size_t size = fread(all, 1, sizeof all, file);
+    const uint8_t *at = memmem(all, size, bytes, n);
+    assert_non_null(at);
+    assert_int_equal(fseek(file, at - all, SEEK_SET), 0);
+    fputc(*at ^ 0x5a, file);
+    fclose(file);
+}
+
+static void a_check_finds_faults(void **state)
+{
+    (void)state;
+    struct eg_store *store = begin(true);
+    put(store, 0, N);
+    close_it(store);
+    assert_int_equal(check_it().n, 0);
+
+    store = begin(true);
+    put(store, 0, N);
+    float a[D], b[E] = {1, 2, 3, 4, (float)INFINITY};
+    for (size_t i = 0; i < D; i++) a[i] = i == 3 || i == 9 ? (float)NAN : 1;
+    const float *values[] = {a, b};
+    const uint8_t nothing[1][32] = {{0}};
+    assert_int_equal(eg__store_put(store, 20, 1, values, nothing, NULL, NULL), EG_OK);
+    close_it(store);
+    struct faults faults = check_it();
+    assert_int_equal(faults.n, 3);
+    for (size_t i = 0; i < faults.n; i++) assert_int_equal(faults.rows[i], 20);
+    assert_non_null(strstr(faults.words[0], "no hash"));
+    assert_non_null(strstr(faults.words[1], "2 of its 37 values of 'pool5'"));
+    assert_non_null(strstr(faults.words[2], "1 of its 5 values of 'fc7.avg'"));
+
+    struct eg_store_spec spec = make_spec(); /* rows that cannot be inflated */
+    spec.deflate = 9;
+    struct eg_error err;
+    assert_int_equal(eg__store_write(path, &spec, true, &store, &err), EG_OK);
+    put(store, 0, N);
+    close_it(store);
+    assert_int_equal(check_it().n, 0);
+    damage("\x78\xda", 2); /* as zlib begins */
+    faults = check_it();
+    assert_int_equal(faults.n, 1);
+    assert_non_null(strstr(faults.words[0], "cannot read rows"));
+}
+
 static void duplicates_are_grouped(void **state)
 {
     (void)state;
@@ -350,6 +469,7 @@ static void duplicates_are_grouped(void **state)
         for (size_t i = 0; i < D; i++) a[i] = 2 * value(10, i) + (i == 3 ? 100.0f : 0.0f);
         for (size_t i = 0; i < E; i++) b[i] = (float)i;
         memset(hash[0], row == 290 ? 10 : 251, 32);
+        hash[0][1] = 1;
         assert_int_equal(eg__store_put(store, row, 1, values, (const uint8_t(*)[32])hash, NULL, NULL), EG_OK);
     }
     close_it(store);
@@ -488,12 +608,12 @@ int main(void)
         cmocka_unit_test(made_resumed_and_read),     cmocka_unit_test(rows_are_gathered),
         cmocka_unit_test(another_spec_is_named),     cmocka_unit_test(one_writer_at_a_time),
         cmocka_unit_test(half_overflow_is_an_error), cmocka_unit_test(begun_anew),
-        cmocka_unit_test(shards_are_merged),         cmocka_unit_test(duplicates_are_grouped),
+        cmocka_unit_test(shards_are_merged),         cmocka_unit_test(many_shards_need_few_descriptors),
+        cmocka_unit_test(a_check_finds_faults),      cmocka_unit_test(duplicates_are_grouped),
         cmocka_unit_test(any_matrix_is_read),        cmocka_unit_test(nothing_outside_is_followed),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);
-    rmdir(folder);
     rmdir(folder);
     return failed;
 }
