@@ -26,7 +26,8 @@ def driver(scenario, verb, path, **crash):
     if crash:
         env["LD_PRELOAD"] = SHIM
         env.update({"CRASH_" + key.upper(): str(value) for key, value in crash.items()})
-    return subprocess.run([DRIVER, scenario, verb, path], env=env, capture_output=True, text=True)
+    # close_fds=False: spawned without copying this process's page tables
+    return subprocess.run([DRIVER, scenario, verb, path], env=env, capture_output=True, text=True, close_fds=False)
 
 
 def contents(path):
