@@ -49,6 +49,12 @@ struct option_row {
     {                                                                                                        \
         OPTION_INTEGER, "seed", 0, "N", "0", 0, 9007199254740992.0, false, "same seed, same result"          \
     }
+#define OPTION_GROUP_ROW                                                                                     \
+    {                                                                                                        \
+        OPTION_TEXT, "group", 0, "PATTERN", NULL, 0, 0, false,                                               \
+            "keep photos of one group (a burst, a patient) together in the test, the training, a fold: a "   \
+            "regular expression, whose (part), else all it matches, of the path names the group"             \
+    }
 #define OPTION_OUTPUT_ROW(value, text)                                                                       \
     {                                                                                                        \
         OPTION_TEXT, "output", 'o', value, NULL, 0, 0, true, text                                            \
@@ -181,6 +187,8 @@ int make_pool(const struct invocation *in, eg_pool **pool);
 /* The test report of train and evaluate; json_metrics takes classes. */
 json_t *json_metrics(const struct eg_metrics *metrics, json_t *classes);
 json_t *json_train(const char *output, const struct eg_train_report *report); /* cmd_train.c */
+/* cmd_train.c: "0.1,1,10" to numbers; NULL after a message. */
+double *parse_grid(const struct invocation *in, const char *list, size_t *n);
 int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes);
 /* May an output go there? EXIT_DONE, or the refusal printed: it exists and --force is not given. */
 int check_output(const struct invocation *in, const char *path);

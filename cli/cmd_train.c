@@ -6,8 +6,7 @@
 
 #include "cli.h"
 
-/* "0.1,1,10" to numbers; NULL after a message. */
-static double *parse_grid(const struct invocation *in, const char *list, size_t *n)
+double *parse_grid(const struct invocation *in, const char *list, size_t *n)
 {
     double *grid = calloc(strlen(list) / 2 + 1, sizeof *grid);
     char *copy = strdup(list), *rest = NULL;
@@ -23,6 +22,20 @@ static double *parse_grid(const struct invocation *in, const char *list, size_t 
     return NULL;
 }
 
+static json_t *json_compared(const struct eg_compared *compared, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const struct eg_compared *c = &compared[i];
+        json_array_append_new(list,
+                              json_pack("{s:o,s:I,s:s,s:s,s:o,s:o,s:o}", "cut", json_text(c->features),
+                                        "length", (json_int_t)c->length, "classifier", c->classifier, "scale",
+                                        c->scale, "C", json_number(c->c), "cv_accuracy",
+                                        json_number(c->cv_accuracy), "seconds", json_number(c->seconds)));
+    }
+    return list;
+}
+
 json_t *json_train(const char *output, const struct eg_train_report *report)
 {
     json_t *grid = json_array(), *classes = json_array();
@@ -32,15 +45,18 @@ json_t *json_train(const char *output, const struct eg_train_report *report)
     for (size_t i = 0; i < report->n_classes; i++)
         json_array_append_new(classes, json_text(report->classes[i]));
     const struct eg_metrics *test = &report->test;
-    json_t *json = json_pack(
-        "{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:O,s:o,s:o,s:o}", "output", json_text(output), "classifier",
-        report->classifier, "scale", report->scale, "C", json_number(report->c), "grid", grid, "cv_accuracy",
-        json_number(report->cv_accuracy), "test_accuracy", json_number(test->n ? test->accuracy : NAN),
-        "test_count", (json_int_t)test->n, "train_count", (json_int_t)report->n_train, "classes", classes,
-        "objective", json_number(report->objective), "gap", json_number(report->gap), "seconds",
-        json_number(report->seconds));
+    json_t *json =
+        json_pack("{s:o,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:O,s:o,s:o,s:o}", "output", json_text(output),
+                  "cut", json_text(report->cut), "classifier", report->classifier, "scale", report->scale,
+                  "C", json_number(report->c), "grid", grid, "cv_accuracy", json_number(report->cv_accuracy),
+                  "test_accuracy", json_number(test->n ? test->accuracy : NAN), "test_count",
+                  (json_int_t)test->n, "train_count", (json_int_t)report->n_train, "classes", classes,
+                  "objective", json_number(report->objective), "gap", json_number(report->gap), "seconds",
+                  json_number(report->seconds));
     json_object_set_new(json, "reject_rate",
                         json_number(report->reject_rate > 0 ? report->reject_rate : NAN));
+    if (report->n_compared)
+        json_object_set_new(json, "compared", json_compared(report->compared, report->n_compared));
     if (test->n)
         json_object_set_new(json, "test", json_metrics(test, classes));
     else
@@ -48,9 +64,28 @@ json_t *json_train(const char *output, const struct eg_train_report *report)
     return json;
 }
 
+/* What --classifier auto chose from, and what that cost. */
+static void print_compared(FILE *to, const struct eg_compared *compared, size_t n)
+{
+    double seconds = 0;
+    for (size_t i = 0; i < n; i++) seconds += compared[i].seconds;
+    if (!n) return;
+    fprintf(to, "compared by cross-validation in %.1f s:\n\n", seconds);
+    fprintf(to, "    accuracy  95 %%         classifier  scale            C   length  cut\n");
+    for (size_t i = 0; i < n; i++) {
+        const struct eg_compared *c = &compared[i];
+        fprintf(to, "%s %.4f  %.3f-%.3f  %-10s  %-8s  %8.3g  %7zu  ", i ? "    " : "  ->", c->cv_accuracy,
+                c->cv_low, c->cv_high, c->classifier, c->scale, c->c, c->length);
+        print_padded(to, c->features, 30, true);
+        fputc('\n', to);
+    }
+    fputc('\n', to);
+}
+
 static int print_report(struct invocation *in, const char *output, const struct eg_train_report *report)
 {
     FILE *to = in->out;
+    print_compared(to, report->compared, report->n_compared);
     fprintf(to, "%s, scale %s, %zu training photos in %zu classes\n\n", report->classifier, report->scale,
             report->n_train, report->n_classes);
     if (report->n_grid > 1 || isfinite(report->cv_accuracy)) {
@@ -267,17 +302,17 @@ static const struct option_row options[] = {
      "with --model: where (without: the default cut)"},
     {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem", NULL, 0, 0, false,
      "with --model: pool volumes at cuts"},
-    {OPTION_CHOICE, "classifier", 0, "logistic|svm|forest", NULL, 0, 0, false,
-     "multinomial logistic, linear SVM, or random forest"},
+    {OPTION_CHOICE, "classifier", 0, "logistic|svm|forest|auto", NULL, 0, 0, false,
+     "multinomial logistic, linear SVM, or random forest; auto: the linear one, and of a file with several "
+     "cuts the cut, that is best by cross-validation"},
     {OPTION_TEXT, "C", 0, "auto|LIST", "auto", 0, 0, false,
      "inverse regularisation; of a list the best by cross-validation is taken"},
     {OPTION_INTEGER, "cv", 0, "FOLDS", "5", 1, 100, false, "folds of the cross-validation; 1: none"},
     {OPTION_TEXT, "test", 0, "PART|FILE.h5|IMAGES", "0.25", 0, 0, false,
      "part of every class kept for the test, or data to test on; 0: train on every row"},
-    {OPTION_TEXT, "group", 0, "PATTERN", NULL, 0, 0, false,
-     "keep photos of one group (a burst, a patient) together in the test, the training, a fold: a regular "
-     "expression, whose (part), else all it matches, of the path names the group"},
-    {OPTION_TEXT, "features", 0, "NAME", "the first", 0, 0, false, "which cut of the file"},
+    OPTION_GROUP_ROW,
+    {OPTION_TEXT, "features", 0, "NAME", "the first", 0, 0, false,
+     "which cut of the file (--classifier auto: all are compared)"},
     {OPTION_CHOICE, "scale", 0, "auto|none|unit|root|standard", NULL, 0, 0, false,
      "rows as they are, of length 1, of signed square roots, or columns standardised; auto: the best by "
      "cross-validation"},

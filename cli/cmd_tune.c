@@ -73,7 +73,11 @@ static bool draw_losses(const struct eg_tune_report *r, FILE *terminal, FILE *sv
     }
     struct chart_series series[] = {{"training", numbers, numbers + n, n},
                                     {"validation", numbers, numbers + 2 * n, n}};
-    struct chart chart = {"loss by epoch", "epoch", false, series, r->n_valid ? 2 : 1};
+    struct chart chart = {.title = "loss by epoch",
+                          .x_name = "epoch",
+                          .y_name = "loss",
+                          .series = series,
+                          .n_series = r->n_valid ? 2 : 1};
     if (terminal && n > 1) chart_print(&chart, terminal);
     if (svg) chart_svg(&chart, svg);
     free(numbers);
@@ -92,7 +96,11 @@ static void draw_rates(const struct eg_tune_report *r, FILE *to)
         numbers[r->n_curve + i] = r->curve[i].loss;
     }
     struct chart_series series = {"loss", numbers, numbers + r->n_curve, r->n_curve};
-    struct chart chart = {"the rate finder", "learning rate", true, &series, 1};
+    struct chart chart = {.title = "the rate finder",
+                          .x_name = "learning rate",
+                          .log_x = true,
+                          .series = &series,
+                          .n_series = 1};
     chart_print(&chart, to);
     fprintf(to, "%11srate taken: %.3g\n", "", r->rate);
     free(numbers);

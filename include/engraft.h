@@ -166,6 +166,19 @@ EG_API EG_MUST_CHECK enum eg_status eg_net_load_of(const eg_features *features, 
  * for is checked). Shares the weights. */
 EG_API EG_MUST_CHECK enum eg_status eg_net_cut(const eg_net *net, const char *cut, eg_net **cut_net,
                                                struct eg_error *err);
+/* Cuts worth comparing, as "LAYER:POOL" for eg_run_cuts, from the input up: the ends of layers or
+ * blocks that all of what follows goes through (of many, some spread evenly over the work),
+ * each with every pooling that makes no more than `longest` features.
+ * layers      only these; n_layers 0 = all that are worth it
+ * longest     0 = 32768, and the default cut whatever its length */
+struct eg_cut_list {
+    char **cuts;
+    size_t n;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_net_list_cuts(const eg_net *net, const char *const *layers,
+                                                     size_t n_layers, size_t longest,
+                                                     struct eg_cut_list *list, struct eg_error *err);
+EG_API void eg_cut_list_release(struct eg_cut_list *list);
 EG_API void eg_net_free(eg_net *net);
 
 struct eg_shape {
@@ -463,13 +476,13 @@ EG_API void eg_metrics_release(struct eg_metrics *metrics);
 EG_API char *eg_metrics_report(const struct eg_metrics *metrics, const char *const *classes);
 
 struct eg_train_options {
-    const char *classifier; /* NULL = "logistic", or "svm", "forest" */
+    const char *classifier; /* NULL = "logistic", or "svm", "forest", "auto": eg_features_compare's best */
     const double *c;        /* grid of C; n_c 0 = the default one */
     size_t n_c;
     unsigned folds;       /* 0 = 5; 1 = no cross-validation */
     double test_fraction; /* 0 = 0.25; below 0: none, train on every row */
     const char *test;     /* a feature file or images to test on, in place of a part */
-    const char *features; /* a cut in the file; NULL = the first */
+    const char *features; /* a cut in the file; NULL = the first, for "auto" all are compared */
     const char *group;    /* photos of one group stay on one side of every split: a POSIX extended regular
                              expression; the group is what its first parentheses, or all of it, matched in
                              the path; NULL = none */
@@ -489,7 +502,16 @@ struct eg_train_options {
 struct eg_grid_point {
     double c, cv_accuracy;
 };
+/* What a classifier came to on a cut. */
+struct eg_compared {
+    char *features; /* the cut's name in the file */
+    size_t length;
+    const char *classifier, *scale;
+    double c, cv_accuracy, cv_low, cv_high; /* Wilson, 95 % */
+    double seconds;                         /* of the cross-validation */
+};
 struct eg_train_report {
+    char *cut; /* its name in the file */
     const char *classifier, *scale;
     double c; /* NAN: has none */
     struct eg_grid_point *grid;
@@ -503,6 +525,8 @@ struct eg_train_report {
     struct eg_metrics test;        /* n = 0: no test rows */
     struct eg_skipped *unreadable; /* of `test` photos */
     size_t n_unreadable;
+    struct eg_compared *compared; /* "auto": best first */
+    size_t n_compared;
 };
 
 /* A feature file to a classifier of photos: one ONNX file.
@@ -512,6 +536,22 @@ EG_API EG_MUST_CHECK enum eg_status eg_train(eg_features *features, const eg_net
                                              const struct eg_train_options *options,
                                              struct eg_train_report *report, struct eg_error *err);
 EG_API void eg_train_report_release(struct eg_train_report *report);
+
+/* Which cut, and which classifier on it: every cut of the file (options->features: that one),
+ * each with logistic regression and the linear SVM (options->classifier: that one), at its best
+ * scale and C by cross-validation on the training rows. The rows that eg_train would keep for
+ * the test with the same options are not looked at. */
+struct eg_comparison {
+    struct eg_compared *compared; /* best first; of equals the shorter */
+    size_t n_compared;
+    size_t n_train, n_kept, n_unlabelled, n_classes; /* kept: for the test */
+    double seconds;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_features_compare(eg_features *features,
+                                                        const struct eg_train_options *options,
+                                                        struct eg_comparison *comparison,
+                                                        struct eg_error *err);
+EG_API void eg_comparison_release(struct eg_comparison *comparison);
 
 enum eg_rows { EG_ROWS_AUTO, EG_ROWS_TEST, EG_ROWS_ALL };
 struct eg_evaluate_options {

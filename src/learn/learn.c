@@ -85,16 +85,17 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
     if (!status)
         status =
             eg__linear_train(&matrix, labels, n_classes, o, rest / 4, in_core, fold, &linear, learned, err);
-    if (!status) status = eg__calibrate(&linear, labels, &calibration, err);
+    const bool whole = !o->choose_only;
+    if (!status && whole) status = eg__calibrate(&linear, labels, &calibration, err);
     struct eg_reject reject = {0};
-    if (!status && o->reject_rate > 0)
+    if (!status && whole && o->reject_rate > 0)
         status = fit_reject(&matrix, labels, o, fold, &linear, &calibration, &reject, err);
-    if (!status)
+    if (!status && whole)
         status = eg__linear_head(&matrix, &linear, &calibration, reject.mean ? &reject : NULL, &learned->head,
                                  err);
     if (reject.mean) learned->reject_rate = reject.rate;
     eg__reject_free(&reject);
-    learned->scale = matrix.scale;
+    learned->scale = linear.scale;
     learned->c = linear.c;
     learned->cv_accuracy = linear.cv_accuracy;
     learned->objective = linear.objective;

@@ -32,6 +32,7 @@ struct eg_learn_options {
     size_t memory_bytes;     /* 0 = half of the machine's */
     double tolerance;        /* relative gap; 0 = 1e-5 */
     double reject_rate;      /* of known rows, held out, to answer with label -1; 0 = none */
+    bool choose_only;        /* linear: scale, C and their cross-validated accuracy, no head */
     uint64_t seed;
     eg_pool *pool;
     eg_progress_fn *progress;

@@ -199,7 +199,7 @@ static enum eg_status grid(struct trainer *t, struct choice *best, struct eg_lea
             if (!status) memcpy(learned->grid, found, points * sizeof *found);
         }
     }
-    if (!status) status = set_scale(t, best->scale, &have, err);
+    if (!status && !o->choose_only) status = set_scale(t, best->scale, &have, err);
     free(found);
     return status;
 }
@@ -385,8 +385,9 @@ enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
         made.c = choice.c;
         made.cv_accuracy = choice.accuracy;
         made.out_of_fold = t.out_of_fold;
+        made.scale = choice.scale;
         t.out_of_fold = NULL;
-        status = final_fit(&t, choice.c, &made, err);
+        if (!options->choose_only) status = final_fit(&t, choice.c, &made, err);
     }
     if (!status) status = step_done(&t, err);
     trainer_close(&t);

@@ -10,6 +10,7 @@
  * second), else one for each class. */
 struct eg_linear {
     enum eg_loss loss;
+    enum eg_scaling scale; /* chosen */
     size_t n, d, n_classes, columns;
     double *w, *b;       /* [columns][d], [columns] */
     double *out_of_fold; /* [columns][n] scores of rows not trained on; NULL: no folds */

@@ -133,6 +133,7 @@ EG_MUST_CHECK enum eg_status eg__same_source(const struct eg_store_spec *a, cons
 EG_MUST_CHECK enum eg_status eg__skip(struct eg_skipped **list, size_t *n, const char *path,
                                       const char *reason, struct eg_error *err);
 void eg__skipped_free(struct eg_skipped *list, size_t n);
+void eg__compared_free(struct eg_compared *list, size_t n);
 double eg__seconds(void);
 bool eg__is_hdf5(const char *path); /* by its first bytes */
 

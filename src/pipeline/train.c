@@ -9,12 +9,10 @@
 #include "base/mem.h"
 #include "eval/metrics.h"
 #include "image/photo.h"
-#include "learn/learn.h"
-#include "pipeline/trained.h"
+#include "pipeline/training.h"
 
-/* In the order of enum eg_learner and enum eg_scaling. */
-static const char *const learners[] = {"logistic", "svm", "forest", "mlp"};
-static const char *const scalings[] = {"none", "unit", "root", "standard", "auto"};
+const char *const eg__learner_names[] = {"logistic", "svm", "forest", "mlp"};
+const char *const eg__scaling_names[] = {"none", "unit", "root", "standard", "auto"};
 enum { N_LEARNERS = 4, N_SCALINGS = 5 };
 
 static int find_word(const char *const *words, int n, const char *word)
@@ -23,21 +21,6 @@ static int find_word(const char *const *words, int n, const char *word)
         if (!strcmp(words[i], word)) return i;
     return -1;
 }
-
-struct training {
-    struct eg_store *store;
-    const struct eg_store_spec *spec;
-    const struct eg_net *net;
-    const struct eg_train_options *options;
-    size_t cut;
-    size_t *rows;             /* done and labelled: the training rows first, then the test rows */
-    int32_t *labels, *groups; /* groups NULL: none */
-    size_t n, n_train;
-    struct eg_learned learned;
-    struct eg_graph *graph; /* the trained network */
-    struct eg_trained trained;
-    struct eg_train_report report;
-};
 
 /* ---- rows ---------------------------------------------------------------------------- */
 
@@ -182,15 +165,25 @@ static enum eg_status gather(void *self, const size_t *rows, size_t count, float
 
 /* ---- learning and testing ----------------------------------------------------------------- */
 
-static enum eg_status learn(struct training *t, struct eg_error *err)
+struct eg_row_source eg__training_rows(struct training *t)
+{
+    return (struct eg_row_source){t->n_train, t->spec->cuts[t->cut].length, gather, t};
+}
+
+static bool is_auto(const struct training *t)
+{
+    return t->options->classifier && !strcmp(t->options->classifier, "auto");
+}
+
+static enum eg_status choose_how(struct training *t, struct eg_error *err)
 {
     const struct eg_train_options *o = t->options;
-    int learner = find_word(learners, N_LEARNERS, o->classifier ? o->classifier : "logistic");
-    int scale = find_word(scalings, N_SCALINGS, o->scale ? o->scale : "auto");
+    int learner = find_word(eg__learner_names, N_LEARNERS,
+                            o->classifier && !is_auto(t) ? o->classifier : eg__learner_names[EG_LOGISTIC]);
+    int scale = find_word(eg__scaling_names, N_SCALINGS, o->scale ? o->scale : "auto");
     if (learner < 0) return eg__fail(err, EG_E_ARGUMENT, "classifier '%s' is not known", o->classifier);
     if (scale < 0) return eg__fail(err, EG_E_ARGUMENT, "scale '%s' is not known", o->scale);
-    struct eg_row_source source = {t->n_train, t->spec->cuts[t->cut].length, gather, t};
-    struct eg_learn_options how = {
+    t->how = (struct eg_learn_options){
         .learner = (enum eg_learner)learner,
         .scale = (enum eg_scaling)scale,
         .c = o->c,
@@ -207,11 +200,31 @@ static enum eg_status learn(struct training *t, struct eg_error *err)
         .progress = o->progress,
         .user = o->user,
     };
-    enum eg_status status = eg__learn(&source, t->labels, t->spec->n_classes, &how, &t->learned, err);
+    return EG_OK;
+}
+
+/* The cut, classifier and scale that did best. */
+static enum eg_status choose_best(struct training *t, struct eg_error *err)
+{
+    enum eg_status status = eg__training_compare(t, err);
+    if (status) return status;
+    const struct eg_compared *best = t->report.compared;
+    t->how.learner = (enum eg_learner)find_word(eg__learner_names, N_LEARNERS, best->classifier);
+    t->how.scale = (enum eg_scaling)find_word(eg__scaling_names, N_SCALINGS, best->scale);
+    return eg__store_find_cut(t->store, best->features, &t->cut, err);
+}
+
+static enum eg_status learn(struct training *t, struct eg_error *err)
+{
+    enum eg_status status = is_auto(t) ? choose_best(t, err) : EG_OK;
+    if (status) return status;
+    struct eg_row_source source = eg__training_rows(t);
+    status = eg__learn(&source, t->labels, t->spec->n_classes, &t->how, &t->learned, err);
     if (status) return status;
     struct eg_train_report *r = &t->report;
-    r->classifier = learners[t->learned.learner];
-    r->scale = scalings[t->learned.scale];
+    if (!(r->cut = strdup(t->spec->cuts[t->cut].name))) return eg__fail_memory(err, "the report");
+    r->classifier = eg__learner_names[t->learned.learner];
+    r->scale = eg__scaling_names[t->learned.scale];
     r->c = t->learned.c;
     r->cv_accuracy = t->learned.cv_accuracy;
     r->objective = t->learned.objective;
@@ -345,7 +358,7 @@ static enum eg_status check_net(const struct training *t, struct eg_error *err)
     return status;
 }
 
-static enum eg_status train(struct training *t, const char *path, struct eg_error *err)
+enum eg_status eg__training_begin(struct training *t, struct eg_error *err)
 {
     enum eg_status status = eg__store_find_cut(t->store, t->options->features, &t->cut, err);
     if (!status) status = check_net(t, err);
@@ -354,6 +367,22 @@ static enum eg_status train(struct training *t, const char *path, struct eg_erro
     if (!status) status = find_groups(t, err);
     if (!status) status = split(t, err);
     if (!status) status = check_classes(t, err);
+    if (!status) status = choose_how(t, err);
+    return status;
+}
+
+void eg__training_release(struct training *t)
+{
+    eg__graph_free(t->graph);
+    eg__learned_release(&t->learned);
+    free(t->rows);
+    free(t->labels);
+    free(t->groups);
+}
+
+static enum eg_status train(struct training *t, const char *path, struct eg_error *err)
+{
+    enum eg_status status = eg__training_begin(t, err);
     if (!status) status = learn(t, err);
     if (status) return status;
     t->trained.report = &t->report;
@@ -387,11 +416,7 @@ enum eg_status eg_train(eg_features *features, const eg_net *net, const char *pa
     double start = eg__seconds();
     enum eg_status status = train(&t, path, err);
     t.report.seconds = eg__seconds() - start;
-    eg__graph_free(t.graph);
-    eg__learned_release(&t.learned);
-    free(t.rows);
-    free(t.labels);
-    free(t.groups);
+    eg__training_release(&t);
     if (status)
         eg_train_report_release(&t.report);
     else
@@ -402,6 +427,8 @@ enum eg_status eg_train(eg_features *features, const eg_net *net, const char *pa
 void eg_train_report_release(struct eg_train_report *report)
 {
     free(report->grid);
+    free(report->cut);
+    eg__compared_free(report->compared, report->n_compared);
     for (size_t i = 0; i < report->n_classes; i++) free(report->classes[i]);
     free(report->classes);
     eg_metrics_release(&report->test);

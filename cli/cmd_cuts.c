@@ -1,0 +1,468 @@
+/* engraft cuts: which cut is best for these photos, and which classifier on it. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "chart.h"
+#include "cli.h"
+
+struct ranking {
+    struct invocation *in;
+    const eg_net *net;
+    eg_features *features;
+    struct eg_comparison found;
+    struct eg_extract_report extracted;
+    const char *file; /* of the features */
+    bool keep;        /* it was asked for */
+};
+
+static struct eg_features_cut cut_of(const struct ranking *r, const struct eg_compared *c)
+{
+    size_t cut = 0;
+    if (eg_features_find_cut(r->features, c->features, &cut, NULL)) cut = 0; /* it was found there */
+    return eg_features_cut(r->features, cut);
+}
+
+/* Share of the network's multiply-adds that lead to a layer. */
+static double depth_of(const eg_net *net, const char *layer)
+{
+    size_t at = 0, n = eg_net_layer_count(net);
+    double total = 0, below = 0;
+    if (eg_net_find(net, layer, &at, NULL)) return NAN;
+    for (size_t i = 0; i < n; i++) {
+        double macs = (double)eg_net_layer(net, i).macs;
+        total += macs;
+        if (i <= at) below += macs;
+    }
+    return total > 0 ? below / total : NAN;
+}
+
+/* ---- the table ------------------------------------------------------------------------ */
+
+static const char *pool_of(struct eg_features_cut cut)
+{
+    bool vector = cut.shape.h == 1 && cut.shape.w == 1 && !strcmp(cut.pool, "flatten");
+    return vector ? "-" : cut.pool;
+}
+
+/* Not clearly worse: its accuracy is inside the interval of the best. */
+static const struct eg_compared *shortest_as_good(const struct eg_comparison *found)
+{
+    const struct eg_compared *best = found->compared, *pick = best;
+    for (size_t i = 1; i < found->n_compared; i++) {
+        const struct eg_compared *c = &found->compared[i];
+        if (c->cv_accuracy >= best->cv_low && c->length < pick->length) pick = c;
+    }
+    return pick;
+}
+
+static void print_row(const struct ranking *r, const struct eg_compared *c, size_t rank)
+{
+    FILE *to = r->in->out;
+    struct eg_features_cut cut = cut_of(r, c);
+    fprintf(to, "%3zu  ", rank);
+    print_padded(to, cut.layer, 20, true);
+    fprintf(to, " %-7s %6zu  %-8s %-8s %7.3g  %.4f  %.3f-%.3f %4.0f%% %4.1f\n", pool_of(cut), c->length,
+            c->classifier, c->scale, c->c, c->cv_accuracy, c->cv_low, c->cv_high,
+            100 * depth_of(r->net, cut.layer), c->seconds);
+}
+
+/* A word as a shell takes it. */
+static void print_word(FILE *to, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,+@%";
+    if (*word && word[strspn(word, plain)] == '\0') {
+        fprintf(to, " %s", word);
+        return;
+    }
+    fputs(" '", to);
+    for (; *word; word++) fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, to);
+    fputc('\'', to);
+}
+
+static void repeat_option(const struct invocation *in, const char *name, FILE *to)
+{
+    if (!option_given(in, name)) return;
+    fprintf(to, " --%s", name);
+    print_word(to, option_text(in, name));
+}
+
+/* The command that trains on a cut, with the options that change its result. */
+static void print_advice(const struct ranking *r, const struct eg_compared *c, const char *title)
+{
+    static const char *const repeated[] = {"cv", "seed", "test", "group"};
+    static const char *const of_model[] = {"preprocess", "size"};
+    const struct invocation *in = r->in;
+    FILE *to = in->out;
+    struct eg_features_cut cut = cut_of(r, c);
+    fprintf(to, "\n%s (%zu numbers a photo, %.0f %% of the network's work):\n  engraft train", title,
+            c->length, 100 * depth_of(r->net, cut.layer));
+    if (r->keep) {
+        print_word(to, r->file);
+        fputs(" --features", to);
+        print_word(to, c->features);
+    } else {
+        size_t n;
+        const char *const *folders = option_list(in, "models", &n), *pool = pool_of(cut);
+        char *text = NULL;
+        print_word(to, in->operands[1]);
+        fputs(" --model", to);
+        print_word(to, in->operands[0]);
+        fputs(" --cut", to);
+        if (asprintf(&text, *pool == '-' ? "%s" : "%s:%s", cut.layer, pool) > 0) print_word(to, text);
+        free(text);
+        for (size_t i = 0; i < n; i++) {
+            fputs(" --models", to);
+            print_word(to, folders[i]);
+        }
+        for (size_t i = 0; i < 2; i++) repeat_option(in, of_model[i], to);
+    }
+    fprintf(to, " \\\n      --classifier %s --scale %s", c->classifier, c->scale);
+    for (size_t i = 0; i < sizeof repeated / sizeof *repeated; i++) repeat_option(in, repeated[i], to);
+    if (option_flag(in, "balance")) fputs(" --balance", to);
+    fputs(" -o best.onnx\n", to);
+}
+
+/* Has one before it the same features? Of those the better classifier is shown. */
+static bool is_repeated(const struct eg_comparison *found, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (!strcmp(found->compared[k].features, found->compared[i].features)) return true;
+    return false;
+}
+
+static void print_report(const struct ranking *r)
+{
+    const struct eg_comparison *found = &r->found;
+    FILE *to = r->in->out;
+    long long top = option_integer(r->in, "top");
+    size_t rank = 0;
+    fprintf(to, "%s: %zu cuts on %zu photos in %zu classes, %lld folds", eg_net_name(r->net),
+            r->extracted.n_cuts, found->n_train, found->n_classes, option_integer(r->in, "cv"));
+    if (found->n_kept) fprintf(to, "; %zu photos are kept for the test", found->n_kept);
+    fprintf(to, "\n\n  #  %-20s %-7s %6s  %-8s %-8s %7s  %-6s  %-11s %5s %4s\n", "cut", "pool", "length",
+            "by", "scale", "C", "right", "95 %", "depth", "s");
+    for (size_t i = 0; i < found->n_compared; i++) {
+        if (is_repeated(found, i)) continue;
+        if (!top || rank < (size_t)top) print_row(r, &found->compared[i], rank + 1);
+        rank++;
+    }
+    if (top && rank > (size_t)top) fprintf(to, "     and %zu more (--top 0 shows all)\n", rank - (size_t)top);
+    const struct eg_compared *best = found->compared, *shortest = shortest_as_good(found);
+    print_advice(r, best, "the best");
+    if (shortest != best) print_advice(r, shortest, "the shortest that is not clearly worse");
+    fprintf(
+        to,
+        "\nextraction took %.1f s, comparison %.1f s; the first of many is flattered by being first: the\n"
+        "test report of engraft train, on photos not looked at here, is the number to quote\n",
+        r->extracted.seconds, found->seconds);
+}
+
+static json_t *report_json(const struct ranking *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->found.n_compared; i++) {
+        const struct eg_compared *c = &r->found.compared[i];
+        struct eg_features_cut cut = cut_of(r, c);
+        json_t *row =
+            json_pack("{s:I,s:o,s:o,s:o,s:I,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "rank", (json_int_t)i + 1,
+                      "cut", json_text(c->features), "layer", json_text(cut.layer), "pool",
+                      json_text(cut.pool), "length", (json_int_t)c->length, "classifier", c->classifier,
+                      "scale", c->scale, "C", json_number(c->c), "cv_accuracy", json_number(c->cv_accuracy),
+                      "accuracy_low", json_number(c->cv_low), "accuracy_high", json_number(c->cv_high),
+                      "depth", json_number(depth_of(r->net, cut.layer)), "seconds", json_number(c->seconds));
+        json_array_append_new(list, row);
+    }
+    return json_pack(
+        "{s:o,s:o,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "network", json_text(eg_net_name(r->net)), "cuts", list,
+        "train_count", (json_int_t)r->found.n_train, "kept_for_test", (json_int_t)r->found.n_kept, "folds",
+        (json_int_t)option_integer(r->in, "cv"), "output", json_text(r->keep ? r->file : NULL), "unreadable",
+        json_skipped(r->extracted.unreadable, r->extracted.n_unreadable), "extract_seconds",
+        json_number(r->extracted.seconds), "seconds", json_number(r->extracted.seconds + r->found.seconds));
+}
+
+/* ---- the work ---------------------------------------------------------------------------- */
+
+static int stopped(const struct ranking *r, bool *remove_file)
+{
+    *remove_file = false;
+    fprintf(stderr,
+            "engraft cuts: interrupted; the features computed so far are in '%s': run the same command again "
+            "with -o %s to go on\n",
+            r->file, r->file);
+    return EXIT_INTERRUPTED;
+}
+
+static int extract(struct ranking *r, const eg_dataset *images, eg_pool *pool, bool *remove_file)
+{
+    struct invocation *in = r->in;
+    size_t n_layers;
+    const char *const *layers = option_list(in, "cut", &n_layers);
+    struct eg_cut_list list;
+    struct eg_error err;
+    enum eg_status status =
+        eg_net_list_cuts(r->net, layers, n_layers, (size_t)option_integer(in, "longest"), &list, &err);
+    if (status) return report_error(in, status, &err);
+    struct progress progress;
+    progress_begin(&progress, in, "extract");
+    struct eg_extract_options how = {.cuts = {.cuts = (const char *const *)list.cuts, .n_cuts = list.n},
+                                     .batch = (size_t)option_integer(in, "batch"),
+                                     .overwrite = option_flag(in, "force"),
+                                     .command = in->line,
+                                     .pool = pool,
+                                     .progress = progress_step,
+                                     .user = &progress};
+    status = eg_extract(r->net, images, r->file, &how, &r->extracted, &err);
+    progress_end(&progress);
+    eg_cut_list_release(&list);
+    if (status == EG_E_CANCELLED) return stopped(r, remove_file);
+    if (status) return report_error(in, status, &err);
+    list_skipped(in, r->extracted.unreadable, r->extracted.n_unreadable);
+    if (r->extracted.n_unreadable < r->extracted.rows) return EXIT_DONE;
+    fprintf(stderr, "engraft cuts: no photo could be read\n");
+    return EXIT_FAILED;
+}
+
+static int compare(struct ranking *r, eg_pool *pool, bool *remove_file)
+{
+    struct invocation *in = r->in;
+    struct eg_error err;
+    double *grid = NULL;
+    size_t n_grid = 0;
+    const char *c = option_text(in, "C");
+    if (strcmp(c, "auto") && !(grid = parse_grid(in, c, &n_grid))) return EXIT_USAGE;
+    struct progress progress;
+    double part = option_real(in, "test");
+    progress_begin(&progress, in, "compare");
+    struct eg_train_options how = {.classifier = option_text(in, "classifier"),
+                                   .c = grid,
+                                   .n_c = n_grid,
+                                   .folds = (unsigned)option_integer(in, "cv"),
+                                   .test_fraction = part > 0 ? part : -1,
+                                   .group = option_text(in, "group"),
+                                   .scale = option_text(in, "scale"),
+                                   .balance = option_flag(in, "balance"),
+                                   .memory_bytes = option_bytes(in, "memory"),
+                                   .seed = (uint64_t)option_integer(in, "seed"),
+                                   .pool = pool,
+                                   .progress = progress_step,
+                                   .user = &progress};
+    enum eg_status status = eg_features_open(r->file, &r->features, &err);
+    if (!status) status = eg_features_compare(r->features, &how, &r->found, &err);
+    progress_end(&progress);
+    free(grid);
+    if (status == EG_E_CANCELLED) return stopped(r, remove_file);
+    return status ? report_error(in, status, &err) : EXIT_DONE;
+}
+
+/* ---- the picture -------------------------------------------------------------------------- */
+
+static const char *const pools[] = {"flatten", "avg", "max", "gem"};
+static const char *const pool_titles[] = {"whole", "average", "maximum", "generalised mean"};
+enum { N_POOLS = sizeof pools / sizeof *pools };
+
+/* The place of each layer on the axis: layers in the order of the network. */
+static size_t place_layers(const struct ranking *r, const char **layers)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < eg_features_info(r->features).n_cuts; i++) {
+        struct eg_features_cut cut = eg_features_cut(r->features, i);
+        if (!n || strcmp(layers[n - 1], cut.layer) != 0) layers[n++] = cut.layer;
+    }
+    return n;
+}
+
+/* The best accuracy of each layer with a pooling; a vector is its own pool of any kind. */
+static void fill_series(const struct ranking *r, const char *const *layers, size_t n, const char *pool,
+                        double *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = NAN;
+    for (size_t k = 0; k < r->found.n_compared; k++) {
+        const struct eg_compared *c = &r->found.compared[k];
+        struct eg_features_cut cut = cut_of(r, c);
+        if (*pool_of(cut) != '-' && strcmp(cut.pool, pool) != 0) continue;
+        for (size_t i = 0; i < n; i++)
+            if (!strcmp(layers[i], cut.layer)) y[i] = fmax(y[i], c->cv_accuracy);
+    }
+}
+
+static bool has_pool(const struct ranking *r, const char *pool)
+{
+    for (size_t k = 0; k < r->found.n_compared; k++) {
+        struct eg_features_cut cut = cut_of(r, &r->found.compared[k]);
+        if (*pool_of(cut) != '-' && !strcmp(cut.pool, pool)) return true;
+    }
+    return false;
+}
+
+static bool draw(const struct ranking *r, FILE *to)
+{
+    size_t n_cuts = eg_features_info(r->features).n_cuts, n_series = 0;
+    const char **layers = calloc(n_cuts, sizeof *layers);
+    double *numbers = calloc((N_POOLS + 1) * n_cuts, sizeof *numbers), *x = numbers;
+    if (!layers || !numbers) {
+        free(layers);
+        free(numbers);
+        return false;
+    }
+    struct chart_series series[N_POOLS];
+    size_t n = place_layers(r, layers), best_at = 0;
+    for (size_t i = 0; i < n; i++) x[i] = (double)i;
+    for (size_t p = 0; p < N_POOLS; p++) {
+        if (!has_pool(r, pools[p]) && (p || n_series)) continue;
+        double *y = numbers + (n_series + 1) * n_cuts;
+        fill_series(r, layers, n, pools[p], y);
+        series[n_series++] = (struct chart_series){pool_titles[p], x, y, n};
+    }
+    const struct eg_compared *best = r->found.compared;
+    struct eg_features_cut cut = cut_of(r, best);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(layers[i], cut.layer)) best_at = i;
+    char title[256], mark[300], *network = printable(eg_net_name(r->net));
+    snprintf(title, sizeof title, "Which cut of %s? %zu photos in %zu classes, %lld folds",
+             network ? network : "?", r->found.n_train, r->found.n_classes, option_integer(r->in, "cv"));
+    snprintf(mark, sizeof mark, "%.3f", best->cv_accuracy);
+    free(network);
+    struct chart chart = {.title = title,
+                          .x_name = "cut, from the input up",
+                          .y_name = "cross-validated accuracy",
+                          .series = series,
+                          .n_series = n_series,
+                          .ticks = layers,
+                          .n_ticks = n,
+                          .band = {best->cv_low, best->cv_high},
+                          .band_name = "95 % interval of the best",
+                          .mark = {(double)best_at, best->cv_accuracy},
+                          .mark_name = mark};
+    chart_svg(&chart, to);
+    free(layers);
+    free(numbers);
+    return true;
+}
+
+static int write_svg(const struct ranking *r, const char *path)
+{
+    FILE *svg = fopen(path, "w");
+    bool drawn = svg && draw(r, svg);
+    if (svg && !fclose(svg) && drawn) return EXIT_DONE;
+    fprintf(stderr, "engraft cuts: cannot write '%s': %s\n", path, strerror(errno));
+    return EXIT_FAILED;
+}
+
+/* ---- the command --------------------------------------------------------------------------- */
+
+static int finish(struct ranking *r)
+{
+    const char *svg = option_text(r->in, "svg");
+    int code = svg ? write_svg(r, svg) : EXIT_DONE;
+    if (code) return code;
+    if (option_flag(r->in, "json"))
+        print_json(r->in, report_json(r));
+    else
+        print_report(r);
+    return r->extracted.n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
+}
+
+/* A folder for features that nobody asked to keep: in $TMPDIR or /var/tmp, as they may be large. */
+static char *temporary_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+    char *path = NULL;
+    if (asprintf(&path, "%s/engraft-cuts-XXXXXX", folder && *folder ? folder : "/var/tmp") < 0) return NULL;
+    if (mkdtemp(path)) return path;
+    fprintf(stderr, "engraft cuts: cannot make a folder '%s': %s (set TMPDIR, or use -o)\n", path,
+            strerror(errno));
+    free(path);
+    return NULL;
+}
+
+static int check_words(const struct invocation *in)
+{
+    const char *svg = option_text(in, "svg");
+    if (option_integer(in, "cv") < 2) return usage_error(in, "--cv 1: nothing can be compared without folds");
+    if (!svg || option_flag(in, "force") || access(svg, F_OK)) return EXIT_DONE;
+    fprintf(stderr, "engraft cuts: '%s' exists (use --force to overwrite it)\n", svg);
+    return EXIT_FAILED;
+}
+
+static int run(struct invocation *in)
+{
+    struct ranking r = {.in = in, .file = option_text(in, "output")};
+    r.keep = r.file;
+    eg_net *net = NULL;
+    eg_pool *pool = NULL;
+    eg_dataset *images = NULL;
+    char *folder = NULL, *file = NULL;
+    bool remove_file = !r.keep;
+    int code = check_words(in);
+    if (!code) code = load_model(in, in->operands[0], &net);
+    if (!code) code = open_images(in, in->operands[1], &images);
+    if (!code) code = make_pool(in, &pool);
+    r.net = net;
+    if (!code && !r.keep) {
+        folder = temporary_folder();
+        if (!folder || asprintf(&file, "%s/cuts.h5", folder) < 0) code = EXIT_FAILED;
+        r.file = file;
+    }
+    if (!code) code = extract(&r, images, pool, &remove_file);
+    if (!code) code = compare(&r, pool, &remove_file);
+    if (!code) code = finish(&r);
+    eg_features_close(r.features);
+    if (folder && remove_file) {
+        if (file) unlink(file);
+        rmdir(folder);
+    }
+    eg_comparison_release(&r.found);
+    eg_extract_report_release(&r.extracted);
+    eg_dataset_free(images);
+    eg_pool_free(pool);
+    eg_net_free(net);
+    free(folder);
+    free(file);
+    return code;
+}
+
+static const struct option_row options[] = {
+    {OPTION_LIST, "cut", 0, "CUT[:POOL]", NULL, 0, 0, false,
+     "only these (without POOL: with every pooling); default: the ends of layers and blocks, 16 at most"},
+    {OPTION_INTEGER, "longest", 0, "N", "32768, and the default cut", 1, 100000000, false,
+     "leave out cuts with more features than this"},
+    {OPTION_CHOICE, "classifier", 0, "auto|logistic|svm", NULL, 0, 0, false, "auto: both"},
+    {OPTION_TEXT, "C", 0, "auto|LIST", "auto", 0, 0, false,
+     "inverse regularisation: the grid to choose from"},
+    {OPTION_INTEGER, "cv", 0, "FOLDS", "5", 2, 100, false, "folds of the cross-validation"},
+    {OPTION_CHOICE, "scale", 0, "auto|none|unit|root|standard", NULL, 0, 0, false,
+     "as for engraft train; auto: the best of the four"},
+    {OPTION_REAL, "test", 0, "PART", "0.25", 0, 0.9, false,
+     "leave out the part of every class that engraft train tests on; 0: use every photo"},
+    OPTION_GROUP_ROW,
+    {OPTION_FLAG, "balance", 0, NULL, NULL, 0, 0, false, "weigh classes as if they had equal numbers"},
+    {OPTION_TEXT, "output", 'o', "FILE.h5", NULL, 0, 0, false,
+     "keep the features of all cuts: a run that was stopped goes on, engraft train takes one by --features"},
+    {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw accuracy by depth"},
+    {OPTION_INTEGER, "top", 0, "N", "20", 0, 100000, false, "rows of the table, one for each cut; 0: all"},
+    {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
+     "memory the comparison may take: 500M, 2G"},
+    OPTION_BATCH_ROW,
+    OPTION_SEED_ROW,
+    OPTION_FORCE_ROW,
+    OPTION_JSON_ROW,
+    OPTION_MODEL_ROWS,
+    {0},
+};
+
+const struct command command_cuts = {
+    .name = "cuts",
+    .summary = "which cut is best for these photos: cross-validated accuracy of every reasonable one, ranked",
+    .operands = "MODEL IMAGES",
+    .details =
+        "Every cut is computed in one pass over the photos, then linear classifiers are cross-validated on "
+        "each. "
+        "The photos that engraft train with the same --seed tests on are left out, so that its report stays "
+        "honest. Without -o the features go to a file in $TMPDIR (or /var/tmp) that is removed at the end.",
+    .example = "engraft cuts efficientnet-lite0 photos --svg depth.svg",
+    .options = options,
+    .run = run,
+};
