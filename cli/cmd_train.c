@@ -45,14 +45,14 @@ json_t *json_train(const char *output, const struct eg_train_report *report)
     for (size_t i = 0; i < report->n_classes; i++)
         json_array_append_new(classes, json_text(report->classes[i]));
     const struct eg_metrics *test = &report->test;
-    json_t *json =
-        json_pack("{s:o,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:O,s:o,s:o,s:o}", "output", json_text(output),
-                  "cut", json_text(report->cut), "classifier", report->classifier, "scale", report->scale,
-                  "C", json_number(report->c), "grid", grid, "cv_accuracy", json_number(report->cv_accuracy),
-                  "test_accuracy", json_number(test->n ? test->accuracy : NAN), "test_count",
-                  (json_int_t)test->n, "train_count", (json_int_t)report->n_train, "classes", classes,
-                  "objective", json_number(report->objective), "gap", json_number(report->gap), "seconds",
-                  json_number(report->seconds));
+    json_t *json = json_pack(
+        "{s:o,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:O,s:o,s:o,s:o}", "output", json_text(output), "cut",
+        json_text(report->cut), "classifier", report->classifier, "scale", report->scale, "C",
+        json_number(report->c), "grid", grid, "cv_accuracy", json_number(report->cv_accuracy),
+        "test_accuracy", json_number(test->n ? test->accuracy : NAN), "test_count", (json_int_t)test->n,
+        "test_known", (json_int_t)report->n_test_known, "train_count", (json_int_t)report->n_train, "classes",
+        classes, "objective", json_number(report->objective), "gap", json_number(report->gap), "seconds",
+        json_number(report->seconds));
     json_object_set_new(json, "reject_rate",
                         json_number(report->reject_rate > 0 ? report->reject_rate : NAN));
     if (report->n_compared)
@@ -151,6 +151,11 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
     list_skipped(in, report.unreadable, report.n_unreadable);
     if (report.n_unlabelled && !option_flag(in, "quiet"))
         fprintf(stderr, "engraft train: %zu rows without a label were not used\n", report.n_unlabelled);
+    if (report.n_test_known && !option_flag(in, "quiet"))
+        fprintf(stderr,
+                "engraft train: %zu of the %zu test photos are training photos too, so the test is too good "
+                "(engraft info FILE.h5 --duplicates lists them; --group keeps photos together)\n",
+                report.n_test_known, report.test.n);
     int code = EXIT_DONE;
     if (option_flag(in, "json"))
         print_json(in, json_train(output, &report));

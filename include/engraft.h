@@ -522,6 +522,7 @@ struct eg_train_report {
     double seconds;
     char **classes; /* in label order */
     size_t n_classes, n_train, n_unlabelled;
+    size_t n_test_known;           /* test photos that are, byte for byte, training photos too */
     struct eg_metrics test;        /* n = 0: no test rows */
     struct eg_skipped *unreadable; /* of `test` photos */
     size_t n_unreadable;

@@ -73,6 +73,16 @@ static enum eg_status find_groups(struct training *t, struct eg_error *err)
     return status;
 }
 
+static int compare_hashes(const void *a, const void *b) { return memcmp(a, b, 32); }
+
+/* Test rows whose contents were learned from. */
+static void count_known(struct training *t, const uint8_t (*hashes)[32], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        t->report.n_test_known +=
+            bsearch(hashes[i], t->known, t->n_train, sizeof *t->known, compare_hashes) != NULL;
+}
+
 /* Split, note the digest of the training rows, and put those first. */
 static enum eg_status split(struct training *t, struct eg_error *err)
 {
@@ -101,6 +111,14 @@ static enum eg_status split(struct training *t, struct eg_error *err)
         memcpy(t->rows, rows, t->n * sizeof *rows);
         memcpy(t->labels, labels, t->n * sizeof *labels);
         if (t->groups) memcpy(t->groups, groups, t->n * sizeof *groups);
+        t->known = eg__alloc(t->n_train, sizeof *t->known);
+        if (!t->known) status = eg__fail_memory(err, "the images' hashes");
+        at = 0;
+        for (size_t i = 0; i < t->n && !status; i++)
+            if (!part[i]) memcpy(t->known[at++], hashes[i], sizeof *hashes);
+        if (!status) qsort(t->known, t->n_train, sizeof *t->known, compare_hashes);
+        for (size_t i = 0; i < t->n && !status; i++)
+            if (part[i]) count_known(t, (const uint8_t(*)[32])hashes + i, 1);
         t->trained.test_fraction = fraction;
         t->trained.seed = o->seed;
         t->trained.group = o->group;
@@ -272,7 +290,13 @@ static enum eg_status test_file(struct training *t, const char *path, struct eg_
             labels[n++] = map[spec->labels[i]];
         }
     if (!status && !n) status = eg__fail(err, EG_E_ARGUMENT, "no row of '%s' has a label", path);
+    uint8_t(*hashes)[32] = eg__alloc(n, sizeof *hashes);
+    if (!status)
+        status = hashes ? eg__row_hashes(store, cut, rows, n, hashes, err)
+                        : eg__fail_memory(err, "the images' hashes");
+    if (!status) count_known(t, (const uint8_t(*)[32])hashes, n);
     if (!status) status = test_rows(t, store, cut, rows, labels, n, err);
+    free(hashes);
     free(map);
     free(labels);
     free(rows);
@@ -314,6 +338,7 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
     }
     if (!status && !n)
         status = eg__fail(err, EG_E_ARGUMENT, "no photo of '%s' could be read and has a label", path);
+    if (!status) count_known(t, (const uint8_t(*)[32])verdict.hashes, n);
     if (!status)
         status = eg__metrics(truth, verdict.labels, verdict.probabilities, n, t->report.n_classes,
                              &t->report.test, err);
@@ -378,6 +403,7 @@ void eg__training_release(struct training *t)
     free(t->rows);
     free(t->labels);
     free(t->groups);
+    free(t->known);
 }
 
 static enum eg_status train(struct training *t, const char *path, struct eg_error *err)

@@ -17,6 +17,7 @@ struct training {
     size_t *rows;             /* done and labelled: the training rows first, then the test rows */
     int32_t *labels, *groups; /* groups NULL: none */
     size_t n, n_train;
+    uint8_t (*known)[32]; /* [n_train] contents of the training rows, sorted */
     struct eg_learn_options how;
     struct eg_learned learned;
     struct eg_graph *graph; /* the trained network */

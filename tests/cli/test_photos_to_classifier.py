@@ -115,6 +115,22 @@ class MainJob(Case):
         self.bad(1, "train", "f.h5", "-o", "3.onnx", "--test", "more", says="sideways")
         self.assertFalse((self.here / "3.onnx").exists())
 
+    def test_photos_on_both_sides_of_the_split_are_told(self):
+        photos(self.here / "photos")
+        self.good("extract", MODEL, "photos", "-o", "f.h5")
+        alone = self.good("train", "f.h5", "-o", "m.onnx")
+        self.assertNotIn("training photos too", alone.stderr)
+        for i in range(12):  # each photo twice: a stratified half has at least one pair apart
+            shutil.copy(self.here / "photos" / "down" / f"{i:02}.png", self.here / "photos" / "down" / f"copy{i:02}.png")
+        self.good("extract", MODEL, "photos", "-o", "f.h5", "--append")
+        done = self.good("train", "f.h5", "-o", "m.onnx", "--force")
+        self.assertIn("training photos too", done.stderr)
+        known = self.json("train", "f.h5", "-o", "m.onnx", "--force")["test_known"]
+        self.assertIn(f"{known} of the 9 test photos", done.stderr)
+        self.assertEqual(self.json("train", "f.h5", "-o", "m.onnx", "--force", "--group", "[0-9]+[.]png")["test_known"], 0)
+        for data in "photos", "f.h5":
+            self.assertEqual(self.json("train", "f.h5", "-o", "m.onnx", "--force", "--test", data)["test_known"], 36)
+
     def test_groups_stay_on_one_side(self):
         photos(self.here / "photos", n=0)
         for kind, name in enumerate(("across", "down")):
