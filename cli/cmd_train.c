@@ -109,8 +109,8 @@ static int print_report(struct invocation *in, const char *output, const struct 
     return code;
 }
 
-static int train(struct invocation *in, eg_features *features, const eg_net *net, eg_pool *pool,
-                 const double *grid, size_t n_grid, double fraction)
+static int train(struct invocation *in, eg_features *features, const eg_net *net, const eg_net *from,
+                 eg_pool *pool, const double *grid, size_t n_grid, double fraction)
 {
     const char *output = option_text(in, "output"), *loss = option_text(in, "loss");
     struct progress progress;
@@ -127,6 +127,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .balance = option_flag(in, "balance"),
         .n_trees = (size_t)option_integer(in, "trees"),
         .reject_rate = option_real(in, "reject"),
+        .from = from,
         .memory_bytes = option_bytes(in, "memory"),
         .overwrite = option_flag(in, "force"),
         .seed = (uint64_t)option_integer(in, "seed"),
@@ -277,7 +278,7 @@ static int run(struct invocation *in)
     double *grid = NULL, fraction;
     size_t n_grid = 0;
     if (strcmp(c, "auto") && !(grid = parse_grid(in, c, &n_grid))) return EXIT_USAGE;
-    eg_net *net = NULL;
+    eg_net *net = NULL, *from = NULL;
     eg_pool *pool = NULL;
     eg_features *features = NULL;
     char *beside = from_file ? NULL : features_path(option_text(in, "output"));
@@ -285,14 +286,16 @@ static int run(struct invocation *in)
     if (!code) code = check_words(in, from_file);
     if (!code && fraction < 0) code = check_data(in, option_text(in, "test"));
     if (!code) code = make_pool(in, &pool);
+    if (!code && option_given(in, "from")) code = load_model(in, option_text(in, "from"), &from);
     if (!code && model) code = load_model(in, model, &net);
     if (!code && !from_file) code = extract(in, net, beside, pool, &skipped);
     if (!code) code = open_features(in, from_file ? source : beside, &features);
     if (!code && !net) code = net_of(in, features, &net);
-    if (!code) code = train(in, features, net, pool, grid, n_grid, fraction);
+    if (!code) code = train(in, features, net, from, pool, grid, n_grid, fraction);
     if (!code && skipped) code = EXIT_SKIPPED;
     eg_features_close(features);
     eg_net_free(net);
+    eg_net_free(from);
     eg_pool_free(pool);
     free(beside);
     free(grid);
@@ -326,6 +329,9 @@ static const struct option_row options[] = {
     {OPTION_REAL, "reject", 0, "RATE", "0", 0, 0.999, false,
      "answer \"unknown\" where a photo is like none of the classes: so often for known ones, by "
      "cross-validation"},
+    {OPTION_TEXT, "from", 0, "MODEL.onnx", NULL, 0, 0, false,
+     "go on from this classifier, on more photos or classes: its kind, scaling and C unless they are given; "
+     "the result is that of training anew, sooner"},
     {OPTION_FLAG, "balance", 0, NULL, NULL, 0, 0, false, "weigh classes as if they had equal numbers"},
     {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
      "memory training may take: 500M, 2G"},

@@ -490,6 +490,8 @@ struct eg_train_options {
     bool hinge;           /* svm: hinge loss in place of squared hinge */
     bool balance;         /* weigh classes as if they had the same number of rows */
     size_t n_trees;       /* forest: 0 = 500 */
+    const eg_net *from;   /* a model that engraft trained, to go on from: its classifier, scale and C unless
+                             they are given; the result is that of training anew, sooner; NULL: none */
     double reject_rate;   /* answer "unknown" so often for known photos, by held-out folds; 0 = never */
     size_t memory_bytes;  /* 0 = half of the machine's */
     bool overwrite;

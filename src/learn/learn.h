@@ -31,6 +31,8 @@ struct eg_learn_options {
     size_t n_trees;          /* forest; 0 = 500 */
     size_t memory_bytes;     /* 0 = half of the machine's */
     double tolerance;        /* relative gap; 0 = 1e-5 */
+    const double *start;     /* [n_classes][n] an earlier classifier's scores, to begin near its place:
+                              * changes the time, not the optimum. NAN: not known. NULL: none */
     double reject_rate;      /* of known rows, held out, to answer with label -1; 0 = none */
     bool choose_only;        /* linear: scale, C and their cross-validated accuracy, no head */
     uint64_t seed;

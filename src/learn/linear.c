@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "kernels/kernels.h"
 #include "learn/stream.h"
 
 enum { GRID_FROM = -2, GRID_TO = 4, GRID = GRID_TO - GRID_FROM + 1, POLISH_MOST = 4 };
@@ -88,8 +89,72 @@ int32_t eg__linear_label(const double *scores, size_t n, size_t columns, size_t 
     return (int32_t)best;
 }
 
+/* Score of a row for a fit's column k by the earlier classifier; of two classes, the second's over
+ * the first's. */
+static double start_score(const struct trainer *t, size_t column, size_t i)
+{
+    const double *start = t->options->start;
+    return t->columns == 1 ? start[t->n + i] - start[i] : start[column * t->n + i];
+}
+
+/* Back to 0 where that is the better place, as it may be with many new rows. */
+static void keep_better(const struct trainer *t, struct eg_fit *fit)
+{
+    const size_t size = fit->columns * t->n;
+    double square = 0, at_zero = 0;
+    for (size_t i = 0; i < size; i++) square += fit->beta[i] * fit->score[i];
+    for (size_t i = 0; i < t->n; i++) at_zero += fit->c[i];
+    if (t->solver.loss == EG_LOSS_LOGISTIC) at_zero *= log((double)(fit->columns > 1 ? fit->columns : 2));
+    if (square / 2 + eg__loss(fit, t->n, t->solver.loss, fit->score, NULL) <= at_zero) return;
+    memset(fit->beta, 0, size * sizeof *fit->beta);
+    memset(fit->score, 0, size * sizeof *fit->score);
+    memset(fit->intercept, 0, fit->columns * sizeof *fit->intercept);
+}
+
+/* beta as it were at the optimum if the earlier classifier's scores were it: -c loss'. What it does
+ * not know begins at 0: other columns, rows of other classes. */
+static enum eg_status begin_warm(const struct trainer *t, struct eg_fit *fits, size_t n_fits,
+                                 struct eg_error *err)
+{
+    const size_t n = t->n, wide = t->columns / t->fits;
+    float *in = eg__alloc(wide, n * sizeof *in), *out = eg__alloc(wide, n * sizeof *out);
+    enum eg_status status = in && out ? EG_OK : eg__fail_memory(err, "where to start from");
+    for (size_t f = 0; f < n_fits && !status; f++) {
+        struct eg_fit *fit = &fits[f];
+        for (size_t k = 0; k < wide; k++)
+            for (size_t i = 0; i < n; i++) {
+                double score = start_score(t, f % t->fits * wide + k, i);
+                bool hinge = t->solver.loss == EG_LOSS_HINGE, own = fit->labels[i] == fit->positive;
+                fit->score[k * n + i] = isnan(score) ? -1e9 : score;
+                if (hinge) fit->beta[i] = (own ? score : -score) < 1 ? (own ? fit->c[i] : -fit->c[i]) : 0;
+            }
+        if (t->solver.loss != EG_LOSS_HINGE) (void)eg__loss(fit, n, t->solver.loss, fit->score, fit->beta);
+        for (size_t k = 0; k < wide; k++)
+            for (size_t i = 0; i < n; i++) {
+                size_t truth = wide > 1 ? (size_t)fit->labels[i] : f % t->fits;
+                if (isnan(start_score(t, f % t->fits * wide + k, i)) || isnan(start_score(t, truth, i)))
+                    fit->beta[k * n + i] = 0;
+                in[k * n + i] = (float)fit->beta[k * n + i];
+            }
+        if (t->gram)
+            status = eg__gemm_nt(n, wide, n, t->gram, n, in, n, out, wide, false, t->options->pool, err);
+        for (size_t k = 0; k < wide && !status; k++) {
+            double sum = 0;
+            for (size_t i = 0; i < n; i++) sum += fit->beta[k * n + i];
+            fit->intercept[k] = t->solver.constant * sum;
+            for (size_t i = 0; i < n; i++)
+                fit->score[k * n + i] = t->gram ? (double)out[i * wide + k] + fit->intercept[k] : 0;
+        }
+        if (t->gram && !status) keep_better(t, fit);
+    }
+    free(in);
+    free(out);
+    return status;
+}
+
 /* One point of the grid, going on from the one before. */
-static enum eg_status cross_validate(struct trainer *t, double c, double *accuracy, struct eg_error *err)
+static enum eg_status cross_validate(struct trainer *t, double c, bool first, double *accuracy,
+                                     struct eg_error *err)
 {
     enum eg_status status = EG_OK;
     size_t size = t->columns * t->n, right = 0;
@@ -99,6 +164,7 @@ static enum eg_status cross_validate(struct trainer *t, double c, double *accura
                  t->intercept + f * t->columns);
     }
     t->solver.tolerance = t->gram ? FOLD_TOLERANCE : STREAM_FOLD_TOLERANCE;
+    if (!status && first && t->options->start) status = begin_warm(t, t->fit, t->folds * t->fits, err);
     if (!status) status = solve(t, t->fit, t->folds * t->fits, err);
     if (status) return status;
     for (size_t i = 0; i < t->n; i++)
@@ -186,7 +252,7 @@ static enum eg_status grid(struct trainer *t, struct choice *best, struct eg_lea
         memset(t->intercept, 0, t->folds * t->columns * sizeof *t->intercept);
         for (size_t p = 0; p < points && !status; p++) {
             found[p].c = grid_c(t, p);
-            status = cross_validate(t, found[p].c, &found[p].cv_accuracy, err);
+            status = cross_validate(t, found[p].c, !p, &found[p].cv_accuracy, err);
             if (status || !(found[p].cv_accuracy > best->accuracy)) continue;
             *best = (struct choice){scale, found[p].c, found[p].cv_accuracy};
             keep_out_of_fold(t);
@@ -279,6 +345,7 @@ static enum eg_status final_fit(struct trainer *t, double c, struct eg_linear *l
     bool room = weights && beta && score && offset && exact && scratch && fit;
     enum eg_status status = room ? weigh(t, c, -1, weights, err) : eg__fail_memory(err, "the classifier");
     if (!status) set_fits(t, fit, weights, beta, score, linear->b);
+    if (!status && t->options->start) status = begin_warm(t, fit, t->fits, err);
     t->solver.tolerance = t->gram ? tolerance / 4 : STREAM_TOLERANCE / 2;
     for (int round = 0; !status && round < (t->gram ? POLISH_MOST : 1); round++) {
         for (size_t f = 0; f < t->fits; f++) fit[f].offset = t->gram ? offset + f * wide * n : NULL;

@@ -109,19 +109,19 @@ static enum eg_status find_cut(const struct trial *t, struct eg_store *store, co
                     path, name);
 }
 
-static enum eg_status check_source(const struct trial *t, const struct eg_store_spec *spec, const char *path,
-                                   struct eg_error *err)
+enum eg_status eg__model_source(const struct eg_net *model, const struct eg_store_spec *spec,
+                                const char *path, struct eg_error *err)
 {
-    char *recipe = t->model->has_recipe ? eg__recipe_json(&t->model->recipe) : strdup("");
+    char *recipe = model->has_recipe ? eg__recipe_json(&model->recipe) : strdup("");
     if (!recipe) return eg__fail_memory(err, "a recipe");
-    struct eg_store_spec own = {.weights_sha256 = eg_net_metadata(t->model, "engraft.weights_sha256"),
+    struct eg_store_spec own = {.weights_sha256 = eg_net_metadata(model, "engraft.weights_sha256"),
                                 .recipe = recipe};
     enum eg_status status = eg__same_source(&own, spec, path, err);
     free(recipe);
     return status;
 }
 
-static enum eg_status head_of(const struct eg_net *model, struct eg_graph **head, struct eg_error *err)
+enum eg_status eg__model_head(const struct eg_net *model, struct eg_graph **head, struct eg_error *err)
 {
     const char *name = eg_net_metadata(model, "engraft.cut_node");
     uint32_t node = 0;
@@ -142,12 +142,12 @@ static enum eg_status judge_file(struct trial *t, const char *path, struct eg_er
     t->truth = eg__alloc(spec->n_rows + 1, sizeof *t->truth);
     t->paths = eg__alloc(spec->n_rows + 1, sizeof *t->paths);
     if (!rows || !t->truth || !t->paths) status = eg__fail_memory(err, "rows");
-    if (!status) status = check_source(t, spec, path, err);
+    if (!status) status = eg__model_source(t->model, spec, path, err);
     if (!status) status = find_cut(t, store, path, &cut, err);
     if (!status)
         status =
             eg__class_map(t->model->classes, t->model->n_classes, spec->classes, spec->n_classes, &map, err);
-    if (!status) status = head_of(t->model, &head, err);
+    if (!status) status = eg__model_head(t->model, &head, err);
     for (size_t i = 0; !status && i < spec->n_rows; i++) {
         if (row_status[i] != EG_ROW_DONE) continue;
         if (spec->labels[i] < 0) {

@@ -193,21 +193,41 @@ static bool is_auto(const struct training *t)
     return t->options->classifier && !strcmp(t->options->classifier, "auto");
 }
 
+/* What was given, else the earlier model's, else the default. */
+static const char *setting(const struct training *t, const char *given, const char *key, const char *fallback)
+{
+    const char *earlier = t->options->from ? eg_net_metadata(t->options->from, key) : NULL;
+    return given ? given : earlier ? earlier : fallback;
+}
+
+/* The earlier model has to be of these features. */
+static enum eg_status check_from(const struct training *t, struct eg_error *err)
+{
+    const struct eg_net *from = t->options->from;
+    if (!from) return EG_OK;
+    if (!eg_net_is_trained(from))
+        return eg__fail(err, EG_E_ARGUMENT, "'%s' is no classifier to go on from", eg_net_name(from));
+    return eg__model_source(from, t->spec, "the feature file", err);
+}
+
 static enum eg_status choose_how(struct training *t, struct eg_error *err)
 {
     const struct eg_train_options *o = t->options;
-    int learner = find_word(eg__learner_names, N_LEARNERS,
-                            o->classifier && !is_auto(t) ? o->classifier : eg__learner_names[EG_LOGISTIC]);
-    int scale = find_word(eg__scaling_names, N_SCALINGS, o->scale ? o->scale : "auto");
-    if (learner < 0) return eg__fail(err, EG_E_ARGUMENT, "classifier '%s' is not known", o->classifier);
-    if (scale < 0) return eg__fail(err, EG_E_ARGUMENT, "scale '%s' is not known", o->scale);
+    const char *classifier = setting(t, o->classifier, "engraft.classifier", eg__learner_names[EG_LOGISTIC]);
+    const char *scaling = setting(t, o->scale, "engraft.scale", "auto");
+    int learner =
+        find_word(eg__learner_names, N_LEARNERS, is_auto(t) ? eg__learner_names[EG_LOGISTIC] : classifier);
+    int scale = find_word(eg__scaling_names, N_SCALINGS, scaling);
+    if (learner < 0) return eg__fail(err, EG_E_ARGUMENT, "classifier '%s' is not known", classifier);
+    if (scale < 0) return eg__fail(err, EG_E_ARGUMENT, "scale '%s' is not known", scaling);
     t->how = (struct eg_learn_options){
         .learner = (enum eg_learner)learner,
         .scale = (enum eg_scaling)scale,
         .c = o->c,
         .n_c = o->n_c,
         .folds = o->folds,
-        .hinge = o->hinge,
+        .hinge = o->hinge || (same && !strcmp(loss, "hinge")),
+        .start = start,
         .balance = o->balance,
         .groups = t->groups,
         .reject_rate = o->reject_rate,
@@ -219,6 +239,23 @@ static enum eg_status choose_how(struct training *t, struct eg_error *err)
         .user = o->user,
     };
     return EG_OK;
+}
+
+/* Of the same kind as the earlier model: its C and loss unless given, and its scores to start from. */
+static enum eg_status go_on(struct training *t, struct eg_error *err)
+{
+    if (!t->options->from || is_auto(t)) return EG_OK;
+    if (strcmp(eg__learner_names[t->how.learner], setting(t, NULL, "engraft.classifier", ""))) return EG_OK;
+    t->c = strtod(setting(t, NULL, "engraft.C", "0"), NULL);
+    if (!t->how.n_c && t->c > 0) {
+        t->how.c = &t->c;
+        t->how.n_c = 1;
+    }
+    t->how.hinge = t->how.hinge || !strcmp(setting(t, NULL, "engraft.loss", ""), "hinge");
+    enum eg_status status = eg__model_scores(t->options->from, t->store, t->cut, t->rows, t->n_train,
+                                             t->options->pool, &t->start, err);
+    t->how.start = t->start;
+    return status;
 }
 
 /* The cut, classifier and scale that did best. */
@@ -234,11 +271,12 @@ static enum eg_status choose_best(struct training *t, struct eg_error *err)
 
 static enum eg_status learn(struct training *t, struct eg_error *err)
 {
-    enum eg_status status = is_auto(t) ? choose_best(t, err) : EG_OK;
+    enum eg_status status = is_auto(t) ? choose_best(t, err) : go_on(t, err);
     if (status) return status;
     struct eg_row_source source = eg__training_rows(t);
     status = eg__learn(&source, t->labels, t->spec->n_classes, &t->how, &t->learned, err);
     if (status) return status;
+    if (t->how.learner == EG_SVM) t->trained.loss = t->how.hinge ? "hinge" : "squared-hinge";
     struct eg_train_report *r = &t->report;
     if (!(r->cut = strdup(t->spec->cuts[t->cut].name))) return eg__fail_memory(err, "the report");
     r->classifier = eg__learner_names[t->learned.learner];
@@ -387,6 +425,7 @@ enum eg_status eg__training_begin(struct training *t, struct eg_error *err)
 {
     enum eg_status status = eg__store_find_cut(t->store, t->options->features, &t->cut, err);
     if (!status) status = check_net(t, err);
+    if (!status) status = check_from(t, err);
     if (!status) status = copy_classes(t, err);
     if (!status) status = choose_rows(t, err);
     if (!status) status = find_groups(t, err);
@@ -404,6 +443,7 @@ void eg__training_release(struct training *t)
     free(t->labels);
     free(t->groups);
     free(t->known);
+    free(t->start);
 }
 
 static enum eg_status train(struct training *t, const char *path, struct eg_error *err)

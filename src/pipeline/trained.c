@@ -131,6 +131,7 @@ static enum eg_status note_training(struct eg_graph *graph, const struct eg_trai
     const struct eg_train_report *r = t->report;
     enum eg_status status = note_classes(graph, (const char *const *)r->classes, r->n_classes, err);
     if (!status) status = note(graph, err, "engraft.classifier", "%s", r->classifier);
+    if (!status && t->loss) status = note(graph, err, "engraft.loss", "%s", t->loss);
     if (!status) status = note(graph, err, "engraft.scale", "%s", r->scale);
     if (!status && r->c == r->c) status = note(graph, err, "engraft.C", "%.9g", r->c);
     if (!status && r->cv_accuracy == r->cv_accuracy)

@@ -19,6 +19,7 @@ struct training {
     size_t n, n_train;
     uint8_t (*known)[32]; /* [n_train] contents of the training rows, sorted */
     struct eg_learn_options how;
+    double c, *start; /* of the model to go on from */
     struct eg_learned learned;
     struct eg_graph *graph; /* the trained network */
     struct eg_trained trained;

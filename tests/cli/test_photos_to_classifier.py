@@ -115,6 +115,33 @@ class MainJob(Case):
         self.bad(1, "train", "f.h5", "-o", "3.onnx", "--test", "more", says="sideways")
         self.assertFalse((self.here / "3.onnx").exists())
 
+    def test_learning_more_later(self):
+        photos(self.here / "photos")
+        self.good("extract", MODEL, "photos", "-o", "f.h5")
+        for kind in ("logistic", "svm"):
+            self.good("train", "f.h5", "-o", f"{kind}.onnx", "--classifier", kind, "--scale", "unit", "--C", "10")
+        photos(self.here / "more", classes=("a", "b", "dots"), n=8)
+        shutil.move(self.here / "more" / "dots", self.here / "photos" / "dots")
+        shutil.move(self.here / "more" / "a" / "01.png", self.here / "photos" / "across" / "new.png")
+        self.good("extract", MODEL, "photos", "-o", "f.h5", "--append")
+        for kind in ("logistic", "svm"):
+            anew = self.json("train", "f.h5", "-o", "a.onnx", "--force", "--classifier", kind, "--scale", "unit", "--C", "10")
+            more = self.json("train", "f.h5", "-o", "b.onnx", "--force", "--from", f"{kind}.onnx")
+            for key in ("classifier", "scale", "C", "classes", "cv_accuracy", "test_accuracy", "test_count"):
+                self.assertEqual(more[key], anew[key], key)
+            self.assertEqual(more["classes"], ["across", "down", "dots"])
+            self.assertAlmostEqual(more["objective"], anew["objective"], delta=1e-4 * anew["objective"])
+            one, two = (self.json("predict", m, "photos", "--top", "3") for m in ("a.onnx", "b.onnx"))
+            for x, y in zip(one, two):
+                for a, b in zip(x["top"], y["top"]):
+                    self.assertEqual(a["label"], b["label"])
+                    self.assertAlmostEqual(a["probability"], b["probability"], delta=0.01)
+        again = self.json("train", "f.h5", "-o", "c.onnx", "--from", "svm.onnx", "--C", "0.1,1")
+        self.assertEqual([p["C"] for p in again["grid"]], [0.1, 1])
+        self.good("extract", MODEL, "photos", "-o", "t.h5", "--preprocess", "torchvision")
+        self.bad(1, "train", "t.h5", "-o", "d.onnx", "--from", "svm.onnx", says="recipe")
+        self.bad(1, "train", "f.h5", "-o", "d.onnx", "--from", MODEL, says="no classifier")
+
     def test_photos_on_both_sides_of_the_split_are_told(self):
         photos(self.here / "photos")
         self.good("extract", MODEL, "photos", "-o", "f.h5")

@@ -314,6 +314,34 @@ static void streams_reach_the_optimum(void **state)
     }
 }
 
+/* Scores of an earlier classifier, one class unknown to it: another way to the same place. */
+static void warm_starts_reach_the_optimum(void **state)
+{
+    (void)state;
+    const double c = 1;
+    double start[K * N];
+    for (int loss = EG_LOSS_LOGISTIC; loss <= EG_LOSS_HINGE; loss++)
+        for (size_t memory = 0; memory <= 16000; memory += 16000) {
+            struct eg_learn_options options = {.learner = loss == EG_LOSS_LOGISTIC ? EG_LOGISTIC : EG_SVM,
+                                               .hinge = loss == EG_LOSS_HINGE,
+                                               .c = &c,
+                                               .n_c = 1,
+                                               .memory_bytes = memory,
+                                               .scale = EG_SCALE_UNIT};
+            struct eg_learned cold = learn(options, labels, K);
+            for (int i = 0; i < N * K; i++)
+                start[i] = i >= (K - 1) * N ? (double)NAN : i % N % 5 ? 2 * (labels[i % N] == i / N) - 1 : 40;
+            options.start = start;
+            struct eg_learned warm = learn(options, labels, K);
+            double tolerance = memory ? 1e-3 : 1e-4;
+            if (fabs(warm.objective - cold.objective) > tolerance * cold.objective)
+                fail_msg("loss %d: %g, not %g", loss, warm.objective, cold.objective);
+            assert_true(fabs(warm.cv_accuracy - cold.cv_accuracy) < 0.02);
+            eg__learned_release(&cold);
+            eg__learned_release(&warm);
+        }
+}
+
 static void forests_grow(void **state)
 {
     (void)state;
@@ -349,6 +377,7 @@ int main(void)
         cmocka_unit_test(rows_outside_change_nothing),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(odd_input_is_learned_from),
+        cmocka_unit_test(warm_starts_reach_the_optimum),
         cmocka_unit_test(forests_grow),
         cmocka_unit_test(streams_reach_the_optimum),
     };
