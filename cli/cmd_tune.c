@@ -1,7 +1,9 @@
 /* engraft tune: a new FC head on the cut network, and as many layers below it as wanted. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "chart.h"
 #include "cli.h"
@@ -53,6 +55,7 @@ static json_t *report_json(const char *output, const struct eg_tune_report *r)
     json_object_set_new(json, "epochs", epochs);
     json_object_set_new(json, "rate_curve", curve);
     json_object_set_new(json, "rate", json_number(r->rate));
+    json_object_set_new(json, "train_count", json_integer((json_int_t)r->train.n_train));
     json_object_set_new(json, "valid_count", json_integer((json_int_t)r->n_valid));
     json_object_set_new(json, "linear_accuracy", json_number(r->linear_accuracy));
     return json;
@@ -127,6 +130,20 @@ static int print_report(struct invocation *in, const char *output, const struct 
     return code;
 }
 
+/* Can it be written? Better said before hours of work than after. */
+static int try_svg(const struct invocation *in, const char *path)
+{
+    bool was_there = !access(path, F_OK);
+    FILE *svg = fopen(path, "a");
+    if (!svg) {
+        fprintf(stderr, "engraft %s: cannot write '%s': %s\n", in->command->name, path, strerror(errno));
+        return EXIT_FAILED;
+    }
+    fclose(svg);
+    if (!was_there) remove(path);
+    return EXIT_DONE;
+}
+
 static int write_svg(const struct invocation *in, const char *path, const struct eg_tune_report *r)
 {
     FILE *svg = fopen(path, "w");
@@ -181,6 +198,7 @@ static int run(struct invocation *in)
         .views = (unsigned)option_integer(in, "views"),
         .valid_fraction = valid > 0 ? valid : -1,
         .test_fraction = part > 0 ? part : -1,
+        .group = option_text(in, "group"),
         .label_smoothing = option_real(in, "label-smoothing") > 0 ? option_real(in, "label-smoothing") : -1,
         .mixup = option_real(in, "mixup"),
         .train_batch_norm = option_flag(in, "train-batch-norm"),
@@ -196,6 +214,7 @@ static int run(struct invocation *in)
         .user = &watch,
     };
     int code = parse_rate(in, &options.rate);
+    if (!code && option_text(in, "svg")) code = try_svg(in, option_text(in, "svg"));
     eg_net *net = NULL;
     eg_dataset *images = NULL;
     if (!code) code = make_pool(in, &options.pool);
@@ -248,6 +267,9 @@ static const struct option_row options[] = {
     {OPTION_REAL, "valid", 0, "PART", "0.15", 0, 0.9, false,
      "of the training photos, to choose the best epoch by; 0: the last"},
     {OPTION_REAL, "test", 0, "PART", "0.25", 0, 0.9, false, "part of every class kept for the test; 0: none"},
+    {OPTION_TEXT, "group", 0, "PATTERN", NULL, 0, 0, false,
+     "keep photos of one group (a burst, a patient) together in the test, the validation, the training: a "
+     "regular expression, whose (part), else all it matches, of the path names the group"},
     {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
      "for values computed once: 500M, 2G"},
     {OPTION_FLAG, "resume", 0, NULL, NULL, 0, 0, false, "go on with a run that was stopped"},

@@ -602,6 +602,7 @@ struct eg_tune_options {
     unsigned views;         /* augmented views of a photo kept; 0 = new ones every epoch */
     double valid_fraction;  /* of the training rows; 0 = 0.15; below 0: none, the last epoch is taken */
     double test_fraction;   /* 0 = 0.25; below 0: none */
+    const char *group;      /* as in eg_train_options: of the test's and the validation's split */
     double label_smoothing; /* 0 = 0.1; below 0: none */
     double mixup;           /* alpha of its beta distribution; 0 = none */
     bool train_batch_norm;  /* learn batch norms of the unfrozen layers; otherwise as they are */

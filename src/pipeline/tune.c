@@ -32,11 +32,12 @@ struct tuning {
     enum eg_augment augment;
     bool *trainable; /* by node of graph */
     float *rate_scale;
-    size_t *items; /* readable labelled rows: items of the dataset */
-    int32_t *labels;
-    uint8_t *part; /* 0 train, 1 validate, 2 test */
-    size_t *rows;  /* training rows, then validation, then test */
+    size_t *items;            /* readable labelled rows: items of the dataset */
+    int32_t *labels, *groups; /* groups NULL: none */
+    uint8_t *part;            /* 0 train, 1 validate, 2 test */
+    size_t *rows;             /* training rows, then validation, then test */
     size_t n, n_train, n_valid, n_test;
+    size_t batch, head_batch;      /* images of a step: of all, of the head alone */
     struct eg_tune_cache features; /* [n][d] at the cut */
     size_t d;
     struct eg_trainer *head_trainer, *trainer;
@@ -45,10 +46,6 @@ struct tuning {
     struct eg_tune_report report;
 };
 
-static size_t batch_of(const struct tuning *t)
-{
-    return t->options->batch ? t->options->batch : DEFAULT_BATCH;
-}
 static bool is_none(const char *layer) { return !layer || !strcmp(layer, "none"); }
 
 /* ---- the network with its new head ---------------------------------------------------------------- */
@@ -216,9 +213,15 @@ static enum eg_status list_rows(struct tuning *t, struct eg_error *err)
         t->items[t->n] = i;
         t->labels[t->n++] = t->dataset->items[i].label;
     }
-    return t->n ? EG_OK
-                : eg__fail(err, EG_E_ARGUMENT,
-                           "no photo has a label: photos are labelled by the folder they are in");
+    if (!t->n)
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "no photo has a label: photos are labelled by the folder they are in");
+    size_t asked = t->options->batch;
+    t->batch = asked ? asked : DEFAULT_BATCH;
+    t->head_batch = asked ? asked : HEAD_BATCH;
+    if (t->batch > t->n) t->batch = t->n;
+    if (t->head_batch > t->n) t->head_batch = t->n;
+    return EG_OK;
 }
 
 /* Everything below the learned layers, once, for every row as it is. Photos that cannot be
@@ -230,7 +233,7 @@ static enum eg_status compute_rows(struct tuning *t, uint8_t (*hashes)[32], stru
     struct eg_run *run = NULL;
     uint32_t outputs[EG_INPUTS_MAX + 1] = {t->cut};
     float *out[EG_INPUTS_MAX + 1] = {0};
-    size_t n_outputs = 1, batch = batch_of(t), kept = 0, *rows = eg__alloc(batch, sizeof *rows);
+    size_t n_outputs = 1, batch = t->batch, kept = 0, *rows = eg__alloc(batch, sizeof *rows);
     size_t place[EG_INPUTS_MAX] = {0}; /* of a boundary node among the outputs */
     for (size_t b = 0; t->trainer && b < t->source.n_boundary; b++) {
         uint32_t node = t->source.boundary[b];
@@ -283,53 +286,86 @@ static enum eg_status compute_rows(struct tuning *t, uint8_t (*hashes)[32], stru
     return status;
 }
 
-/* The test rows are those `train` keeps with the same seed; the validation rows are some of the
- * others, class by class. */
+static enum eg_status find_groups(struct tuning *t, struct eg_error *err)
+{
+    if (!t->options->group) return EG_OK;
+    const char **paths = eg__alloc(t->n, sizeof *paths);
+    t->groups = eg__alloc(t->n, sizeof *t->groups);
+    enum eg_status status = paths && t->groups ? EG_OK : eg__fail_memory(err, "the groups");
+    for (size_t i = 0; i < t->n && !status; i++) paths[i] = t->dataset->items[t->items[i]].path;
+    if (!status) status = eg__groups(t->options->group, paths, t->n, t->groups, err);
+    free(paths);
+    return status;
+}
+
+/* Some of the rows that are in no other part yet, class by class. */
+static enum eg_status split_off(struct tuning *t, double fraction, uint64_t seed, uint8_t part,
+                                struct eg_error *err)
+{
+    if (fraction <= 0) return EG_OK;
+    uint8_t *taken = eg__zalloc(t->n, 1);
+    int32_t *labels = eg__alloc(t->n, sizeof *labels), *groups = eg__alloc(t->n, sizeof *groups);
+    size_t *which = eg__alloc(t->n, sizeof *which), n = 0;
+    enum eg_status status = taken && labels && groups && which ? EG_OK : eg__fail_memory(err, "the split");
+    for (size_t i = 0; i < t->n && !status; i++) {
+        if (t->part[i]) continue;
+        labels[n] = t->labels[i];
+        groups[n] = t->groups ? t->groups[i] : 0;
+        which[n++] = i;
+    }
+    if (!status)
+        status = eg__split(labels, n, t->dataset->n_classes, t->groups ? groups : NULL, fraction, seed, taken,
+                           err);
+    for (size_t i = 0; i < n && !status; i++)
+        if (taken[i]) t->part[which[i]] = part;
+    free(taken);
+    free(labels);
+    free(groups);
+    free(which);
+    return status;
+}
+
+static enum eg_status check_classes(const struct tuning *t, struct eg_error *err)
+{
+    for (size_t k = 0; k < t->dataset->n_classes; k++) {
+        size_t i = 0;
+        while (i < t->n_train && t->labels[t->rows[i]] != (int32_t)k) i++;
+        if (i == t->n_train)
+            return eg__fail(err, EG_E_ARGUMENT,
+                            "class '%s' has no photo to learn from (add some, or take it out%s)",
+                            t->dataset->classes[k], t->groups ? "; a group is never divided" : "");
+    }
+    return EG_OK;
+}
+
+/* The test rows are those `train` keeps with the same seed and groups; the validation rows are some
+ * of the others. */
 static enum eg_status split_rows(struct tuning *t, const uint8_t (*hashes)[32], struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
-    size_t n_classes = t->dataset->n_classes, n_rest = 0;
     double test = o->test_fraction < 0 ? 0 : o->test_fraction > 0 ? o->test_fraction : 0.25;
     double valid = o->valid_fraction < 0 ? 0 : o->valid_fraction > 0 ? o->valid_fraction : 0.15;
-    uint8_t *part = eg__zalloc(t->n, 1);
-    int32_t *rest = eg__alloc(t->n, sizeof *rest);
-    size_t *which = eg__alloc(t->n, sizeof *which);
     t->part = eg__zalloc(t->n, 1);
     t->rows = eg__alloc(t->n, sizeof *t->rows);
-    enum eg_status status =
-        part && rest && which && t->part && t->rows ? EG_OK : eg__fail_memory(err, "the split");
-    if (!status && test > 0) status = eg__split(t->labels, t->n, n_classes, NULL, test, o->seed, part, err);
-    if (!status) status = eg__rows_digest(hashes, part, t->n, t->trained.digest, err);
-    for (size_t i = 0; i < t->n && !status; i++) {
-        if (part[i])
-            t->part[i] = 2;
-        else {
-            rest[n_rest] = t->labels[i];
-            which[n_rest++] = i;
-        }
-    }
-    if (!status && valid > 0) {
-        status = eg__split(rest, n_rest, n_classes, NULL, valid, o->seed + 1, part, err);
-        for (size_t i = 0; i < n_rest && !status; i++) t->part[which[i]] = part[i] ? 1 : 0;
-    }
+    enum eg_status status = t->part && t->rows ? find_groups(t, err) : eg__fail_memory(err, "the split");
+    if (!status) status = split_off(t, test, o->seed, 2, err);
+    if (!status) status = eg__rows_digest(hashes, t->part, t->n, t->trained.digest, err);
+    if (!status) status = split_off(t, valid, o->seed + 1, 1, err);
+    if (status) return status;
     size_t at = 0, counts[3] = {0};
-    for (uint8_t p = 0; p < 3 && !status; p++)
+    for (uint8_t p = 0; p < 3; p++)
         for (size_t i = 0; i < t->n; i++)
             if (t->part[i] == p) {
                 t->rows[at++] = i;
                 counts[p]++;
             }
-    t->n_train = counts[0];
-    t->n_valid = counts[1];
+    t->n_train = t->report.train.n_train = counts[0];
+    t->n_valid = t->report.n_valid = counts[1];
     t->n_test = counts[2];
     t->trained.seed = o->seed;
     t->trained.test_fraction = test;
-    t->report.train.n_train = t->n_train;
-    t->report.n_valid = t->n_valid;
-    free(part);
-    free(rest);
-    free(which);
-    return status;
+    t->trained.group = o->group;
+    return check_classes(t, err);
 }
 
 /* What a saved state must be of: everything that decides the weights. */
@@ -340,10 +376,9 @@ static enum eg_status identify(struct tuning *t, struct eg_error *err)
     uint8_t digest[32];
     eg__text_append(&text, "%s %s %s %s %zu %d %zu %zu %u %.9g %s %u %u %.9g %.9g %.9g %d %.9g %llu",
                     eg_version(), t->trained.weights_sha256, t->trained.digest, t->plan.infos[0].name, t->d,
-                    o->linear_head, o->hidden, batch_of(t), o->epochs, o->rate,
-                    o->optimizer ? o->optimizer : "", (unsigned)t->augment, o->views, o->label_smoothing,
-                    o->mixup, o->valid_fraction, o->train_batch_norm, o->test_fraction,
-                    (unsigned long long)o->seed);
+                    o->linear_head, o->hidden, t->batch, o->epochs, o->rate, o->optimizer ? o->optimizer : "",
+                    (unsigned)t->augment, o->views, o->label_smoothing, o->mixup, o->valid_fraction,
+                    o->train_batch_norm, o->test_fraction, (unsigned long long)o->seed);
     eg__text_append(&text, " %s %s", o->unfreeze ? o->unfreeze : "none", eg_cpu());
     for (size_t i = 0; i < t->n; i++) eg__text_append(&text, " %d:%d", t->labels[i], t->part[i]);
     enum eg_status status = text.failed ? eg__fail_memory(err, "the run's identity")
@@ -376,15 +411,19 @@ static enum eg_status learn_linear(struct tuning *t, const size_t *rows, size_t 
 {
     struct picked picked = {t, rows};
     struct eg_row_source source = {n, t->d, gather, &picked};
-    int32_t *labels = eg__alloc(n, sizeof *labels);
-    if (!labels) return eg__fail_memory(err, "labels");
-    for (size_t i = 0; i < n; i++) labels[i] = t->labels[rows[i]];
+    int32_t *labels = eg__alloc(n, sizeof *labels), *groups = eg__alloc(n, sizeof *groups);
+    enum eg_status status = labels && groups ? EG_OK : eg__fail_memory(err, "labels");
+    for (size_t i = 0; i < n && !status; i++) {
+        labels[i] = t->labels[rows[i]];
+        groups[i] = t->groups ? t->groups[rows[i]] : 0;
+    }
     struct eg_learn_options how = {.scale = scale,
-                                   .memory_bytes = t->options->memory_bytes,
+                                   .groups = t->groups ? groups : NULL,
                                    .seed = t->options->seed,
                                    .pool = t->options->pool};
-    enum eg_status status = eg__learn(&source, labels, t->dataset->n_classes, &how, learned, err);
+    if (!status) status = eg__learn(&source, labels, t->dataset->n_classes, &how, learned, err);
     free(labels);
+    free(groups);
     return status;
 }
 
@@ -483,7 +522,7 @@ static enum eg_status train_head(struct tuning *t, bool resume, struct eg_error 
     struct eg_tune_phase phase = phase_of(t);
     bool alone = !t->trainer;
     phase.trainer = t->head_trainer;
-    phase.batch = t->options->batch ? t->options->batch : HEAD_BATCH;
+    phase.batch = t->head_batch;
     phase.epochs = alone && t->options->epochs ? t->options->epochs : HEAD_EPOCHS;
     phase.rate = alone ? t->options->rate : 0;
     phase.patience = 2 * PATIENCE;
@@ -502,7 +541,7 @@ static enum eg_status train_all(struct tuning *t, bool resume, struct eg_error *
     phase.number = 1;
     phase.trainer = t->trainer;
     phase.source = &t->source;
-    phase.batch = batch_of(t);
+    phase.batch = t->batch;
     phase.epochs = t->options->epochs ? t->options->epochs : DEFAULT_EPOCHS;
     phase.rate = t->options->rate;
     phase.resume = resume;
@@ -530,7 +569,7 @@ static enum eg_status test(struct tuning *t, struct eg_error *err)
     struct eg_tune_phase phase = phase_of(t);
     phase.trainer = t->trainer ? t->trainer : t->head_trainer;
     phase.source = t->trainer ? &t->source : NULL;
-    phase.batch = t->trainer ? batch_of(t) : t->options->batch ? t->options->batch : HEAD_BATCH;
+    phase.batch = t->trainer ? t->batch : t->head_batch;
     float *p = eg__alloc(t->n_test * k, sizeof *p);
     int32_t *truth = eg__alloc(t->n_test, sizeof *truth), *said = eg__alloc(t->n_test, sizeof *said);
     struct eg_batch_result result;
@@ -618,7 +657,12 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
         return eg__fail(err, EG_E_EXISTS,
                         "'%s' is of an unfinished run (go on with --resume, or begin anew with --force)",
                         t->state_path);
-    status = list_rows(t, err);
+    if (!t->dist.rank && !status) { /* a folder that cannot be written to: better said now */
+        struct eg_outfile file;
+        status = eg__outfile_open(t->state_path, true, &file, err);
+        if (!status) eg__outfile_abandon(&file);
+    }
+    if (!status) status = list_rows(t, err);
     return status ? status : build(t, err);
 }
 
@@ -630,20 +674,19 @@ static enum eg_status make_trainers(struct tuning *t, struct eg_error *err)
     bool *all = eg__alloc(t->head->n_nodes, sizeof *all);
     if (!all) return eg__fail_memory(err, "the layers");
     memset(all, true, t->head->n_nodes * sizeof *all);
-    size_t head_batch = o->batch > HEAD_BATCH ? o->batch : HEAD_BATCH;
-    enum eg_status status = make_trainer(t, t->head, all, NULL, head_batch, &t->head_trainer, err);
+    enum eg_status status = make_trainer(t, t->head, all, NULL, t->head_batch, &t->head_trainer, err);
     free(all);
     if (!status)
         status = eg__tune_cache_init(&t->features, t->n, t->d * sizeof(float), memory / 2, t->path, err);
     if (status || is_none(o->unfreeze)) return status;
-    status = make_trainer(t, t->graph, t->trainable, t->rate_scale, batch_of(t), &t->trainer, err);
+    status = make_trainer(t, t->graph, t->trainable, t->rate_scale, t->batch, &t->trainer, err);
     if (status) return status;
     t->source = (struct eg_tune_source){.dataset = t->dataset,
                                         .recipe = &t->net->recipe,
                                         .graph = t->graph,
                                         .items = t->items,
                                         .n = t->n,
-                                        .batch = batch_of(t),
+                                        .batch = t->batch,
                                         .pool = o->pool,
                                         .seed = o->seed,
                                         .augment = t->augment,
@@ -679,7 +722,8 @@ static enum eg_status tune(struct tuning *t, struct eg_error *err)
     }
     if (!status) status = test(t, err);
     if (!status) status = write_file(t, err);
-    if (!status && !t->dist.rank) unlink(t->state_path);
+    /* what diverged would do so again */
+    if ((!status || status == EG_E_NUMERIC) && !t->dist.rank) unlink(t->state_path);
     return status;
 }
 
@@ -715,6 +759,7 @@ enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *
     free(t.rate_scale);
     free(t.items);
     free(t.labels);
+    free(t.groups);
     free(t.part);
     free(t.rows);
     t.report.rank = t.dist.rank;

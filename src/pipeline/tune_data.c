@@ -79,11 +79,12 @@ static enum eg_status vary(const struct eg_tune_source *s, size_t epoch, size_t 
     uint8_t *bytes;
     size_t n_bytes, item = s->items[row];
     enum eg_status status = eg__dataset_read(s->dataset, item, &bytes, &n_bytes, err);
-    if (status) return status;
-    status = eg__augment_input(bytes, n_bytes, s->recipe, s->augment, s->seed, item, epoch, pixels, err);
-    free(bytes);
+    if (!status) {
+        status = eg__augment_input(bytes, n_bytes, s->recipe, s->augment, s->seed, item, epoch, pixels, err);
+        free(bytes);
+    }
     if (status)
-        return eg__fail_within(err, status, "'%s' cannot be read any more", s->dataset->items[item].path);
+        return eg__fail_within(err, EG_E_IO, "'%s' cannot be read any more", s->dataset->items[item].path);
     return EG_OK;
 }
 

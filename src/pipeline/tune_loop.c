@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "pipeline/tune.h"
 
-enum { FINDER_STEPS = 60 };
+enum { FINDER_STEPS = 60, DIVERGED = 20 /* times what a guess costs */ };
 
 /* ---- one batch ------------------------------------------------------------------------------ */
 
@@ -155,6 +155,12 @@ static enum eg_status take_step(struct batches *b, size_t epoch, size_t first, d
     eg__tape_begin_at(eg__trainer_tape(phase->trainer), at);
     status = eg__trainer_step(phase->trainer, inputs, b->targets, n, rate, step, &result, err);
     if (status) return status;
+    double loss = result.loss / result.weight, ignorance = log((double)phase->report->train.n_classes);
+    if (loss > DIVERGED * (1 + ignorance))
+        return eg__fail(err, EG_E_NUMERIC,
+                        "the loss diverged: it is %.4g at step %llu with rate %.3g, and %.2g for who knows "
+                        "nothing (try a lower --lr)",
+                        loss, (unsigned long long)step, rate, ignorance);
     sum->loss += result.loss;
     sum->weight += result.weight;
     sum->right += result.right;

@@ -63,6 +63,45 @@ class Tune(unittest.TestCase):
         self.assertEqual(again.returncode, 1)
         self.assertIn("--force", again.stderr)
 
+    def test_linear_head_begins_where_train_ends(self):
+        result = self.run_tune("linear.onnx", "--head", "0", "--epochs", "1", "--lr", "1e-6", "--valid", "0", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertGreater(report["epochs"][0]["train_accuracy"], 0.9)  # from chance it would be a half
+
+    def test_groups_stay_together(self):
+        result = self.run_tune("grouped.onnx", "--epochs", "1", "--lr", "1e-3", "--json", "--group", "/(.)")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        photos = [p for label in ("bird", "fruit") for p in sorted((self.path / "photos" / label).iterdir())]
+        self.assertEqual(report["test_count"] + report["valid_count"] + report["train_count"], len(photos))
+        judged = subprocess.run([ENGRAFT, "evaluate", str(self.path / "grouped.onnx"), str(self.path / "photos"), "--json",
+                                 "--rows", "test"], capture_output=True, text=True, timeout=100)
+        self.assertEqual(judged.returncode, 0, judged.stderr)  # finds the same test rows by the model's pattern
+        self.assertEqual(json.loads(judged.stdout)["count"], report["test_count"])
+        self.assertAlmostEqual(json.loads(judged.stdout)["accuracy"], report["test_accuracy"])
+        whole = self.run_tune("none.onnx", "--epochs", "1", "--group", ".*/", "--test", "0.5")
+        self.assertEqual(whole.returncode, 1)  # a class is one group: nothing would be left to learn from
+        self.assertIn("cannot be dealt out", whole.stderr)
+
+    def test_photos_that_vanish_meanwhile(self):
+        process = subprocess.Popen(self.command("gone.onnx", *LAYERS[:2], "--epochs", "5000", "--lr", "1e-4"),
+                                   stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        while process.poll() is None and not (self.path / "gone.onnx.tuning").exists():
+            time.sleep(0.002)
+        (self.path / "photos").rename(self.path / "elsewhere")
+        _, message = process.communicate(timeout=100)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("cannot be read any more", message)
+        self.assertFalse((self.path / "gone.onnx").exists())
+
+    def test_a_rate_too_high(self):
+        for optimizer, rate in [("sgd", "90"), ("adamw", "5")]:
+            result = self.run_tune("wild.onnx", *LAYERS[:4], "--lr", rate, "--optimizer", optimizer)
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, "at step [0-9]+ with rate [0-9.]+")
+            self.assertFalse((self.path / "wild.onnx").exists() or (self.path / "wild.onnx.tuning").exists())
+
     def test_wrong_orders(self):
         for more, word, code in [
                 (["--unfreeze", "_fc"], "past the cut", 1),
@@ -72,6 +111,10 @@ class Tune(unittest.TestCase):
                 (["--lr", "fast"], "--lr", 2),
                 (["--augment", "wild"], "wild", 2),
                 (["--resume"], "no run to go on with", 1),
+                (["--lr", "0"], "--lr", 2),
+                (["--group", "("], "no regular expression", 1),
+                (["--group", "nothing"], "matches no path", 1),
+                (["--svg", str(self.path / "nowhere/x.svg")], "nowhere/x.svg", 1),
         ]:
             result = self.run_tune("wrong.onnx", *more)
             self.assertEqual(result.returncode, code, f"{more}: {result.stderr}")
