@@ -49,6 +49,9 @@ static void run_steps(struct eg_run *run, size_t from, size_t to, size_t n)
     double before = run->timed ? seconds_now() : 0;
     for (size_t i = from; i < to; i++) {
         struct eg_run_step *step = &run->steps[i];
+        run->scratch = run->arena + step->scratch_offset;
+        run->scratch_thread = step->scratch_thread;
+        run->shared = run->scratch + run->threads * step->scratch_thread;
         step->run(run, step, n);
         if (!run->timed) continue;
         double now = seconds_now();
@@ -118,9 +121,7 @@ struct eg_shape eg__run_shape(const struct eg_run *run, size_t output)
 
 size_t eg__run_bytes(const struct eg_run *run)
 {
-    size_t floats =
-        run->arena_count + run->threads * run->scratch_thread + run->scratch_shared + run->zeros_count;
-    return floats * sizeof(float) + run->weights_bytes;
+    return (run->arena_count + run->zeros_count) * sizeof(float) + run->weights_bytes;
 }
 
 void eg__run_time_steps(struct eg_run *run, bool on) { run->timed = on; }
@@ -144,8 +145,6 @@ void eg__run_free(struct eg_run *run)
     free(run->outputs);
     free(run->names);
     free(run->arena);
-    free(run->scratch);
-    free(run->shared);
     free(run->zeros);
     free(run);
 }

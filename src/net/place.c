@@ -169,7 +169,28 @@ static void choose_chunks(struct eg_run *run)
     }
 }
 
-/* Largest first, each at the lowest address free for its whole lifetime. */
+/* The lowest address for `size` floats that no value of list [n] has which lives in from..to. */
+static size_t free_address(struct eg_run *run, const uint32_t *list, uint32_t n, size_t size, size_t from,
+                           size_t to)
+{
+    size_t offset = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (uint32_t j = 0; j < n; j++) {
+            const struct eg_value *other = &run->values[list[j]];
+            size_t end = other->offset + storage_floats(run, other);
+            if (from <= other->to && other->from <= to && offset < end && other->offset < offset + size) {
+                offset = end;
+                moved = true;
+            }
+        }
+    }
+    if (run->arena_count < offset + size) run->arena_count = offset + size;
+    return offset;
+}
+
+/* Largest first, each at the lowest address free for its whole lifetime; then the scratch
+ * of every step, where no value lives that moment. */
 static enum eg_status place_arena(struct eg_run *run, struct eg_error *err)
 {
     uint32_t *order = eg__alloc(run->n_values, sizeof *order), n = 0;
@@ -184,20 +205,15 @@ static enum eg_status place_arena(struct eg_run *run, struct eg_error *err)
     }
     for (uint32_t i = 0; i < n; i++) {
         struct eg_value *v = &run->values[order[i]];
-        const size_t size = storage_floats(run, v);
-        for (bool moved = true; moved;) {
-            moved = false;
-            for (uint32_t j = 0; j < i; j++) {
-                const struct eg_value *other = &run->values[order[j]];
-                size_t end = other->offset + storage_floats(run, other);
-                if (v->from <= other->to && other->from <= v->to && v->offset < end &&
-                    other->offset < v->offset + size) {
-                    v->offset = end;
-                    moved = true;
-                }
-            }
-        }
-        if (run->arena_count < v->offset + size) run->arena_count = v->offset + size;
+        v->offset = free_address(run, order, i, storage_floats(run, v), v->from, v->to);
+    }
+    for (size_t i = 0; i < run->n_steps; i++) {
+        struct eg_run_step *step = &run->steps[i];
+        if (step->scratch_thread) /* a gap between threads */
+            step->scratch_thread =
+                (step->scratch_thread + 2 * ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+        size_t scratch = run->threads * step->scratch_thread + step->scratch_shared;
+        if (scratch) step->scratch_offset = free_address(run, order, n, scratch, i, i);
     }
     free(order);
     return EG_OK;
@@ -218,8 +234,6 @@ enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph
             run->input_float |= run->values[step->residual].root == 0;
         }
         touch(run, step->output, i);
-        if (run->scratch_thread < step->scratch_thread) run->scratch_thread = step->scratch_thread;
-        if (run->scratch_shared < step->scratch_shared) run->scratch_shared = step->scratch_shared;
     }
     for (uint32_t i = 0; i < run->n_outputs; i++) {
         struct eg_value *v = &run->values[run->outputs[i]];
@@ -236,12 +250,7 @@ enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph
     }
     for (uint32_t i = 0; i < graph->n_nodes; i++)
         if (run->zeros_count < graph->nodes[i].shape.c) run->zeros_count = graph->nodes[i].shape.c;
-    run->scratch_thread = (run->scratch_thread + 2 * ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
     run->arena = eg__alloc(run->arena_count, sizeof(float));
-    run->scratch = eg__alloc(run->scratch_thread * run->threads, sizeof(float));
-    run->shared = eg__alloc(run->scratch_shared, sizeof(float));
     run->zeros = eg__zalloc(run->zeros_count, sizeof(float));
-    return run->arena && run->scratch && run->shared && run->zeros
-               ? EG_OK
-               : eg__fail_memory(err, "activations (use a smaller batch)");
+    return run->arena && run->zeros ? EG_OK : eg__fail_memory(err, "activations (use a smaller batch)");
 }

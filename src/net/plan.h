@@ -50,6 +50,7 @@ struct eg_run_step {
     float *weights, *bias, *scale, *shift;
     void *work;                            /* of the step's kind; malloc'd */
     size_t scratch_thread, scratch_shared; /* floats */
+    size_t scratch_offset;                 /* in the arena: [threads][scratch_thread], then scratch_shared */
 };
 
 struct eg_run {
@@ -64,11 +65,13 @@ struct eg_run {
     size_t n_steps, steps_capacity;
     uint32_t *outputs;
     size_t n_outputs;
-    char *names;                                           /* text behind the steps' names */
-    float **slabs;                                         /* what all weights are cut from */
-    size_t n_slabs, slabs_capacity, slab_used, slab_count; /* floats of the last one */
-    float *arena, *scratch, *shared, *zeros; /* scratch: [threads][scratch_thread]; zeros: a pixel outside */
-    size_t arena_count, scratch_thread, scratch_shared, zeros_count, weights_bytes;
+    char *names;   /* text behind the steps' names */
+    float **slabs; /* what all weights are cut from */
+    float *slab;   /* the one that small weights go to */
+    size_t n_slabs, slabs_capacity, slab_left;
+    float *arena, *zeros;    /* zeros: a pixel outside */
+    float *scratch, *shared; /* of the step at work */
+    size_t arena_count, scratch_thread, zeros_count, weights_bytes;
     /* Steps before chunk_steps have heavy activations: they run for chunk_images at a time. */
     size_t chunk_steps, chunk_images;
     bool timed;

@@ -11,21 +11,23 @@ enum {
     SLAB_FLOATS = 1 << 20 /* 4 MB: two large pages */
 };
 
+/* Large ones have a block of their own, so that nothing of a slab is lost to them. */
 float *eg__run_weights(struct eg_run *run, size_t count)
 {
     count = (count + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-    if (count > run->slab_count - run->slab_used || !run->n_slabs) {
-        const size_t floats = count > SLAB_FLOATS ? count : SLAB_FLOATS;
+    const bool own = count > SLAB_FLOATS / 4;
+    float *weights = run->slab;
+    if (own || !run->slab || count > run->slab_left) {
         if (!eg__grow(&run->slabs, &run->slabs_capacity, run->n_slabs + 1, sizeof *run->slabs)) return NULL;
-        float *slab = eg__alloc(floats, sizeof *slab);
-        if (!slab) return NULL;
-        run->slabs[run->n_slabs++] = slab;
-        run->slab_used = 0;
-        run->slab_count = floats;
+        weights = eg__alloc(own ? count : SLAB_FLOATS, sizeof *weights);
+        if (!weights) return NULL;
+        run->slabs[run->n_slabs++] = weights;
+        if (!own) run->slab_left = SLAB_FLOATS;
     }
-    float *weights = run->slabs[run->n_slabs - 1] + run->slab_used;
-    run->slab_used += count;
     run->weights_bytes += count * sizeof *weights;
+    if (own) return weights;
+    run->slab = weights + count;
+    run->slab_left -= count;
     return weights;
 }
 

@@ -283,7 +283,9 @@ enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_run_step *step,
     work->packed = eg__packed_count(run->kernels, out.c, in);
     work->together = work->points * work->packed > FILTERS_APART;
     size_t all = run->max_batch * work->tiles_h * work->tiles_w;
-    work->tiles = smaller(all, work->together ? TILES_TOGETHER : TILES_APART);
+    work->tiles = TILES_APART; /* together: a block need not be larger than what it saves reading twice */
+    if (work->together) work->tiles = smaller(TILES_TOGETHER, 2 * work->packed / (in + out.c) + 1);
+    work->tiles = smaller(all, work->tiles);
     work->out_block =
         work->together ? out.c : smaller(out.c, OUT_AT_ONCE / run->kernels->panel * run->kernels->panel);
     size_t block = work->points * work->tiles * (in + work->out_block);
