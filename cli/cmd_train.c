@@ -93,7 +93,8 @@ static int print_report(struct invocation *in, const char *output, const struct 
         for (size_t i = 0; i < report->n_grid && isfinite(report->c); i++)
             fprintf(to, "%12g  %.4f%s\n", report->grid[i].c, report->grid[i].cv_accuracy,
                     report->grid[i].c == report->c ? "  <- chosen" : "");
-        fprintf(to, "\ncross-validated accuracy %.4f", report->cv_accuracy);
+        if (isfinite(report->c)) fputc('\n', to);
+        fprintf(to, "cross-validated accuracy %.4f", report->cv_accuracy);
         if (isfinite(report->c)) fprintf(to, " at C = %g", report->c);
         fputc('\n', to);
     }
@@ -126,6 +127,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .hinge = loss && !strcmp(loss, "hinge"),
         .balance = option_flag(in, "balance"),
         .n_trees = (size_t)option_integer(in, "trees"),
+        .hidden = (size_t)option_integer(in, "hidden"),
         .reject_rate = option_real(in, "reject"),
         .from = from,
         .memory_bytes = option_bytes(in, "memory"),
@@ -257,6 +259,25 @@ static int test_fraction(const struct invocation *in, double *fraction)
     return EXIT_DONE;
 }
 
+/* Options that mean nothing to the classifier asked for. */
+static int check_classifier(const struct invocation *in)
+{
+    static const struct {
+        const char *option, *of; /* classifiers, " a b " */
+    } rows[] = {{"C", " logistic svm auto "}, {"scale", " logistic svm forest auto "},
+                {"loss", " svm auto "},       {"trees", " forest "},
+                {"hidden", " mlp "},          {"reject", " logistic svm forest auto "}};
+    const char *classifier = option_text(in, "classifier");
+    if (!option_given(in, "classifier") && option_given(in, "from")) return EXIT_DONE; /* the earlier one's */
+    char word[32];
+    snprintf(word, sizeof word, " %s ", classifier ? classifier : "logistic");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (option_given(in, rows[i].option) && !strstr(rows[i].of, word))
+            return usage_error(in, "--%s is not for the classifier%s(it is for%s)", rows[i].option, word,
+                               rows[i].of);
+    return EXIT_DONE;
+}
+
 static int check_words(struct invocation *in, bool from_file)
 {
     const char *source = in->operands[0], *output = option_text(in, "output");
@@ -268,7 +289,7 @@ static int check_words(struct invocation *in, bool from_file)
         fprintf(stderr, "engraft train: '%s' exists (use --force to overwrite it)\n", output);
         return EXIT_FAILED;
     }
-    return EXIT_DONE;
+    return check_classifier(in);
 }
 
 static int run(struct invocation *in)
@@ -310,9 +331,9 @@ static const struct option_row options[] = {
      "with --model: where (without: the default cut)"},
     {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem", NULL, 0, 0, false,
      "with --model: pool volumes at cuts"},
-    {OPTION_CHOICE, "classifier", 0, "logistic|svm|forest|auto", NULL, 0, 0, false,
-     "multinomial logistic, linear SVM, or random forest; auto: the linear one, and of a file with several "
-     "cuts the cut, that is best by cross-validation"},
+    {OPTION_CHOICE, "classifier", 0, "logistic|svm|forest|mlp|auto", NULL, 0, 0, false,
+     "multinomial logistic, linear SVM, random forest, or a network with one hidden layer; auto: the linear "
+     "one, and of a file with several cuts the cut, that is best by cross-validation"},
     {OPTION_TEXT, "C", 0, "auto|LIST", "auto", 0, 0, false,
      "inverse regularisation; of a list the best by cross-validation is taken"},
     {OPTION_INTEGER, "cv", 0, "FOLDS", "5", 1, 100, false, "folds of the cross-validation; 1: none"},
@@ -326,6 +347,7 @@ static const struct option_row options[] = {
      "cross-validation"},
     {OPTION_CHOICE, "loss", 0, "squared-hinge|hinge", NULL, 0, 0, false, "of the SVM"},
     {OPTION_INTEGER, "trees", 0, "N", "500", 1, 100000, false, "of the forest"},
+    {OPTION_INTEGER, "hidden", 0, "N", "256", 1, 65536, false, "units of the hidden layer of mlp"},
     {OPTION_REAL, "reject", 0, "RATE", "0", 0, 0.999, false,
      "answer \"unknown\" where a photo is like none of the classes: so often for known ones, by "
      "cross-validation"},

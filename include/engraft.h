@@ -476,7 +476,8 @@ EG_API void eg_metrics_release(struct eg_metrics *metrics);
 EG_API char *eg_metrics_report(const struct eg_metrics *metrics, const char *const *classes);
 
 struct eg_train_options {
-    const char *classifier; /* NULL = "logistic", or "svm", "forest", "auto": eg_features_compare's best */
+    const char *classifier; /* NULL = "logistic", or "svm", "forest", "mlp", "auto": the best of
+                               eg_features_compare */
     const double *c;        /* grid of C; n_c 0 = the default one */
     size_t n_c;
     unsigned folds;       /* 0 = 5; 1 = no cross-validation */
@@ -490,6 +491,7 @@ struct eg_train_options {
     bool hinge;           /* svm: hinge loss in place of squared hinge */
     bool balance;         /* weigh classes as if they had the same number of rows */
     size_t n_trees;       /* forest: 0 = 500 */
+    size_t hidden;        /* mlp: 0 = 256 */
     const eg_net *from;   /* a model that engraft trained, to go on from: its classifier, scale and C unless
                              they are given; the result is that of training anew, sooner; NULL: none */
     double reject_rate;   /* answer "unknown" so often for known photos, by held-out folds; 0 = never */

@@ -268,12 +268,15 @@ static enum eg_status choose_best(struct training *t, struct eg_error *err)
     return eg__store_find_cut(t->store, best->features, &t->cut, err);
 }
 
-static enum eg_status learn(struct training *t, struct eg_error *err)
+static enum eg_status learn(struct training *t, const char *path, struct eg_error *err)
 {
     enum eg_status status = is_auto(t) ? choose_best(t, err) : go_on(t, err);
     if (status) return status;
     struct eg_row_source source = eg__training_rows(t);
-    status = eg__learn(&source, t->labels, t->spec->n_classes, &t->how, &t->learned, err);
+    if (t->how.learner == EG_MLP)
+        status = eg__training_mlp(t, path, err);
+    else
+        status = eg__learn(&source, t->labels, t->spec->n_classes, &t->how, &t->learned, err);
     if (status) return status;
     if (t->how.learner == EG_SVM) t->trained.loss = t->how.hinge ? "hinge" : "squared-hinge";
     struct eg_train_report *r = &t->report;
@@ -448,7 +451,7 @@ void eg__training_release(struct training *t)
 static enum eg_status train(struct training *t, const char *path, struct eg_error *err)
 {
     enum eg_status status = eg__training_begin(t, err);
-    if (!status) status = learn(t, err);
+    if (!status) status = learn(t, path, err);
     if (status) return status;
     t->trained.report = &t->report;
     t->trained.cut = &t->spec->cuts[t->cut];

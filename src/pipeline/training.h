@@ -1,7 +1,8 @@
 /* training.h: training from a feature file, as its files share it.
  *
  * train.c       rows, split, learning, test, file
- * compare.c     which cut, classifier, scale and C: by cross-validation */
+ * compare.c     which cut, classifier, scale and C: by cross-validation
+ * mlp.c         the FC head of fine-tuning as a classifier */
 #ifndef EG_PIPELINE_TRAINING_H
 #define EG_PIPELINE_TRAINING_H
 
@@ -38,5 +39,9 @@ struct eg_row_source eg__training_rows(struct training *t);
 /* Cross-validate the linear classifiers on every cut (or the one asked for) into
  * t->report.compared, best first. */
 EG_MUST_CHECK enum eg_status eg__training_compare(struct training *t, struct eg_error *err);
+
+/* What t->how asks for as t->learned, by one hidden layer. Features past the memory limit go to
+ * a file beside `path`. */
+EG_MUST_CHECK enum eg_status eg__training_mlp(struct training *t, const char *path, struct eg_error *err);
 
 #endif

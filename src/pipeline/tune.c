@@ -17,7 +17,13 @@
 #include "pipeline/trained.h"
 #include "pipeline/tune.h"
 
-enum { DEFAULT_BATCH = 16, HEAD_BATCH = 32, HEAD_EPOCHS = 30, DEFAULT_EPOCHS = 10, PATIENCE = 5 };
+enum {
+    DEFAULT_BATCH = 16,
+    HEAD_BATCH = EG_HEAD_BATCH,
+    HEAD_EPOCHS = EG_HEAD_EPOCHS,
+    DEFAULT_EPOCHS = 10,
+    PATIENCE = 5
+};
 
 struct tuning {
     const struct eg_net *net;
@@ -49,53 +55,6 @@ struct tuning {
 static bool is_none(const char *layer) { return !layer || !strcmp(layer, "none"); }
 
 /* ---- the network with its new head ---------------------------------------------------------------- */
-
-static enum eg_status add_linear(struct eg_graph *head, const char *name, size_t in, size_t out,
-                                 struct eg_rng *rng, struct eg_error *err)
-{
-    size_t n, dim[2] = {out, in};
-    float *values = eg__mul(in + 1, out, &n) ? eg__alloc(n, sizeof *values) : NULL;
-    if (!values) return eg__fail_memory(err, "the new head");
-    double bound = 1 / sqrt((double)in); /* as torch begins a Linear */
-    for (size_t i = 0; i < n; i++) values[i] = (float)(bound * (2 * eg__rng_uniform(rng) - 1));
-    char label[64];
-    struct eg_node node = {.op = EG_OP_LINEAR, .name = name, .n_inputs = 1, .inputs = {head->output}};
-    snprintf(label, sizeof label, "%s.weight", name);
-    node.params[0] = eg__graph_constant(head, label, 2, dim, values);
-    snprintf(label, sizeof label, "%s.bias", name);
-    node.params[1] = eg__graph_constant(head, label, 1, dim, values + in * out);
-    free(values);
-    if (!node.params[0] || !node.params[1]) return eg__fail_memory(err, "the new head");
-    return eg__graph_add(head, &node, &head->output, err);
-}
-
-/* FC hidden, ReLU, dropout, FC classes, softmax; without the first three when hidden is 0. */
-static enum eg_status make_head(struct tuning *t, size_t classes, struct eg_error *err)
-{
-    struct eg_rng rng;
-    eg__rng_init(&rng, t->options->seed, 0x68656164);
-    size_t hidden = t->options->linear_head ? 0 : t->options->hidden ? t->options->hidden : 256;
-    enum eg_status status = eg__graph_create("head", &t->head, err);
-    struct eg_node input = {.op = EG_OP_INPUT, .name = "features", .shape = {1, 1, t->d}};
-    if (!status) status = eg__graph_add(t->head, &input, &t->head->output, err);
-    if (!status && hidden) {
-        status = add_linear(t->head, "head.fc1", t->d, hidden, &rng, err);
-        struct eg_node relu = {
-            .op = EG_OP_RELU, .name = "head.relu", .n_inputs = 1, .inputs = {t->head->output}};
-        if (!status) status = eg__graph_add(t->head, &relu, &t->head->output, err);
-        struct eg_node dropout = {.op = EG_OP_DROPOUT,
-                                  .name = "head.dropout",
-                                  .n_inputs = 1,
-                                  .inputs = {t->head->output},
-                                  .alpha = 0.5f};
-        if (!status) status = eg__graph_add(t->head, &dropout, &t->head->output, err);
-    }
-    if (!status) status = add_linear(t->head, "head.fc", hidden ? hidden : t->d, classes, &rng, err);
-    struct eg_node softmax = {.op = EG_OP_SOFTMAX, .name = "probabilities", .n_inputs = 1, .inputs = {0}};
-    if (status) return status;
-    softmax.inputs[0] = t->head->output;
-    return eg__graph_add(t->head, &softmax, &t->head->output, err);
-}
 
 /* The learned layers: from the one named (for a block, its first) to the cut. */
 static enum eg_status choose_layers(struct tuning *t, struct eg_error *err)
@@ -155,7 +114,8 @@ static enum eg_status build(struct tuning *t, struct eg_error *err)
     if (status) return status;
     t->d = t->plan.infos[0].length;
     t->trained.cut = &t->plan.infos[0];
-    status = make_head(t, t->dataset->n_classes, err);
+    size_t hidden = o->linear_head ? 0 : o->hidden ? o->hidden : EG_HEAD_HIDDEN;
+    status = eg__tune_head(t->d, hidden, t->dataset->n_classes, o->seed, &t->head, err);
     if (!status) status = eg__trained_build(t->net, &t->trained, t->head, &t->graph, err);
     if (status) return status;
     t->logits = t->graph->nodes[t->graph->output].inputs[0];
@@ -185,10 +145,10 @@ static enum eg_status make_trainer(struct tuning *t, const struct eg_graph *grap
         .optimizer = o->optimizer && !strcmp(o->optimizer, "sgd") ? EG_SGD : EG_ADAMW,
         .weight_decay = -1,
         .momentum = -1,
-        .clip_norm = 5,
+        .clip_norm = EG_TUNE_CLIP,
         .label_smoothing = o->label_smoothing < 0   ? 0
                            : o->label_smoothing > 0 ? o->label_smoothing
-                                                    : 0.1,
+                                                    : EG_TUNE_SMOOTHING,
         .rate_scale = rate_scale,
         .sum_over_ranks = t->dist.n_ranks > 1 ? sum_over_ranks : NULL,
         .user = &t->dist,
@@ -525,7 +485,7 @@ static enum eg_status train_head(struct tuning *t, bool resume, struct eg_error 
     phase.batch = t->head_batch;
     phase.epochs = alone && t->options->epochs ? t->options->epochs : HEAD_EPOCHS;
     phase.rate = alone ? t->options->rate : 0;
-    phase.patience = 2 * PATIENCE;
+    phase.patience = EG_HEAD_PATIENCE;
     phase.resume = resume;
     return eg__tune_phase(&phase, err);
 }

@@ -4,6 +4,7 @@
  *
  * tune.c        the whole story: rows, splits, head, unfreezing, test, file
  * tune_data.c   what the learned part reads: cached values, or augmented photos prepared ahead
+ * tune_head.c   the new FC head, which train --classifier mlp learns alone (mlp.c)
  * tune_loop.c   epochs: order, rates, watching the validation rows, going on after a break */
 #ifndef EG_PIPELINE_TUNE_H
 #define EG_PIPELINE_TUNE_H
@@ -12,6 +13,17 @@
 #include "image/augment.h"
 #include "net/trainer.h"
 #include "pipeline/pipeline.h"
+
+/* ---- the head ----------------------------------------------------------------------- */
+
+enum { EG_HEAD_HIDDEN = 256, EG_HEAD_BATCH = 32, EG_HEAD_EPOCHS = 30, EG_HEAD_PATIENCE = 10 };
+#define EG_TUNE_CLIP 5.0
+#define EG_TUNE_SMOOTHING 0.1
+
+/* On d features: FC hidden, ReLU, dropout, FC classes, softmax; without the first three when
+ * hidden is 0. Its weights are random. */
+EG_MUST_CHECK enum eg_status eg__tune_head(size_t d, size_t hidden, size_t classes, uint64_t seed,
+                                           struct eg_graph **head, struct eg_error *err);
 
 /* ---- data -------------------------------------------------------------------------- */
 

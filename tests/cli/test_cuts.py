@@ -67,6 +67,22 @@ class Cuts(Case):
         keep = lambda rows: [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
         self.assertEqual(keep(again["cuts"]), keep(report["cuts"]))  # from the file, by one thread
 
+    def test_a_hidden_layer_learns_and_is_the_same_for_any_threads(self):
+        photos(self.here / "p")
+        self.good("extract", MODEL, "p", "-o", "f.h5")
+        words = ("train", "f.h5", "--classifier", "mlp", "--hidden", 16, "--cv", 2, "--balance")
+        one, two = (self.json(*words, "-o", f"{n}.onnx", "--threads", n) for n in (1, 2))
+        self.assertGreater(one["cv_accuracy"], 0.75)
+        self.assertEqual((one["classifier"], one["C"], one["grid"]), ("mlp", None, []))
+        for key in ("cv_accuracy", "test_accuracy", "test"):
+            self.assertEqual(one[key], two[key])
+        said = self.json("evaluate", "1.onnx", "f.h5")
+        self.assertEqual((said["accuracy"], said["rows"]), (one["test_accuracy"], "test"))
+        self.assertEqual(self.json("train", "f.h5", "-o", "3.onnx", "--classifier", "mlp", "--cv", 1)["cv_accuracy"], None)
+        for option, value in ("--C", "1"), ("--scale", "unit"), ("--reject", "0.1"), ("--trees", "9"), ("--loss", "hinge"):
+            self.bad(2, "train", "f.h5", "-o", "4.onnx", "--classifier", "mlp", option, value, says=option)
+        self.bad(2, "train", "f.h5", "-o", "4.onnx", "--hidden", "9", says="mlp")
+
     def test_unreadable_photos_are_listed(self):
         photos(self.here / "p", n=6)
         (self.here / "p/down/broken.jpg").write_bytes(b"\xff\xd8\xff no photo")

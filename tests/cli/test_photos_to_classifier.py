@@ -65,7 +65,7 @@ class MainJob(Case):
 
     def test_photos_and_network_in_one_command(self):
         photos(self.here / "photos")
-        for classifier in ("logistic", "svm", "forest"):
+        for classifier in ("logistic", "svm", "forest", "mlp"):
             done = self.json("train", "photos", "--model", MODEL, "-o", f"{classifier}.onnx", "--classifier", classifier)
             self.assertEqual(done["classifier"], classifier)
             self.assertTrue((self.here / f"{classifier}.h5").exists())

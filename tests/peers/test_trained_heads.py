@@ -79,9 +79,9 @@ class Heads(unittest.TestCase):
         for options in (["--classifier", "logistic"], ["--classifier", "logistic", "--scale", "root"],
                         ["--classifier", "logistic", "--scale", "standard"], ["--classifier", "svm", "--scale", "unit"],
                         ["--classifier", "svm", "--loss", "hinge", "--scale", "standard"],
-                        ["--classifier", "forest", "--trees", "60"]):
+                        ["--classifier", "forest", "--trees", "60"], ["--classifier", "mlp", "--hidden", "32"]):
             for few in False, True:
-                for reject in [], ["--reject", "0.1"]:
+                for reject in [[], ["--reject", "0.1"]][: 1 + ("mlp" not in options)]:
                     with self.subTest(options=options, two_classes=few, reject=reject):
                         rows, labels = (self.rows[two], self.labels[two]) if few else (self.rows, self.labels)
                         self.train(rows, labels, *options, *reject, "--cv", "3")
