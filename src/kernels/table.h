@@ -75,7 +75,7 @@ struct eg_depthwise {
     const struct eg_epilogue *epilogue; /* never NULL; residual strides as y's */
 };
 
-/* Winograd F(m x m, r x r), alpha = m + r - 1 (6 or 8): the inverse transform of one tile.
+/* Winograd F(m x m, r x r), alpha = m + r - 1 (4, 6 or 8): the inverse transform of one tile.
  * sums[p stride + c] are the products at the alpha^2 points; the m x m results (only the first
  * rows x columns) go to y[i row + j pixel + c] behind the epilogue. pool: 2 x 2 maxima of them
  * instead, rows and columns counting pooled pixels. */

@@ -1,9 +1,17 @@
 /* text_winograd.h: the transforms of Winograd's minimal filtering (Lavin and Gray 2016), points
- * 0, 1, -1, 2, -2 (alpha 6) and also 1/2, -1/2 (alpha 8), and infinity; included once per
+ * 0, 1, -1 (alpha 4), 2, -2 (alpha 6) and also 1/2, -1/2 (alpha 8), and infinity; included once per
  * instruction set. Channels are the lanes. The same forward transform serves F(6x6,3x3) and
  * F(4x4,5x5); which is which is only in the inverse one (m) and in the filter (net). */
 
-/* out = B' in for six and for eight values. */
+/* out = B' in for four, six and eight values. */
+ALWAYS_INLINE void wino_forward_4(const vf *x, vf *y)
+{
+    y[0] = x[0] - x[2];
+    y[1] = x[1] + x[2];
+    y[2] = x[2] - x[1];
+    y[3] = x[3] - x[1];
+}
+
 ALWAYS_INLINE void wino_forward_6(const vf *x, vf *y)
 {
     const vf four = vset(4.0f), five = vset(5.0f), two = vset(2.0f);
@@ -34,6 +42,16 @@ ALWAYS_INLINE void wino_forward_8(const vf *x, vf *y)
     y[7] = vfma(vset(5.25f), x[3] - x[5], x[7] - x[1]);
 }
 
+ALWAYS_INLINE void wino_forward(const unsigned alpha, const vf *x, vf *y)
+{
+    if (alpha == 4)
+        wino_forward_4(x, y);
+    else if (alpha == 6)
+        wino_forward_6(x, y);
+    else
+        wino_forward_8(x, y);
+}
+
 ALWAYS_INLINE void wino_input_vector(const unsigned alpha, const float *x, size_t row, size_t pixel, float *v,
                                      size_t stride, size_t n)
 {
@@ -43,18 +61,12 @@ ALWAYS_INLINE void wino_input_vector(const unsigned alpha, const float *x, size_
 #pragma GCC unroll 8
         for (unsigned i = 0; i < alpha; i++)
             line[i] = n == VL ? vload(x + i * row + j * pixel) : vload_n(x + i * row + j * pixel, n);
-        if (alpha == 6)
-            wino_forward_6(line, result);
-        else
-            wino_forward_8(line, result);
+        wino_forward(alpha, line, result);
 #pragma GCC unroll 8
         for (unsigned i = 0; i < alpha; i++) middle[i][j] = result[i];
     }
     for (unsigned i = 0; i < alpha; i++) {
-        if (alpha == 6)
-            wino_forward_6(middle[i], result);
-        else
-            wino_forward_8(middle[i], result);
+        wino_forward(alpha, middle[i], result);
 #pragma GCC unroll 8
         for (unsigned j = 0; j < alpha; j++) {
             float *p = v + (i * alpha + j) * stride;
@@ -77,7 +89,9 @@ ALWAYS_INLINE void wino_input_size(const unsigned alpha, const float *x, size_t 
 static void wino_input(unsigned alpha, const float *x, size_t row, size_t pixel, size_t channels, float *v,
                        size_t stride)
 {
-    if (alpha == 6)
+    if (alpha == 4)
+        wino_input_size(4, x, row, pixel, channels, v, stride);
+    else if (alpha == 6)
         wino_input_size(6, x, row, pixel, channels, v, stride);
     else
         wino_input_size(8, x, row, pixel, channels, v, stride);
@@ -86,17 +100,19 @@ static void wino_input(unsigned alpha, const float *x, size_t row, size_t pixel,
 /* out = A' in: out[i] = sum over the finite points p of p^i in[p], and in[infinity] in the last. */
 ALWAYS_INLINE void wino_inverse(const unsigned m, const unsigned alpha, const vf *x, vf *y)
 {
-    vf sum1 = x[1] + x[2], difference1 = x[1] - x[2], sum2 = x[3] + x[4], difference2 = x[3] - x[4];
-    vf sum3 = {0}, difference3 = {0};
-    if (alpha == 8) {
-        sum3 = x[5] + x[6];
-        difference3 = x[5] - x[6];
+    vf sum[3] = {{0}}, difference[3] = {{0}};
+#pragma GCC unroll 3
+    for (unsigned k = 0; k < alpha / 2 - 1; k++) {
+        sum[k] = x[2 * k + 1] + x[2 * k + 2];
+        difference[k] = x[2 * k + 1] - x[2 * k + 2];
     }
 #pragma GCC unroll 8
     for (unsigned i = 0; i < m; i++) {
         const float power = (float)(1u << i);
-        vf t = i % 2 ? vfma(vset(power), difference2, difference1) : vfma(vset(power), sum2, sum1);
-        if (alpha == 8) t = vfma(vset(1.0f / power), i % 2 ? difference3 : sum3, t);
+        const vf *pair = i % 2 ? difference : sum;
+        vf t = pair[0];
+        if (alpha >= 6) t = vfma(vset(power), pair[1], t);
+        if (alpha == 8) t = vfma(vset(1.0f / power), pair[2], t);
         if (i == 0) t += x[0];
         if (i == m - 1) t += x[alpha - 1];
         y[i] = t;
@@ -163,7 +179,9 @@ ALWAYS_INLINE void wino_output_size(const struct eg_wino_output *o, const unsign
 
 static void wino_output(const struct eg_wino_output *o)
 {
-    if (o->alpha == 6)
+    if (o->alpha == 4)
+        wino_output_size(o, 2, 4);
+    else if (o->alpha == 6)
         wino_output_size(o, 4, 6);
     else if (o->m == 6)
         wino_output_size(o, 6, 8);

@@ -205,18 +205,19 @@ static void run_winograd(struct eg_run *run, struct eg_run_step *step, size_t n)
 
 /* Points and the factors of the filter transform that go with the forward transform in
  * kernels/text_winograd.h: row j of G is factor_j (1, a_j, a_j^2, ...). */
-static const double points_6[5] = {0, 1, -1, 2, -2};
+static const double factors_4[3] = {1, 1.0 / 2, 1.0 / 2};
 static const double factors_6[5] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24};
-static const double points_8[7] = {0, 1, -1, 2, -2, 0.5, -0.5};
+static const double points[7] = {0, 1, -1, 2, -2, 0.5, -0.5};
 static const double factors_8[7] = {1, -2.0 / 9, -2.0 / 9, 1.0 / 90, 1.0 / 90, 32.0 / 45, 32.0 / 45};
 
 static void filter_matrix(const struct wino_work *work, double g[ALPHA_MAX][ALPHA_MAX])
 {
+    const double *factors = work->alpha == 4 ? factors_4 : work->alpha == 6 ? factors_6 : factors_8;
     for (unsigned j = 0; j + 1 < work->alpha; j++) {
-        double power = work->alpha == 6 ? factors_6[j] : factors_8[j];
+        double power = factors[j];
         for (unsigned k = 0; k < work->r; k++) {
             g[j][k] = power;
-            power *= work->alpha == 6 ? points_6[j] : points_8[j];
+            power *= points[j];
         }
     }
     for (unsigned k = 0; k < work->r; k++) g[work->alpha - 1][k] = k + 1 == work->r ? 1 : 0;
@@ -261,8 +262,8 @@ unsigned eg__winograd_tile(const struct eg_node *node, struct eg_shape in, bool 
         return 0;
     size_t side = node->shape.h < node->shape.w ? node->shape.h : node->shape.w;
     if (w->kernel_h == 5) return side >= 8 ? 4 : 0;
-    if (w->kernel_h != 3 || side < 8) return 0;
-    return side >= 56 && in.c <= 256 ? 6 : 4;
+    if (w->kernel_h != 3 || side < 6) return 0;
+    return side < 8 ? 2 : side >= 56 && in.c <= 256 ? 6 : 4;
 }
 
 enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_run_step *step,
@@ -291,6 +292,7 @@ enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_run_step *step,
     size_t block = work->points * work->tiles * (in + work->out_block);
     *(work->together ? &step->scratch_shared : &step->scratch_thread) = block;
     step->info.algorithm = work->r == 5   ? "winograd 4x4, 5x5"
+                           : work->m == 2 ? "winograd 2x2"
                            : work->m == 6 ? "winograd 6x6"
                                           : "winograd 4x4";
     size_t taps = (size_t)work->r * work->r;
