@@ -130,14 +130,18 @@ size_t eg__run_step_count(const struct eg_run *run) { return run->n_steps; }
 
 struct eg_step_info eg__run_step(const struct eg_run *run, size_t index) { return run->steps[index].info; }
 
+static void release_step(struct eg_run_step *step)
+{
+    if (step->before) release_step(step->before);
+    free(step->before);
+    free(step->inputs);
+    free(step->work);
+}
+
 void eg__run_free(struct eg_run *run)
 {
     if (!run) return;
-    for (size_t i = 0; i < run->n_steps; i++) {
-        struct eg_run_step *step = &run->steps[i];
-        free(step->inputs);
-        free(step->work);
-    }
+    for (size_t i = 0; i < run->n_steps; i++) release_step(&run->steps[i]);
     for (size_t i = 0; i < run->n_slabs; i++) free(run->slabs[i]);
     free(run->slabs);
     free(run->steps);

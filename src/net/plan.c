@@ -154,6 +154,29 @@ static void end_step(struct planner *p, struct eg_run_step *step)
     p->made[step->output] = true;
 }
 
+/* A depthwise step whose large input the last step makes from a 1 x 1 convolution, for it alone, takes
+ * that step over. Same sums, so that it does not matter to the bits that only some graphs allow it. */
+static enum eg_status take_before(struct planner *p, struct eg_run_step *step, struct eg_error *err)
+{
+    struct eg_run *run = p->run;
+    struct eg_run_step *last = step - 1;
+    const struct eg_window *w = &step->node.window;
+    const uint32_t value = step->inputs[0];
+    if (run->n_steps < 2 || last->output != value || !only_user(p, value) || !eg__gemm_goes_before(last) ||
+        run->values[value].root != value || w->dilation_h != 1 || w->stride_h > w->kernel_h ||
+        eg__shape_count(step->in) < EG_MADE_BEFORE_FLOATS)
+        return EG_OK;
+    struct eg_run_step *before = malloc(sizeof *before);
+    if (!before) return eg__fail_memory(err, "the plan");
+    *before = *last;
+    *last = *step;
+    last->before = before;
+    last->inputs[0] = before->inputs[0];
+    last->info.macs += before->info.macs;
+    run->n_steps--;
+    return EG_OK;
+}
+
 static enum eg_status plan_conv(struct planner *p, uint32_t index, bool fold, struct eg_error *err)
 {
     const struct eg_node *node = &p->graph->nodes[index], *norm = fold ? folded_norm(p, index) : NULL;
@@ -179,6 +202,11 @@ static enum eg_status plan_conv(struct planner *p, uint32_t index, bool fold, st
                            node->shape.c == step->in.c && node->window.kernel_h <= EG_DEPTHWISE_ROWS_MAX;
     const bool winograd = eg__winograd_tile(node, step->in, p->run->exact) != 0;
     fuse_tail(p, step, true, winograd);
+    if (depthwise && !(status = take_before(p, step, err))) step = &p->run->steps[p->run->n_steps - 1];
+    if (status) {
+        free(factors);
+        return status;
+    }
     if (depthwise)
         status = eg__plan_depthwise(p->run, step, &conv, err);
     else if (winograd)

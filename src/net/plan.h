@@ -10,7 +10,10 @@
 #include "net/net.h"
 
 #define EG_NO_VALUE UINT32_MAX
-enum { EG_DEPTHWISE_ROWS_MAX = 64 };
+enum {
+    EG_DEPTHWISE_ROWS_MAX = 64,
+    EG_MADE_BEFORE_FLOATS = 1 << 17 /* 512 KB: half a second-level cache */
+};
 
 enum eg_place { EG_PLACE_NONE, EG_PLACE_INPUT, EG_PLACE_ARENA, EG_PLACE_USER };
 
@@ -46,6 +49,9 @@ struct eg_run_step {
     bool pool;                       /* 2 x 2 maxima of the result */
     size_t slice_first, slice_count; /* output only these channels, when count is not 0 */
     bool reads_pixels;               /* its input may be 8-bit pixels */
+    /* A 1 x 1 convolution that this depthwise one makes in the cache, row by row; its own, not in
+     * the list of steps. inputs[0] is then what that one reads, `in` its output's shape. */
+    struct eg_run_step *before;
     /* weights, from eg__run_weights */
     float *weights, *bias, *scale, *shift;
     void *work;                            /* of the step's kind; malloc'd */
@@ -117,6 +123,10 @@ EG_MUST_CHECK enum eg_status eg__plan_depthwise(struct eg_run *run, struct eg_ru
                                                 const struct eg_plan_conv *conv, struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_run_step *step,
                                                const struct eg_plan_conv *conv, struct eg_error *err);
+/* Can `step` be the one made before a depthwise step? And `count` pixels of it, dense. */
+bool eg__gemm_goes_before(const struct eg_run_step *step);
+void eg__gemm_pixels(const struct eg_run *run, const struct eg_run_step *step, const float *in, size_t ld,
+                     size_t count, float *out);
 /* Tile size m of the Winograd algorithm for this convolution, 0: none. */
 unsigned eg__winograd_tile(const struct eg_node *node, struct eg_shape in, bool exact);
 /* Every other operator. */

@@ -1,4 +1,6 @@
-/* step_depthwise.c: convolutions with one filter per channel. A task is a few output rows. */
+/* step_depthwise.c: convolutions with one filter per channel. A task is a few output rows. Where the
+ * input is large and comes from a 1 x 1 convolution, a task makes the input's rows itself, each when
+ * it is first needed, in a ring of kernel_h rows that stays in the second-level cache. */
 #include <stdlib.h>
 
 #include "base/fail.h"
@@ -19,9 +21,13 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 static void depthwise_task(void *context, size_t task, unsigned thread)
 {
-    (void)thread;
     const struct depthwise_pass *p = context;
     const struct eg_window *w = &p->step->node.window;
+    const struct eg_run_step *before = p->step->before;
+    const struct eg_shape in = p->step->in;
+    const size_t line = in.w * in.c; /* of the ring */
+    float *ring = eg__run_scratch(p->run, thread);
+    size_t made = 0; /* rows before this one are in the ring, or were */
     const size_t image = task / p->tasks_in_image, y0 = task % p->tasks_in_image * p->rows_in_task;
     const float *rows[KERNEL_MAX];
     struct eg_epilogue epilogue = eg__step_epilogue(p->step);
@@ -35,9 +41,9 @@ static void depthwise_task(void *context, size_t task, unsigned thread)
         .stride = w->stride_w,
         .dilation = w->dilation_w,
         .pad = w->pad_left,
-        .width = p->in.w,
+        .width = in.w,
         .rows = rows,
-        .ld = p->in.ld,
+        .ld = before ? in.c : p->in.ld,
         .weight = p->step->weights,
         .ldw = p->out.c,
         .ldy = p->out.ld,
@@ -46,7 +52,16 @@ static void depthwise_task(void *context, size_t task, unsigned thread)
     for (size_t y = y0; y < smaller(p->out.h, y0 + p->rows_in_task); y++) {
         for (size_t ky = 0; ky < w->kernel_h; ky++) {
             size_t iy = y * w->stride_h + ky * w->dilation_h - w->pad_top; /* wraps when negative */
-            rows[ky] = iy < p->in.h ? p->in.data + (image * p->in.h + iy) * p->in.w * p->in.ld : NULL;
+            rows[ky] = NULL;
+            if (iy >= in.h) continue;
+            const float *from = p->in.data + (image * in.h + iy) * in.w * p->in.ld;
+            if (before) {
+                float *to = ring + iy % w->kernel_h * line;
+                if (iy >= made) eg__gemm_pixels(p->run, before, from, p->in.ld, in.w, to);
+                made = iy >= made ? iy + 1 : made;
+                from = to;
+            }
+            rows[ky] = from;
         }
         const size_t pixel = (image * p->out.h + y) * p->out.w;
         if (p->residual.data) epilogue.residual = p->residual.data + pixel * p->residual.ld;
@@ -65,7 +80,8 @@ static void run_depthwise(struct eg_run *run, struct eg_run_step *step, size_t n
         .n = n,
     };
     if (step->residual != EG_NO_VALUE) p.residual = eg__run_view(run, step->residual);
-    size_t tasks = smaller(p.out.h, (4 * run->threads + n - 1) / n);
+    /* where a task makes its input, rows at its ends are made twice: as few as there are threads */
+    size_t tasks = smaller(p.out.h, ((step->before ? 1 : 4) * run->threads + n - 1) / n);
     p.rows_in_task = (p.out.h + tasks - 1) / tasks;
     p.tasks_in_image = (p.out.h + p.rows_in_task - 1) / p.rows_in_task;
     eg__pool_run(run->pool, n * p.tasks_in_image, depthwise_task, &p);
@@ -92,6 +108,7 @@ enum eg_status eg__plan_depthwise(struct eg_run *run, struct eg_run_step *step,
             step->weights[t * c + i] = filters[i * taps + t] * (conv->scale ? conv->scale[i] : 1.0f);
     free(filters);
     step->run = run_depthwise;
-    step->info.algorithm = "depthwise";
+    step->info.algorithm = step->before ? "gemm and depthwise" : "depthwise";
+    if (step->before) step->scratch_thread = w->kernel_h * step->in.w * c;
     return eg__plan_bias(run, step, conv, c, err);
 }

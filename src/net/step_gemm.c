@@ -215,6 +215,42 @@ static void band_task(void *context, size_t task, unsigned thread)
     }
 }
 
+static void run_gemm(struct eg_run *run, struct eg_run_step *step, size_t n);
+
+bool eg__gemm_goes_before(const struct eg_run_step *step)
+{
+    const struct gemm_work *work = step->work;
+    return step->run == run_gemm && work->method == DIRECT && work->groups == 1 && work->depth <= DEPTH &&
+           step->residual == EG_NO_VALUE;
+}
+
+void eg__gemm_pixels(const struct eg_run *run, const struct eg_run_step *step, const float *in, size_t ld,
+                     size_t count, float *out)
+{
+    const struct gemm_work *work = step->work;
+    const size_t rows = run->kernels->tile_rows, panel = run->kernels->panel;
+    struct eg_epilogue epilogue = eg__step_epilogue(step);
+    for (size_t j = 0; j < work->out_group; j += panel) {
+        if (step->bias) epilogue.bias = step->bias + j;
+        for (size_t i = 0; i < count; i += rows) {
+            const float *pixels[EG_TILE_ROWS_MAX];
+            struct eg_tile tile = {
+                .rows = smaller(rows, count - i),
+                .columns = smaller(panel, work->out_group - j),
+                .runs = 1,
+                .run_length = work->depth,
+                .a = pixels,
+                .b = step->weights + j * work->depth,
+                .c = out + i * work->out_group + j,
+                .ldc = work->out_group,
+                .epilogue = &epilogue,
+            };
+            for (size_t k = 0; k < tile.rows; k++) pixels[k] = in + (i + k) * ld;
+            run->kernels->gemm_tile(&tile);
+        }
+    }
+}
+
 static void run_gemm(struct eg_run *run, struct eg_run_step *step, size_t n)
 {
     const struct gemm_work *work = step->work;

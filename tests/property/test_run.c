@@ -510,6 +510,41 @@ static void test_chunks(void **state)
     }
 }
 
+/* A large 1 x 1 convolution made row by row inside the depthwise one behind it: same bits as on its own,
+ * for any threads and place in a batch. */
+static void test_made_before(void **state)
+{
+    (void)state;
+    enum { N = 2 };
+    eg_pool *threads;
+    assert_int_equal(eg_pool_create(3, &threads, NULL), EG_OK);
+    for (uint32_t round = 0; round < 4; round++) {
+        const uint32_t kernel = 3 + round / 2 * 2, stride = 1 + round % 2;
+        struct eg_graph *g = new_graph(91, 77, 5);
+        uint32_t wide = op1(g, EG_OP_CLIP, norm(g, conv(g, 0, 24, 1, 1, 0, 1, 1, false)));
+        uint32_t last = op1(g, EG_OP_RELU, conv(g, wide, 24, kernel, stride, round, 1, 24, true));
+        struct eg_run_options options = {.max_batch = N};
+        float *images = random_images(g, N), *fused, *apart[2], *alone;
+        size_t image = eg__shape_count(g->nodes[0].shape), n = eg__shape_count(g->nodes[last].shape);
+        struct eg_run *r;
+        assert_int_equal(eg__run_create(g, &last, 1, &options, threads, &r, NULL), EG_OK);
+        assert_int_equal(eg__run_step_count(r), 1);
+        eg__run_free(r);
+        run(g, &last, 1, images, N, &options, threads, &fused);
+        run(g, (uint32_t[]){wide, last}, 2, images, N, &options, NULL, apart);
+        run(g, &last, 1, images + image, 1, NULL, NULL, &alone);
+        assert_memory_equal(fused, apart[1], N * n * sizeof(float));
+        assert_memory_equal(fused + n, alone, n * sizeof(float));
+        free(fused);
+        free(apart[0]);
+        free(apart[1]);
+        free(alone);
+        free(images);
+        check_graph(g, 3e-6, true);
+    }
+    eg_pool_free(threads);
+}
+
 /* Layers past the deepest output are not needed, not even their weights. */
 static void test_cut(void **state)
 {
@@ -537,10 +572,15 @@ int main(int argc, char **argv)
     printf("seed %llu\n", (unsigned long long)seed);
     eg__rng_init(&rng, seed, 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_operator), cmocka_unit_test(test_trees),
-        cmocka_unit_test(test_convolutions),   cmocka_unit_test(test_random_networks),
-        cmocka_unit_test(test_promises),       cmocka_unit_test(test_pixels),
-        cmocka_unit_test(test_chunks),         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_every_operator),
+        cmocka_unit_test(test_trees),
+        cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_random_networks),
+        cmocka_unit_test(test_promises),
+        cmocka_unit_test(test_pixels),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_made_before),
+        cmocka_unit_test(test_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
