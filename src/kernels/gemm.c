@@ -19,7 +19,7 @@ enum {
 size_t eg__packed_count(const struct eg_kernels *kernels, size_t n, size_t k)
 {
     size_t last = n % kernels->panel;
-    return (n - last + (last + kernels->lanes - 1) / kernels->lanes * kernels->lanes) * k;
+    return (n - last + (last + kernels->granule - 1) / kernels->granule * kernels->granule) * k;
 }
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
@@ -30,7 +30,7 @@ void eg__pack(const struct eg_kernels *kernels, size_t begin, size_t end, size_t
     enum { STRIP = 16 }; /* k at a time, so that a transposed read stays in cache */
     for (size_t j0 = begin; j0 < end; j0 += kernels->panel) {
         size_t columns = smaller(kernels->panel, n - j0);
-        size_t width = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+        size_t width = (columns + kernels->granule - 1) / kernels->granule * kernels->granule;
         float *panel = packed + j0 * k;
         for (size_t k0 = 0; k0 < k; k0 += STRIP) {
             size_t k1 = smaller(k, k0 + STRIP);

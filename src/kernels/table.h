@@ -44,7 +44,7 @@ struct eg_epilogue {
 /* One tile of a matrix product whose rows of A are scattered: for i < rows, j < columns
  *     c[i ldc + j] (+)= sum over r < runs, k < run_length of
  *                       a[r tile_rows + i][k] * b[(r run_length + k) width + j]
- * width is `columns` rounded up to whole vectors; pointers of rows past `rows` are not read.
+ * width is `columns` rounded up to the granule; pointers of rows past `rows` are not read.
  * b may be read up to its rounded width; its padding columns may hold anything. */
 struct eg_tile {
     size_t rows, columns;
@@ -93,7 +93,7 @@ struct eg_wino_output {
 
 struct eg_kernels {
     const char *name;
-    size_t lanes;     /* floats in a vector */
+    size_t granule;   /* a panel's width is a multiple of it */
     size_t tile_rows; /* most rows of a gemm tile */
     size_t panel;     /* most columns of a gemm tile: the width of a packed panel */
 #define EG_KERNEL(result, name, arguments) result(*name) arguments;
@@ -110,8 +110,8 @@ bool eg__kernels_select(const char *name);
 /* Every table this CPU can run, the portable one first; NULL past the last. */
 const struct eg_kernels *eg__kernels_at(size_t index);
 
-/* Floats that n columns of depth k take when packed in panels (the last as narrow as whole
- * vectors allow). */
+/* Floats that n columns of depth k take when packed in panels (the last as narrow as the
+ * granule allows). */
 size_t eg__packed_count(const struct eg_kernels *kernels, size_t n, size_t k);
 /* Pack columns [begin, end) of B (element (k, j) at b[k stride_k + j stride_n]) into panels;
  * begin is a multiple of the panel width. packed is the start of all panels. */

@@ -10,14 +10,28 @@
  * gain or none on Zen 4.) */
 enum { B_AHEAD = 1024 };
 
-ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const size_t vectors)
+#ifdef TILE_HALVES
+enum { GRANULE = VL / 2 };
+#else
+enum { GRANULE = VL };
+typedef vf vh; /* none */
+static inline vh vhload(const float *p) { return vload(p); }
+static inline vh vhfma(vf a, vh b, vh c) { return vfma(a, b, c); }
+static inline vf vwiden(vh x) { return x; }
+#endif
+
+/* width: of the panel; its last vector may be half a one. */
+ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const size_t width)
 {
-    const size_t width = vectors * VL;
+    const size_t vectors = (width + VL - 1) / VL, whole_vectors = width / VL;
+    vh half[TILE_ROWS];
     vf sum[TILE_ROWS][TILE_VECTORS];
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 4
         for (size_t v = 0; v < vectors; v++) sum[i][v] = (vf){0};
+#pragma GCC unroll 16
+    for (size_t i = 0; i < rows; i++) half[i] = (vh){0};
     const float *restrict b = t->b;
     const float *const *pointers = t->a;
     const size_t length = t->run_length;
@@ -31,15 +45,20 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
                 __builtin_prefetch(b + B_AHEAD + line, 0, 2);
             vf column[TILE_VECTORS];
 #pragma GCC unroll 4
-            for (size_t v = 0; v < vectors; v++) column[v] = vload(b + v * VL);
+            for (size_t v = 0; v < whole_vectors; v++) column[v] = vload(b + v * VL);
+            vh half_column = whole_vectors < vectors ? vhload(b + whole_vectors * VL) : (vh){0};
 #pragma GCC unroll 16
             for (size_t i = 0; i < rows; i++) {
                 vf x = vset(a[i][k]);
 #pragma GCC unroll 4
-                for (size_t v = 0; v < vectors; v++) sum[i][v] = vfma(x, column[v], sum[i][v]);
+                for (size_t v = 0; v < whole_vectors; v++) sum[i][v] = vfma(x, column[v], sum[i][v]);
+                if (whole_vectors < vectors) half[i] = vhfma(x, half_column, half[i]);
             }
         }
     }
+    if (whole_vectors < vectors)
+#pragma GCC unroll 16
+        for (size_t i = 0; i < rows; i++) sum[i][vectors - 1] = vwiden(half[i]);
 
     const struct eg_epilogue *e = t->epilogue;
     const size_t last = t->columns - (vectors - 1) * VL; /* columns of the last vector */
@@ -100,12 +119,18 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
 
 /* One function per size, so that each is compiled with its sizes known. */
 #define TILE_FUNCTION(R, V)                                                                                  \
-    static __attribute__((noinline)) void tile_##R##_##V(const struct eg_tile *t) { tile_body(t, R, V); }
+    static __attribute__((noinline)) void tile_##R##_##V(const struct eg_tile *t)                            \
+    {                                                                                                        \
+        tile_body(t, R, (V)*GRANULE);                                                                        \
+    }
 #define TILE_SIZES_1(X, R) X(R, 1)
 #define TILE_SIZES_2(X, R) X(R, 1) X(R, 2)
 #define TILE_SIZES_3(X, R) X(R, 1) X(R, 2) X(R, 3)
+#define TILE_SIZES_4(X, R) X(R, 1) X(R, 2) X(R, 3) X(R, 4)
 
-#if TILE_VECTORS == 3
+#if defined(TILE_HALVES)
+#define TILE_COLUMNS(X, R) TILE_SIZES_4(X, R)
+#elif TILE_VECTORS == 3
 #define TILE_COLUMNS(X, R) TILE_SIZES_3(X, R)
 #else
 #define TILE_COLUMNS(X, R) TILE_SIZES_2(X, R)
@@ -117,8 +142,9 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
     TILE_COLUMNS(X, 3)                                                                                       \
     TILE_COLUMNS(X, 4)                                                                                       \
     TILE_COLUMNS(X, 5)                                                                                       \
-    TILE_COLUMNS(X, 6) TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8) TILE_COLUMNS(X, 9) TILE_COLUMNS(X, 10)          \
-        TILE_COLUMNS(X, 11) TILE_COLUMNS(X, 12)
+    TILE_COLUMNS(X, 6)                                                                                       \
+    TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8) TILE_COLUMNS(X, 9) TILE_COLUMNS(X, 10) TILE_COLUMNS(X, 11)         \
+        TILE_COLUMNS(X, 12)
 #elif TILE_ROWS == 8
 #define TILE_ALL(X)                                                                                          \
     TILE_COLUMNS(X, 1)                                                                                       \
@@ -139,8 +165,9 @@ TILE_ALL(TILE_FUNCTION)
 
 static void gemm_tile(const struct eg_tile *tile)
 {
-    static void (*const sizes[TILE_ROWS][TILE_VECTORS])(const struct eg_tile *) = {TILE_ALL(TILE_ENTRY)};
-    sizes[tile->rows - 1][(tile->columns - 1) / VL](tile);
+    static void (*const sizes[TILE_ROWS][TILE_VECTORS * VL / GRANULE])(const struct eg_tile *) = {
+        TILE_ALL(TILE_ENTRY)};
+    sizes[tile->rows - 1][(tile->columns - 1) / GRANULE](tile);
 }
 
 /* Four sums of vectors, added in a fixed tree. */

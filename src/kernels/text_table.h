@@ -15,7 +15,7 @@
 extern const struct eg_kernels ISA_TABLE;
 const struct eg_kernels ISA_TABLE = {
     .name = ISA_NAME,
-    .lanes = VL,
+    .granule = GRANULE,
     .tile_rows = TILE_ROWS,
     .panel = TILE_VECTORS * VL,
 #define EG_KERNEL(result, name, arguments) .name = name,

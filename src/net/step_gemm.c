@@ -88,7 +88,7 @@ static void gemm_task(void *context, size_t task, unsigned thread)
     const struct gemm_pass *p = context;
     const struct gemm_work *work = p->work;
     const size_t step = p->run->kernels->tile_rows, panel = p->run->kernels->panel;
-    const size_t lanes = p->run->kernels->lanes;
+    const size_t granule = p->run->kernels->granule;
     const size_t begin = task / p->column_tasks * p->task_rows, end = smaller(p->rows, begin + p->task_rows);
     const size_t panels = (work->out_group + panel - 1) / panel, part = task % p->column_tasks;
     const size_t panel0 = panels * part / p->column_tasks, panel1 = panels * (part + 1) / p->column_tasks;
@@ -117,7 +117,7 @@ static void gemm_task(void *context, size_t task, unsigned thread)
                 bool last = tap + runs == work->taps && k + length == work->in_group;
                 for (size_t j = panel0; j < panel1; j++) {
                     size_t columns = smaller(panel, work->out_group - j * panel);
-                    size_t width = (columns + lanes - 1) / lanes * lanes;
+                    size_t width = (columns + granule - 1) / granule * granule;
                     struct eg_tile tile = {
                         .columns = columns,
                         .runs = runs,

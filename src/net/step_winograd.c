@@ -231,7 +231,7 @@ static void transform_filters(struct eg_run *run, struct eg_run_step *step, cons
     filter_matrix(work, g);
     for (size_t o = 0; o < out; o++) {
         size_t j0 = o / panel * panel, columns = smaller(panel, out - j0);
-        size_t width = (columns + run->kernels->lanes - 1) / run->kernels->lanes * run->kernels->lanes;
+        size_t width = (columns + run->kernels->granule - 1) / run->kernels->granule * run->kernels->granule;
         eg__read_filters(conv->node->params[0], o, o + 1, filters);
         for (size_t c = 0; c < in; c++) {
             double half[ALPHA_MAX][ALPHA_MAX];

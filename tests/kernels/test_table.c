@@ -115,7 +115,7 @@ static void test_tile(const struct eg_kernels *p, const struct eg_kernels *k)
     for (int round = 0; round < 120; round++) {
         const size_t rows = 1 + below(k->tile_rows), columns = 1 + below(k->panel), runs = 1 + below(4);
         const size_t length = 1 + below(40), depth = runs * length, ldc = columns + below(3);
-        const size_t width = (columns + k->lanes - 1) / k->lanes * k->lanes;
+        const size_t width = (columns + k->granule - 1) / k->granule * k->granule;
         float *filters = numbers(columns * depth), *packed = guard(width * depth), *a = numbers(rows * depth);
         float *bias = numbers(columns), *residual = numbers(rows * ldc), *start = numbers(rows * ldc);
         float *got = guard(rows * ldc), *alone = guard(columns);
