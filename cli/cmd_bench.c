@@ -103,8 +103,11 @@ static void show(struct invocation *in, struct bench *b, const eg_pool *pool)
 static int bench(struct invocation *in, struct bench *b, eg_pool *pool)
 {
     struct eg_error err;
-    struct eg_run_cuts cuts = {.cuts = &b->cut, .n_cuts = b->cut ? 1 : 0};
-    enum eg_status status = eg_run_create(b->net, b->cut ? &cuts : NULL, b->batch, pool, &b->run, &err);
+    char last[32];
+    snprintf(last, sizeof last, "#%zu", eg_net_layer_count(b->net) - 1);
+    const char *cut = b->cut ? b->cut : last;
+    struct eg_run_cuts cuts = {.cuts = &cut, .n_cuts = 1, .exact = option_flag(in, "exact")};
+    enum eg_status status = eg_run_create(b->net, &cuts, b->batch, pool, &b->run, &err);
     if (status) return report_error(in, status, &err);
     struct eg_shape shape = eg_net_layer(b->net, 0).shape;
     size_t n = b->batch * shape.h * shape.w * shape.c;
@@ -169,6 +172,7 @@ static const struct option_row options[] = {
     {OPTION_FLAG, "random-weights", 0, NULL, NULL, 0, 0, false,
      "run a built-in network with no weights at hand"},
     {OPTION_FLAG, "layers", 0, NULL, NULL, 0, 0, false, "time of every layer, as fused"},
+    {OPTION_FLAG, "exact", 0, NULL, NULL, 0, 0, false, "no Winograd: slower, last digits differ"},
     OPTION_SEED_ROW,
     OPTION_JSON_ROW,
     OPTION_MODEL_ROWS,

@@ -59,7 +59,9 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
     progress_begin(&progress, in, "extract");
     if (later_rank() && !shard) progress.quiet = true;
     struct eg_extract_options how = {
-        .cuts = {.pool = option_text(in, "pool"), .order = option_text(in, "order")},
+        .cuts = {.pool = option_text(in, "pool"),
+                 .order = option_text(in, "order"),
+                 .exact = option_flag(in, "exact")},
         .half = dtype && !strcmp(dtype, "f16"),
         .batch = (size_t)option_integer(in, "batch"),
         .no_exif = option_flag(in, "no-exif"),
@@ -138,6 +140,7 @@ static const struct option_row options[] = {
     {OPTION_FLAG, "no-exif", 0, NULL, NULL, 0, 0, false, "leave photos as stored, not upright"},
     {OPTION_FLAG, "fast-decode", 0, NULL, NULL, 0, 0, false,
      "decode large JPEGs at reduced size: faster, close"},
+    {OPTION_FLAG, "exact", 0, NULL, NULL, 0, 0, false, "no Winograd: slower, last digits differ"},
     OPTION_FORCE_ROW,
     OPTION_JSON_ROW,
     OPTION_MODEL_ROWS,

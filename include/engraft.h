@@ -263,6 +263,7 @@ struct eg_run_cuts {
     size_t n_cuts;     /* 0 = the network's default cut */
     const char *pool;  /* for cuts that name none; NULL = "flatten" */
     const char *order; /* of flattened volumes: NULL = "chw", or "hwc" */
+    bool exact;        /* sums of products alone, no Winograd: slower, last digits differ */
 };
 
 /* Plan a forward pass that gives some cuts (NULL: the whole network's answer), and take all

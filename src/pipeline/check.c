@@ -139,7 +139,8 @@ static enum eg_status plan_cuts(const struct checking *c, const eg_net *net, str
             status =
                 eg__fail(err, EG_E_FORMAT, "cut '%s' does not say what it is a cut of", spec->cuts[i].name);
         }
-    const struct eg_run_cuts how = {(const char *const *)names, spec->n_cuts, NULL, spec->cuts[0].order};
+    const struct eg_run_cuts how = {
+        .cuts = (const char *const *)names, .n_cuts = spec->n_cuts, .order = spec->cuts[0].order};
     if (!status) status = eg__cuts_plan(net, &how, plan, err);
     for (size_t i = 0; i < spec->n_cuts; i++) free(names[i]);
     free(names);

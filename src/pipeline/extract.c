@@ -30,7 +30,7 @@ static enum eg_status prepare(struct extraction *e, const struct eg_net *net, co
     enum eg_status status =
         eg__feeder_init(net->has_recipe ? recipe : NULL, net->graph->name, e->plan.graph->nodes[0].shape,
                         images, e->batch, o->pool, &e->feeder, err);
-    struct eg_run_options run_options = {.max_batch = e->batch};
+    struct eg_run_options run_options = {.max_batch = e->batch, .exact = o->cuts.exact};
     if (!status)
         status =
             eg__run_create(e->plan.graph, e->plan.outputs, e->plan.n, &run_options, o->pool, &e->run, err);

@@ -9,7 +9,7 @@ enum eg_status eg_run_create(const eg_net *net, const struct eg_run_cuts *cuts, 
     struct eg_cut_plan plan;
     enum eg_status status = eg__cuts_plan(net, cuts, &plan, err);
     if (status) return status;
-    struct eg_run_options options = {.max_batch = max_batch};
+    struct eg_run_options options = {.max_batch = max_batch, .exact = cuts && cuts->exact};
     status = eg__run_create(plan.graph, plan.outputs, plan.n, &options, pool, run, err);
     eg__cuts_release(&plan);
     return status;

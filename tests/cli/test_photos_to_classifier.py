@@ -349,6 +349,10 @@ class Whole(Case):
         self.good("convert", MODEL, "-o", "cut.onnx", "--force")
 
     def test_bench_reports_what_it_measured(self):
+        network = "squeezenet1_1", "--random-weights", "--repeat", "1", "--layers"
+        for how, winograd in ((), True), (("--exact",), False):
+            algorithms = [layer["algorithm"] for layer in self.json("bench", *network, *how)["layers"]]
+            self.assertEqual(any("winograd" in algorithm for algorithm in algorithms), winograd)
         done = self.json("bench", MODEL, "--repeat", "3", "--batch", "2", "--layers")
         self.assertLessEqual({"name", "cut", "batch", "threads", "isa", "ms_per_image", "ms_min", "images_per_second",
                               "gflops", "memory_bytes"}, set(done))
