@@ -1,6 +1,6 @@
 #!/bin/sh
-# Side by side with scikit-learn: time, peak memory, accuracy. Usage: bench/learn.sh [--grid]
-# (--grid also runs scikit-learn's GridSearchCV: minutes). Needs the packages of
+# Side by side with scikit-learn: time, peak memory, accuracy. Options: see bench/learn_table.py
+# (--grid also runs part of scikit-learn's GridSearchCV). Needs the packages of
 # tests/peers/requirements.txt. Peers choose their own BLAS kernel, which is printed.
 cd "$(dirname "$0")/.." || exit 1
 python=.cache/venv/bin/python

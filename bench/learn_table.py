@@ -1,8 +1,14 @@
 """Time, peak memory and accuracy of `engraft train` and of scikit-learn on the same rows.
 
 Rows: 2,000 x 25,088 and 20,000 x 1,280, five classes, sparse and not negative like features
-behind a ReLU, made here from a seed. Each measurement is a process of its own; the two sides
-take turns, so that whatever else the machine does hits both."""
+behind a ReLU, made here from a seed. Each measurement is a process of its own (so is the making:
+a small parent keeps peak memory the child's own); the sides take turns, so that whatever else the
+machine does hits both, and the quickest of the turns counts.
+
+Options: --turns N (2); --only NAME, one classifier; --rows N, one of the two shapes;
+--grid, scikit-learn's GridSearchCV with n_jobs=2 as well, from 15 of its 36 fits: three C of the
+seven, times 7/3, and the refit."""
+import argparse
 import json
 import os
 import subprocess
@@ -10,48 +16,60 @@ import sys
 import tempfile
 import time
 
-import numpy as np
-
 FITS = {
     "svm": "LinearSVC()",
     "logistic": "LogisticRegression(max_iter=1000)",
     "forest": "RandomForestClassifier(100, n_jobs=2, random_state=1)",
 }
 PEER = """
-import sys, time, json, h5py, numpy as np
+import sys, time, json, h5py, numpy as np, warnings
 from sklearn.svm import LinearSVC
 from sklearn.linear_model import LogisticRegression
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
+warnings.filterwarnings("ignore")
 path, test, grid = sys.argv[1], sys.argv[2], sys.argv[4] == "1"
 def rows(p):
     with h5py.File(p) as f:
         x, y = f["features"][:], f["labels"][:]
-    return x / np.linalg.norm(x, axis=1, keepdims=True), y
+    if "Forest" not in sys.argv[3]:
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+    return x, y
 x, y = rows(path)
 model = eval(sys.argv[3])
-if grid:
-    model = GridSearchCV(model, {"C": [10.0 ** p for p in range(-2, 5)]}, n_jobs=2, cv=StratifiedKFold(5))
 start = time.time()
-model.fit(x, y)
-seconds = time.time() - start
+if grid:
+    GridSearchCV(model, {"C": [0.01, 1, 100]}, n_jobs=2, cv=StratifiedKFold(5), refit=False).fit(x, y)
+    whole = (time.time() - start) * 7 / 3
+    start = time.time()
+    model.fit(x, y)
+    seconds = whole + time.time() - start
+else:
+    model.fit(x, y)
+    seconds = time.time() - start
 x, y = rows(test)
 print(json.dumps({"seconds": seconds, "accuracy": model.score(x, y)}))
+"""
+MAKE = """
+import sys, h5py, numpy as np
+path, n, d, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+rng = np.random.default_rng(seed)
+pattern = np.random.default_rng(7).normal(size=(5, d)).astype(np.float32) * 0.12
+labels = np.arange(n, dtype=np.int32) % 5
+mix = np.random.default_rng(8).normal(size=(60, d)).astype(np.float32) * 0.12
+with h5py.File(path, "w") as file:
+    out = file.create_dataset("features", (n, d), "f4")
+    for i in range(0, n, 500):
+        rows = rng.normal(size=(min(500, n - i), 60)).astype(np.float32) @ mix
+        rows += rng.standard_normal(rows.shape, np.float32) + pattern[labels[i : i + 500]] - 0.8
+        out[i : i + 500] = np.maximum(rows, 0)
+    file["labels"] = labels
 """
 
 
 def make(folder, n, d, seed):
-    rng = np.random.default_rng(seed)
-    pattern = np.random.default_rng(7).normal(size=(5, d)) * 0.12
-    labels = np.arange(n, dtype=np.int32) % 5
-    rows = rng.normal(size=(n, 60)) @ np.random.default_rng(8).normal(size=(60, d)) * 0.12
-    rows = np.maximum(rows + rng.normal(size=(n, d)) + pattern[labels] - 0.8, 0).astype(np.float32)
-    import h5py
-
     path = os.path.join(folder, f"{n}x{d}-{seed}.h5")
-    with h5py.File(path, "w") as file:
-        file["features"] = rows
-        file["labels"] = labels
+    subprocess.run([sys.executable, "-c", MAKE, path, str(n), str(d), str(seed)], check=True)
     return path
 
 
@@ -63,20 +81,29 @@ def run(command):
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"failed: {' '.join(command)[:200]}")
-    return json.loads(out), time.time() - start, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
+    found = json.loads(out)
+    return {"fit": found["seconds"], "all": time.time() - start, "cpu": usage.ru_utime + usage.ru_stime,
+            "memory": usage.ru_maxrss / 1024, "accuracy": found.get("accuracy", found.get("test_accuracy"))}
 
 
 def main():
-    grid = "--grid" in sys.argv
-    from threadpoolctl import threadpool_info
-
-    kernels = sorted({f"{i['internal_api']} {i.get('architecture', '')}" for i in threadpool_info()})
-    print("scikit-learn computes with:", ", ".join(kernels))
-    print(f"{'rows':>14} {'classifier':>10} {'who':>22} {'fit s':>8} {'all s':>8} {'cpu s':>8} {'MB':>7} {'accuracy':>9}")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--only", choices=FITS)
+    parser.add_argument("--rows", type=int, choices=(2000, 20000))
+    parser.add_argument("--grid", action="store_true")
+    asked = parser.parse_args()
+    kernels = "from threadpoolctl import threadpool_info\nimport numpy\nprint(sorted({(i['internal_api'], i.get('architecture')) for i in threadpool_info()}))"
+    print("scikit-learn computes with", subprocess.run([sys.executable, "-c", kernels], capture_output=True, text=True).stdout.strip())
+    print(f"{'rows':>13} {'classifier':>10} {'who':>22} {'fit s':>8} {'all s':>8} {'cpu s':>8} {'MB':>7} {'accuracy':>9}")
     with tempfile.TemporaryDirectory() as folder:
         for n, d in (2000, 25088), (20000, 1280):
+            if asked.rows not in (None, n):
+                continue
             train, test = make(folder, n, d, 1), make(folder, 1000, d, 2)
             for name, model in FITS.items():
+                if asked.only not in (None, name):
+                    continue
                 ours = [os.environ["ENGRAFT"], "train", train, "-o", os.path.join(folder, "m.onnx"), "--force",
                         "--classifier", name, "--test", test, "--json", "--quiet"]
                 if name == "forest":
@@ -85,13 +112,17 @@ def main():
                     sides = [("engraft, 36 fits", ours + ["--scale", "unit"])]
                 peer = [sys.executable, "-c", PEER, train, test, model]
                 sides.append(("scikit-learn, one fit", peer + ["0"]))
-                if grid and name != "forest":
+                if asked.grid and name != "forest":
                     sides.append(("scikit-learn, 36 fits", peer + ["1"]))
-                for who, command in sides:
-                    found, wall, memory, cpu = run(command)
-                    accuracy = found.get("accuracy", found.get("test_accuracy"))
-                    print(f"{n:>7}x{d:<6} {name:>10} {who:>22} {found['seconds']:8.2f} {wall:8.2f} {cpu:8.2f} "
-                          f"{memory:7.0f} {accuracy:9.3f}", flush=True)
+                best = {}
+                for _ in range(asked.turns):
+                    for who, command in sides:
+                        found = run(command)
+                        if who not in best or found["fit"] < best[who]["fit"]:
+                            best[who] = found
+                for who, f in best.items():
+                    print(f"{n:>6}x{d:<6} {name:>10} {who:>22} {f['fit']:8.2f} {f['all']:8.2f} {f['cpu']:8.2f} "
+                          f"{f['memory']:7.0f} {f['accuracy']:9.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ struct forest {
     uint64_t *votes;
     size_t n_trees, first;
     bool keep; /* the trees, not only their votes */
+    double columns_bytes, budget;
 };
 
 static void grow_tree(void *context, size_t task, unsigned thread)
@@ -34,6 +35,24 @@ static void grow_tree(void *context, size_t task, unsigned thread)
     if (!f->keep && !f->status[at]) eg__tree_free(&f->trees[at]);
 }
 
+/* Trees that there is no room for are told as soon as it shows: they, and twice that and more when
+ * they are put together and written (numbers of bytes: of a node and of a class at a leaf). */
+static enum eg_status check_room(const struct forest *f, size_t done, struct eg_error *err)
+{
+    enum { NODE = 20, NODE_WRITTEN = 120, SHARE = 4, SHARE_WRITTEN = 44 };
+    double nodes = 0, shares = 0, scale = (double)f->n_trees / (double)done;
+    for (size_t t = 0; t < done; t++) {
+        nodes += (double)f->trees[t].n_nodes;
+        shares += (double)(f->trees[t].n_leaves * f->task.n_classes);
+    }
+    double growing = f->columns_bytes + scale * (NODE * nodes + SHARE * shares);
+    double writing = scale * (NODE_WRITTEN * nodes + SHARE_WRITTEN * shares), need = fmax(growing, writing);
+    if (need <= f->budget) return EG_OK;
+    return eg__fail(err, EG_E_MEMORY,
+                    "the forest's %zu trees need %.0f MB, %.0f MB are allowed (grow fewer, or allow more)",
+                    f->n_trees, ceil(need * 1e-6), floor(f->budget * 1e-6));
+}
+
 static enum eg_status grow_trees(struct forest *f, const struct eg_learn_options *o, size_t done,
                                  size_t total, struct eg_error *err)
 {
@@ -43,6 +62,8 @@ static enum eg_status grow_trees(struct forest *f, const struct eg_learn_options
         eg__pool_run(o->pool, count, grow_tree, f);
         for (size_t i = f->first; i < f->first + count; i++)
             if (f->status[i]) return eg__fail(err, f->status[i], "%s", f->errors[i].message);
+        enum eg_status status = f->keep ? check_room(f, f->first + count, err) : EG_OK;
+        if (status) return status;
         if (o->progress && !o->progress(o->user, done + f->first + count, total))
             return eg__fail(err, EG_E_CANCELLED, "training was stopped");
     }
@@ -254,7 +275,9 @@ enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size
                         n, d, (double)n * (double)d * 4e-9, (double)budget * 1e-9);
     if (n_classes > (size_t)1 << 23)
         return eg__fail(err, EG_E_UNSUPPORTED, "a forest of %zu classes is not supported", n_classes);
-    struct forest f = {.n_trees = o->n_trees ? o->n_trees : TREES};
+    struct forest f = {.n_trees = o->n_trees ? o->n_trees : TREES,
+                       .columns_bytes = (double)bytes + 8 * (double)n * (double)n_classes,
+                       .budget = (double)budget};
     float *columns = eg__alloc(cells, sizeof *columns);
     double *weight = eg__alloc(n_classes, sizeof *weight);
     size_t *inside = eg__alloc(n, sizeof *inside), *outside = eg__alloc(n, sizeof *outside);
@@ -291,6 +314,9 @@ enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size
     if (!status) {
         learned->oob_accuracy = share_right(&f, NULL, -1);
         add_up_importance(&f, learned->importance);
+        free(columns); /* what follows needs the room */
+        columns = NULL;
+        f.task.columns = NULL;
         struct eg_reject reject = {0};
         if (o->reject_rate > 0) status = fit_reject(m, &f, o, fold, &reject, err);
         if (!status) status = forest_head(m, &f, reject.mean ? &reject : NULL, &learned->head, err);

@@ -2,6 +2,7 @@
 #include "learn/learn.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,6 +15,18 @@ static size_t half_of_memory(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
     return pages > 0 && bytes > 0 ? (size_t)pages / 2 * (size_t)bytes : (size_t)1 << 30;
+}
+
+/* What is allowed is for the whole process: less what it holds already, yet never nothing. */
+static size_t left_of(size_t allowed)
+{
+    unsigned long pages = 0;
+    long page = sysconf(_SC_PAGESIZE);
+    FILE *file = fopen("/proc/self/statm", "r"); /* second number: pages resident */
+    if (file && fscanf(file, "%*u %lu", &pages) != 1) pages = 0;
+    if (file) fclose(file);
+    size_t held = page > 0 ? pages * (size_t)page : 0;
+    return held < allowed / 4 * 3 ? allowed - held : allowed / 4;
 }
 
 static enum eg_status check(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
@@ -69,6 +82,8 @@ static enum eg_status fit_reject(struct eg_matrix *matrix, const int32_t *labels
     return status;
 }
 
+enum { BLOCKS_LEAST = 64, WORK_BYTES = 80 };
+
 static enum eg_status learn_linear(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
                                    const struct eg_learn_options *o, const uint8_t *fold, size_t budget,
                                    struct eg_learned *learned, struct eg_error *err)
@@ -77,14 +92,26 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
     struct eg_matrix matrix = {0};
     struct eg_linear linear = {0};
     struct eg_calibration calibration = {0};
-    size_t gram_bytes, room;
-    bool in_core = eg__mul(rows->n, rows->n, &room) && eg__mul(room, sizeof(float), &gram_bytes) &&
-                   gram_bytes <= budget / 10 * 7;
-    size_t rest = in_core ? budget - gram_bytes : budget;
-    enum eg_status status = eg__matrix_open(rows, standard, rest / 2, o->pool, &matrix, err);
+    const double n = (double)rows->n, row_bytes = 4 * (double)rows->d,
+                 columns = n_classes == 2 ? 1 : (double)n_classes;
+    const double held =
+        eg__linear_bytes(rows->n, rows->d, (size_t)columns, fold ? o->folds ? o->folds : 5 : 0);
+    const double gram = 4 * n * n, least = held + BLOCKS_LEAST * row_bytes + columns * 8 * (row_bytes / 4);
+    if (least > (double)budget)
+        return eg__fail(
+            err, EG_E_MEMORY,
+            "%zu rows of %zu features in %zu classes need %.0f MB to learn from, %.0f MB are allowed",
+            rows->n, rows->d, n_classes, ceil(least * 1e-6), floor((double)budget * 1e-6));
+    /* one fit's vectors beside the matrix, and blocks of rows to make it from */
+    const double work = columns * n * WORK_BYTES;
+    bool in_core = gram + work + least <= 0.9 * (double)budget;
+    const size_t rest = (size_t)((double)budget - held - (in_core ? gram : 0));
+    const size_t for_solver = in_core ? (size_t)fmax(work, (double)rest * 0.4) : rest / 5 * 2;
+    enum eg_status status =
+        eg__matrix_open(rows, standard, (rest - for_solver) / 10 * 9, o->pool, &matrix, err);
     if (!status)
         status =
-            eg__linear_train(&matrix, labels, n_classes, o, rest / 4, in_core, fold, &linear, learned, err);
+            eg__linear_train(&matrix, labels, n_classes, o, for_solver, in_core, fold, &linear, learned, err);
     const bool whole = !o->choose_only;
     if (!status && whole) status = eg__calibrate(&linear, labels, &calibration, err);
     struct eg_reject reject = {0};
@@ -127,7 +154,7 @@ enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels
                          struct eg_error *err)
 {
     const unsigned folds = options->folds ? options->folds : 5;
-    const size_t budget = options->memory_bytes ? options->memory_bytes : half_of_memory();
+    const size_t budget = options->memory_bytes ? left_of(options->memory_bytes) : half_of_memory();
     struct eg_learned made = {.learner = options->learner,
                               .scale = options->scale,
                               .c = NAN,

@@ -394,15 +394,31 @@ static enum eg_status trainer_open(struct trainer *t, bool in_core, struct eg_er
     return room ? EG_OK : eg__fail_memory(err, "the Gram matrix");
 }
 
-static void trainer_close(struct trainer *t)
+/* The folds have done their work: their room is for the final fit. */
+static void release_folds(struct trainer *t)
 {
-    free(t->gram);
     free(t->c);
     free(t->beta);
     free(t->score);
     free(t->intercept);
-    free(t->out_of_fold);
     free(t->fit);
+    t->c = t->beta = t->score = t->intercept = NULL;
+    t->fit = NULL;
+}
+
+static void trainer_close(struct trainer *t)
+{
+    release_folds(t);
+    free(t->gram);
+    free(t->out_of_fold);
+}
+
+double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds)
+{
+    const double rows = (double)n, scores = rows * (double)columns, weights = (double)d * (double)columns;
+    double in_folds = folds ? folds * (rows + 2 * scores) + scores : 0; /* doubles */
+    double at_end = (folds ? 7 : 6) * scores + weights;
+    return 8 * (fmax(in_folds, at_end) + weights + 3 * rows + 4 * (double)d);
 }
 
 enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels, size_t n_classes,
@@ -454,6 +470,7 @@ enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
         made.out_of_fold = t.out_of_fold;
         made.scale = choice.scale;
         t.out_of_fold = NULL;
+        release_folds(&t);
         if (!options->choose_only) status = final_fit(&t, choice.c, &made, err);
     }
     if (!status) status = step_done(&t, err);

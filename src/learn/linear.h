@@ -22,6 +22,10 @@ void eg__linear_free(struct eg_linear *linear);
 /* The class that row i's scores [columns][n] speak for. */
 int32_t eg__linear_label(const double *scores, size_t n, size_t columns, size_t i);
 
+/* Bytes that training holds beside the rows, the Gram matrix and the solver's work space: what
+ * does not shrink with the budget. n rows of d, `columns` of scores; folds 0: none. */
+double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds);
+
 /* Grid over C by cross-validation, final fit, exact objective and gap. Sets learned->grid.
  * in_core: with a Gram matrix, else by passes over the rows, to 1e-3 of the optimum.
  * scale may be EG_SCALE_AUTO; the matrix is left at the scale chosen. */

@@ -10,7 +10,8 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
-enum { RUN = 8, PASSES_MOST = 60, BLOCK_ROWS_MOST = 2048, STREAM_BLOCKS = 302 };
+enum { RUN = 8, PASSES_MOST = 60, BLOCK_ROWS_MOST = 2048, ROWS_LEAST = 16, STREAM_BLOCKS = 302 };
+enum { COLUMN_ROW_BYTES = 48 }; /* of the block's vectors below */
 
 struct stream {
     struct eg_matrix *matrix;
@@ -198,20 +199,13 @@ static void stream_free(struct stream *t)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
-/* Block coordinate ascent on the dual: a block's rows are brought to their best all at once,
- * by the solvers of the Gram matrix on the block's own, with the scores that all other rows
- * cause as offsets; every class and fold shares the reading and the products.
- * Stops   gap <= tolerance * objective for every fit, looked at after every second pass, or
- *         60 passes
- * Cost    a pass: n d (columns + block rows) multiply-adds, one reading of the rows
- * Source  Yu, Hsieh, Chang, Lin, KDD 2010 */
-enum eg_status eg__stream_solve(struct eg_matrix *matrix, const struct eg_solver *solver, struct eg_fit *fits,
-                                size_t n_fits, struct eg_error *err)
+static enum eg_status solve_together(struct eg_matrix *matrix, const struct eg_solver *solver,
+                                     struct eg_fit *fits, size_t n_fits, size_t rows, struct eg_error *err)
 {
     struct stream t = {
         .matrix = matrix, .solver = solver, .fits = fits, .n_fits = n_fits, .n = matrix->n, .d = matrix->d};
     for (size_t f = 0; f < n_fits; f++) t.columns += fits[f].columns;
-    t.rows = matrix->block_rows < BLOCK_ROWS_MOST ? matrix->block_rows : BLOCK_ROWS_MOST;
+    t.rows = rows;
     t.order = eg__alloc(t.n, sizeof *t.order);
     t.list = eg__alloc(t.n / RUN + 1, sizeof *t.list);
     t.w = eg__alloc(t.columns, t.d * sizeof *t.w);
@@ -245,5 +239,35 @@ enum eg_status eg__stream_solve(struct eg_matrix *matrix, const struct eg_solver
         shuffle(&t, &rng);
     }
     stream_free(&t);
+    return status;
+}
+
+/* Block coordinate ascent on the dual: a block's rows are brought to their best all at once,
+ * by the solvers of the Gram matrix on the block's own, with the scores that all other rows
+ * cause as offsets; classes and folds share the reading and the products, as many of them at a
+ * time as work_bytes has room for.
+ * Stops   gap <= tolerance * objective for every fit, looked at after every second pass, or
+ *         60 passes
+ * Cost    a pass: n d (columns + block rows) multiply-adds, one reading of the rows
+ * Source  Yu, Hsieh, Chang, Lin, KDD 2010 */
+enum eg_status eg__stream_solve(struct eg_matrix *matrix, const struct eg_solver *solver, struct eg_fit *fits,
+                                size_t n_fits, struct eg_error *err)
+{
+    const size_t part =
+        solver->work_bytes / 4; /* the block's matrix; its solver; the columns have the rest */
+    size_t rows = matrix->block_rows < BLOCK_ROWS_MOST ? matrix->block_rows : BLOCK_ROWS_MOST;
+    while (rows > ROWS_LEAST && rows * rows * sizeof(float) > part) rows -= rows / 4;
+    const size_t column_bytes = 2 * sizeof(float) * matrix->d + rows * COLUMN_ROW_BYTES;
+    struct eg_solver inner = *solver;
+    inner.work_bytes = part;
+    enum eg_status status = EG_OK;
+    for (size_t first = 0, count; first < n_fits && !status; first += count) {
+        size_t columns = fits[first].columns;
+        for (count = 1; first + count < n_fits; count++) {
+            columns += fits[first + count].columns;
+            if (columns * column_bytes > 2 * part) break;
+        }
+        status = solve_together(matrix, &inner, fits + first, count, rows, err);
+    }
     return status;
 }

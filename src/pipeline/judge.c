@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "pipeline/pipeline.h"
 
-enum { DEFAULT_BATCH = 8, ROW_BATCH = 256 };
+enum { DEFAULT_BATCH = 8, ROW_BATCH = 256, ROW_BATCH_BYTES = 4 << 20 };
 
 /* A run that gives probabilities and, where the graph has one, the label. */
 struct judge {
@@ -159,6 +159,12 @@ enum eg_status eg__judge_photos(const struct eg_net *net, const struct eg_datase
     return status;
 }
 
+size_t eg__row_batch(size_t d)
+{
+    size_t batch = ROW_BATCH_BYTES / sizeof(float) / (d ? d : 1);
+    return batch < 1 ? 1 : batch < ROW_BATCH ? batch : ROW_BATCH;
+}
+
 /* ---- rows ----------------------------------------------------------------------------- */
 
 enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *store, size_t cut,
@@ -170,13 +176,14 @@ enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *stor
         return eg__fail(err, EG_E_SHAPE, "the classifier takes %zu features, the file has %zu",
                         eg__shape_count(head->nodes[0].shape), d);
     struct judge judge;
-    enum eg_status status = judge_init(head, ROW_BATCH, pool, &judge, err);
+    const size_t batch = eg__row_batch(d);
+    enum eg_status status = judge_init(head, batch, pool, &judge, err);
     if (status) return status;
     struct eg_verdict made = {0};
-    float *features = eg__alloc(ROW_BATCH * d, sizeof *features);
+    float *features = eg__alloc(batch * d, sizeof *features);
     status = features ? verdict_init(&made, n, judge.k, err) : eg__fail_memory(err, "features");
-    for (size_t first = 0; first < n && !status; first += ROW_BATCH) {
-        size_t count = n - first < ROW_BATCH ? n - first : ROW_BATCH;
+    for (size_t first = 0; first < n && !status; first += batch) {
+        size_t count = n - first < batch ? n - first : batch;
         float *out[2] = {judge.probabilities, judge.answers};
         status = eg__store_gather(store, cut, rows + first, count, features, err);
         if (!status) status = eg__run_forward(judge.run, features, count, out, err);

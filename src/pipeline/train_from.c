@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "pipeline/trained.h"
 
-enum { ROW_BATCH = 256 };
-
 /* Class names of the file as the model's columns; -1: new ones. */
 static enum eg_status match_classes(const struct eg_net *model, const struct eg_store_spec *spec,
                                     int32_t **columns, struct eg_error *err)
@@ -29,11 +27,12 @@ static enum eg_status score_rows(struct eg_run *run, size_t k_count, bool svm, s
                                  double *scores, struct eg_error *err)
 {
     const struct eg_store_spec *spec = eg__store_spec(store);
-    float *features = eg__alloc(ROW_BATCH, spec->cuts[cut].length * sizeof *features);
-    float *found = eg__alloc(ROW_BATCH, k_count * sizeof *found);
+    const size_t d = spec->cuts[cut].length, batch = eg__row_batch(d);
+    float *features = eg__alloc(batch, d * sizeof *features);
+    float *found = eg__alloc(batch, k_count * sizeof *found);
     enum eg_status status = features && found ? EG_OK : eg__fail_memory(err, "features");
     for (size_t first = 0, count; first < n && !status; first += count) {
-        count = n - first < ROW_BATCH ? n - first : ROW_BATCH;
+        count = n - first < batch ? n - first : batch;
         status = eg__store_gather(store, cut, rows + first, count, features, err);
         if (!status) status = eg__run_forward(run, features, count, &found, err);
         for (size_t i = 0; i < count && !status; i++) {
@@ -68,7 +67,7 @@ enum eg_status eg__model_scores(const struct eg_net *model, struct eg_store *sto
     bool linear = !status && !eg__graph_find(head, "scores", &node, NULL) &&
                   head->nodes[node].op == EG_OP_LINEAR && head->nodes[node].shape.c == model->n_classes;
     if (linear) {
-        struct eg_run_options how = {.max_batch = ROW_BATCH};
+        struct eg_run_options how = {.max_batch = eg__row_batch(d)};
         status = match_classes(model, spec, &columns, err);
         if (!status && !(scores = eg__alloc(spec->n_classes, n * sizeof *scores)))
             status = eg__fail_memory(err, "scores");
