@@ -80,7 +80,7 @@ class Memory(unittest.TestCase):
         path = self.make(3400, 16000, 5)
         for options in (["--classifier", "forest", "--memory", "100M"], ["--classifier", "forest", "--memory", "300M", "--trees", "100000"],
                         ["--memory", "1M"]):
-            command = [os.path.abspath(ENGRAFT), "train", path, "-o", "x.onnx", "--cv", "1", "--scale", "unit", "--C", "1", *options]
+            command = [os.path.abspath(ENGRAFT), "train", path, "-o", "x.onnx", "--cv", "2", "--scale", "unit", *options]
             done = subprocess.run(command, capture_output=True, text=True, cwd=self.here)
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertIn("allowed", done.stderr)
