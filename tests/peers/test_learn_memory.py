@@ -78,9 +78,9 @@ class Memory(unittest.TestCase):
 
     def test_too_little_is_said(self):
         path = self.make(3400, 16000, 5)
-        for options in (["--classifier", "forest", "--memory", "100M"], ["--classifier", "forest", "--memory", "300M", "--trees", "100000"],
+        for options in (["--classifier", "forest", "--memory", "100M"], ["--classifier", "forest", "--memory", "300M", "--trees", "100000", "--cv", "1"],
                         ["--memory", "1M"]):
-            command = [os.path.abspath(ENGRAFT), "train", path, "-o", "x.onnx", "--cv", "2", "--scale", "unit", *options]
+            command = [os.path.abspath(ENGRAFT), "train", path, "-o", "x.onnx", *options]
             done = subprocess.run(command, capture_output=True, text=True, cwd=self.here)
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertIn("allowed", done.stderr)
