@@ -246,7 +246,7 @@ static const struct option_row options[] = {
     OPTION_OUTPUT_ROW("MODEL.onnx", "the tuned network: one ONNX file, pixels to probabilities"),
     {OPTION_TEXT, "cut", 0, "CUT", "the network's default cut", 0, 0, false, "where the new head goes"},
     {OPTION_INTEGER, "head", 0, "N", "256", 0, 65536, false,
-     "FC N, ReLU, dropout, FC classes; 0: one FC layer"},
+     "FC N, ReLU, dropout, FC classes; 0: one FC layer, which begins as the logistic regression"},
     {OPTION_TEXT, "unfreeze", 0, "none|LAYER|all", "none", 0, 0, false,
      "layers that learn with the head: from the cut down to LAYER (a block: all of it)"},
     {OPTION_INTEGER, "epochs", 0, "N", "30 for the head alone, 10 with layers", 1, 100000, false,

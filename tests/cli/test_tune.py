@@ -102,6 +102,33 @@ class Tune(unittest.TestCase):
             self.assertRegex(result.stderr, "at step [0-9]+ with rate [0-9.]+")
             self.assertFalse((self.path / "wild.onnx").exists() or (self.path / "wild.onnx.tuning").exists())
 
+    def test_a_tuned_network_is_cut_again(self):
+        """bird/fruit is learned; what was learned then gives features of flower/mammal."""
+        result = self.run_tune("first.onnx", *LAYERS, "--head", "0")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for label in ("flower", "mammal"):
+            (self.path / "others" / label).mkdir(parents=True)
+            for photo in sorted((SOURCE / "examples/photos" / label).iterdir())[:14]:
+                (self.path / "others" / label / photo.name).symlink_to(photo)
+        rows = {}
+        for name, model in (("tuned", str(self.path / "first.onnx")), ("plain", "efficientnet-lite0")):
+            command = [ENGRAFT, "train", str(self.path / "others"), "--model", model, "-o", str(self.path / f"{name}.onnx"),
+                       "--models", str(SOURCE / "models"), "--size", "64", "--quiet", "--json"]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=100)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            report = json.loads(result.stdout)
+            self.assertEqual(report["classes"], ["flower", "mammal"])
+            self.assertGreaterEqual(report["cv_accuracy"], 0.8)
+            result = subprocess.run([ENGRAFT, "rows", str(self.path / f"{name}.h5"), "--rows", "0:1", "--csv"],
+                                    capture_output=True, text=True, timeout=100)
+            rows[name] = result.stdout.splitlines()[-1].split(",")
+        self.assertEqual(len(rows["tuned"]), len(rows["plain"]))  # the same cut
+        self.assertNotEqual(rows["tuned"][-1280:], rows["plain"][-1280:])
+        mixed = subprocess.run([ENGRAFT, "evaluate", str(self.path / "plain.onnx"), str(self.path / "tuned.h5"), "--rows", "all"],
+                               capture_output=True, text=True, timeout=100)
+        self.assertEqual(mixed.returncode, 1)  # features of another network are refused
+        self.assertEqual(set(p["top"][0]["label"] for p in self.probabilities("tuned.onnx")), {"flower", "mammal"})
+
     def test_wrong_orders(self):
         for more, word, code in [
                 (["--unfreeze", "_fc"], "past the cut", 1),
