@@ -1,6 +1,7 @@
 /* onnx_lower.c: ONNX operators on layers to ours, one row of the table each. Every row finds
  * its inputs settled, fills in a node, and says which dimensions the result has. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "formats/onnx_private.h"
@@ -506,6 +507,30 @@ static enum eg_status with_constant(struct eg_reading *step, enum eg_op op, bool
     return status ? status : add_like(step, &node, &layer);
 }
 
+static eg_lower_fn lower_binary;
+
+/* Sum, Max and Min of many: two at a time; the last of the layers has the node's name. */
+static enum eg_status lower_many(struct eg_reading *step)
+{
+    struct eg_value partial = {0};
+    char label[256];
+    for (size_t i = 1; i < step->n_in; i++) {
+        struct eg_reading pair = *step;
+        pair.n_in = 2;
+        if (i > 1) pair.in[0] = &partial;
+        pair.in[1] = step->in[i];
+        snprintf(label, sizeof label, "%.200s/%zu", step->label, i);
+        if (i + 1 < step->n_in) pair.label = label;
+        enum eg_status status = lower_binary(&pair);
+        if (status) return status;
+        struct eg_value *out = eg__step_output(step, 0);
+        if (!out) return eg__step_memory(step);
+        partial = *out;
+        partial.is_defined = true;
+    }
+    return EG_OK;
+}
+
 static enum eg_status lower_binary(struct eg_reading *step)
 {
     size_t row = 0;
@@ -513,6 +538,7 @@ static enum eg_status lower_binary(struct eg_reading *step)
     enum eg_op op = binary[row].ours;
     bool many = op == EG_OP_ADD || op == EG_OP_MAX || op == EG_OP_MIN;
     if (step->n_in == 1 && many) return eg__lower_identity(step);
+    if (step->n_in > 2 && many) return lower_many(step);
     if (step->n_in != 2 || !step->in[0] || !step->in[1])
         return eg__step_refuse(step, "it has %zu inputs", step->n_in);
     if (step->in[1]->is_constant) return with_constant(step, op, binary[row].turned, 0);
@@ -535,6 +561,56 @@ static enum eg_status lower_reciprocal(struct eg_reading *step)
     struct eg_node node = {.op = EG_OP_DIV, .swapped = true};
     node.params[0] = eg__graph_constant(step->onnx->graph, NULL, 1, (size_t[]){1}, &one);
     return node.params[0] ? lower_unary(step, node) : eg__step_memory(step);
+}
+
+/* One of several layers that an operator becomes; only the last has its name. */
+static enum eg_status add_part(struct eg_reading *step, enum eg_op op, uint32_t input,
+                               const struct eg_tensor *constant, uint32_t *index)
+{
+    struct eg_reading part = *step;
+    struct eg_node node = {.op = op, .n_inputs = 1, .inputs = {input}, .params = {constant}};
+    char label[256];
+    snprintf(label, sizeof label, "%.200s/%s", step->label, eg__op_info[op].text);
+    part.label = label;
+    return eg__step_add(&part, &node, index);
+}
+
+static const struct eg_tensor *one_number(struct eg_reading *step, float number)
+{
+    return eg__graph_constant(step->onnx->graph, NULL, 0, NULL, &number);
+}
+
+/* max(x, 0) + what becomes of min(x, 0): PRelu a slope a channel, Elu alpha (exp - 1). */
+static enum eg_status lower_two_sided(struct eg_reading *step)
+{
+    const bool elu = !strcmp(step->proto->op_type, "Elu");
+    struct eg_value *in;
+    enum eg_status status = eg__step_layer(step, 0, &in);
+    if (status) return status;
+    if (!elu && (!given(step, 1) || !step->in[1]->is_constant))
+        return eg__step_refuse(step, "its slope is not a constant");
+    struct eg_value layer = *in;
+    const struct eg_tensor *zero = one_number(step, 0), *factor = NULL;
+    if (elu)
+        factor = one_number(step, eg__step_float(step, "alpha", 1));
+    else
+        status = constant_operand(step, &layer, step->in[1], &factor);
+    if (!status && (!zero || !factor)) status = eg__step_memory(step);
+    struct eg_node sum = {.op = EG_OP_ADD, .n_inputs = 2};
+    uint32_t low = 0;
+    if (!status) status = add_part(step, EG_OP_RELU, layer.node, NULL, &sum.inputs[0]);
+    if (!status) status = add_part(step, EG_OP_MIN, layer.node, zero, &low);
+    if (!status && elu) status = add_part(step, EG_OP_EXP, low, NULL, &low);
+    if (!status) status = add_part(step, EG_OP_MUL, low, factor, &low);
+    if (!status && elu) status = add_part(step, EG_OP_SUB, low, factor, &low);
+    sum.inputs[1] = low;
+    uint32_t index;
+    if (!status) status = eg__step_add(step, &sum, &index);
+    if (status) return status;
+    struct eg_value *out = eg__step_output(step, 0);
+    if (!out) return eg__step_memory(step);
+    eg__value_set_like(step->onnx, out, index, &layer, -1);
+    return EG_OK;
 }
 
 static enum eg_status lower_where(struct eg_reading *step)
@@ -600,6 +676,8 @@ static const struct {
     {"Gelu", lower_gelu},
     {"Pow", lower_pow},
     {"Reciprocal", lower_reciprocal},
+    {"PRelu", lower_two_sided},
+    {"Elu", lower_two_sided},
     {"Sum", lower_binary},
     {"Sub", lower_binary},
     {"Mul", lower_binary},

@@ -10,7 +10,7 @@ import unittest
 import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from arch_engraft import EVERYTHING, TOLERANCE, compare, difference, np, run, scratch  # noqa: E402
+from arch_engraft import EVERYTHING, TOLERANCE, compare, difference, h5py, np, run, scratch  # noqa: E402
 
 try:
     import onnx
@@ -44,11 +44,15 @@ def export(name, side, opset):
     return out.getvalue()
 
 
-def onnxruntime_values(model, image, names):
+def onnxruntime_values(model, image, names, as_written=False):
+    """as_written: without its optimisations, which compute with 8 bits where weights have them"""
+    options = onnxruntime.SessionOptions()
+    if as_written:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     for name in names:
         if name not in [o.name for o in model.graph.output]:
             model.graph.output.append(onnx.ValueInfoProto(name=name))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     feed = {session.get_inputs()[0].name: image.transpose(2, 0, 1)[None]}
     values = session.run(names, feed)
     return {n: v[0].transpose(1, 2, 0) if v.ndim == 4 else v[0] for n, v in zip(names, values)}
@@ -82,6 +86,70 @@ class Networks(unittest.TestCase):
             pixels = (image - constant["engraft.normalize/offset/constant"]) / constant["engraft.normalize/scale/constant"]
         return onnxruntime_values(model, pixels.astype(np.float32), [model.graph.output[0].name])[
             model.graph.output[0].name]
+
+
+class Operators(unittest.TestCase):
+    def compare(self, nodes, initializers, names, others=()):
+        info = onnx.helper.make_tensor_value_info
+        graph = onnx.helper.make_graph(nodes, "operators", [info("x", onnx.TensorProto.FLOAT, [1, 3, 6, 7])],
+                                       [info("y", onnx.TensorProto.FLOAT, None)],
+                                       [onnx.numpy_helper.from_array(v, k) for k, v in initializers.items()])
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 15)], ir_version=8)
+        image = np.random.default_rng(2).normal(0, 2, (6, 7, 3)).astype(np.float32)
+        with scratch() as folder:
+            path, converted = os.path.join(folder, "net.onnx"), os.path.join(folder, "converted.onnx")
+            onnx.save(model, path)
+            reference = onnxruntime_values(model, image, list(names), as_written=True)
+            array, out = os.path.join(folder, "x.npy"), os.path.join(folder, "x.h5")
+            np.save(array, image.transpose(2, 0, 1)[None])
+            cuts = [option for name in names for option in ("--cut", name)]
+            run("extract", path, array, "-o", out, "--order", "hwc", "--quiet", *cuts)
+            with h5py.File(out) as f:
+                for name in names:
+                    self.assertLess(difference(f["cuts"][name][0], reference[name]), 1e-6, name)
+            for name in others:
+                run("inspect", path, "--cut", name)
+            run("convert", path, "-o", converted, "--cut", "y", "--preprocess", "plain", "--quiet")
+            onnx.checker.check_model(converted, full_check=True)
+
+    def test_sum_max_and_min_of_many(self):
+        node = onnx.helper.make_node
+        self.compare([node("Relu", ["x"], ["r"]), node("Neg", ["x"], ["n"]),
+                      node("Sum", ["r", "n", "x", "c"], ["s"], name="adding"), node("Max", ["s", "c", "n"], ["m"]),
+                      node("Min", ["m", "r", "limit"], ["y"])],
+                     {"c": np.array([[[0.5]], [[-1]], [[0.1]]], "<f4"), "limit": np.float32(1.5)}, ("s", "m", "y"), ("adding",))
+
+    def test_prelu_and_elu(self):
+        node = onnx.helper.make_node
+        self.compare([node("PRelu", ["x", "slope"], ["p"]), node("PRelu", ["p", "one"], ["q"]),
+                      node("Elu", ["q"], ["e"], alpha=0.7), node("Elu", ["e"], ["y"])],
+                     {"slope": np.array([[[0.5]], [[-1]], [[0.1]]], "<f4"), "one": np.array([0.25], "<f4")}, ("p", "q", "e", "y"))
+
+    def test_weights_of_8_bits(self):
+        node, rng = onnx.helper.make_node, np.random.default_rng(4)
+        self.compare([node("DequantizeLinear", ["k", "k_scale", "k_zero"], ["kf"], axis=0),
+                      node("DequantizeLinear", ["b", "b_scale"], ["bf"]), node("Conv", ["x", "kf", "bf"], ["c"]),
+                      node("GlobalMaxPool", ["c"], ["g"]), node("Flatten", ["g"], ["f"]),
+                      node("DequantizeLinear", ["m", "m_scale", "m_zero"], ["mf"], axis=1),
+                      node("MatMul", ["f", "mf"], ["y"])],
+                     {"k": rng.integers(-127, 127, (5, 3, 3, 3)).astype("i1"), "k_scale": rng.uniform(0.01, 0.02, 5).astype("<f4"),
+                      "k_zero": np.array([0, 3, -5, 0, 1], "i1"), "b": rng.integers(-900, 900, 5).astype("<i4"),
+                      "b_scale": np.float32(0.001), "m": rng.integers(0, 255, (5, 4)).astype("u1"),
+                      "m_scale": rng.uniform(0.01, 0.02, 4).astype("<f4"), "m_zero": np.array([128, 120, 0, 131], "u1")},
+                     ("c", "g", "y"))
+
+    def test_what_is_not_known_is_refused_by_name(self):
+        for op, opset in (("Softplus", 15), ("LogSoftmax", 15), ("Mish", 18), ("Resize", 15)):
+            graph = onnx.helper.make_graph(
+                [onnx.helper.make_node(op, ["x"], ["y"], name="odd")], "operators",
+                [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3, 6, 7])],
+                [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)])
+            model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
+            with scratch() as folder:
+                path = os.path.join(folder, "net.onnx")
+                onnx.save(model, path)
+                with self.assertRaisesRegex(AssertionError, f"exit 1\n.*'odd' \\({op}\\)"):
+                    run("inspect", path)
 
 
 def add_test(name, opset):
