@@ -121,6 +121,12 @@ const struct eg_tensor **eg__build_search(const struct eg_builder *b, const char
         char *other = respell(spellings[i], name);
         if (other) found = search(b, other);
         free(other);
+        for (size_t k = 0; spellings[i] && spellings[i][k][0] && !found; k++) { /* or one of them alone */
+            const char *const alone[][2] = {{spellings[i][k][0], spellings[i][k][1]}, {NULL, NULL}};
+            other = respell(alone, name);
+            if (other) found = search(b, other);
+            free(other);
+        }
     }
     return found;
 }

@@ -16,46 +16,69 @@ static const struct {
               {5, 1, 6, 112, 3}, {5, 2, 6, 192, 4}, {3, 1, 6, 320, 1}};
 enum { N_STAGES = sizeof stages / sizeof *stages };
 
-static uint32_t block(struct eg_builder *b, uint32_t x, uint32_t index, uint32_t kernel, uint32_t stride,
-                      uint32_t expand, uint32_t out)
+/* What the layers are called: by efficientnet_lite_pytorch, or by timm, whose ports of 1 to 4 are the
+ * same networks (its own Lite0 is not: it pads symmetrically). */
+struct words {
+    const char *stem, *stem_norm, *head, *head_norm, *classifier;
+    const char *expand, *expand_norm, *depthwise, *depthwise_norm, *project, *project_norm;
+};
+static const struct words own = {"_conv_stem", "_bn0",          "_conv_head", "_bn1",
+                                 "_fc",        "_expand_conv",  "_bn0",       "_depthwise_conv",
+                                 "_bn1",       "_project_conv", "_bn2"};
+static const struct words timm = {"conv_stem", "bn1",     "conv_head", "bn2",      "classifier", "conv_pw",
+                                  "bn1",       "conv_dw", "bn2",       "conv_pwl", "bn3"};
+static const struct words timm_first = {
+    .depthwise = "conv_dw", .depthwise_norm = "bn1", .project = "conv_pw", .project_norm = "bn2"};
+
+static uint32_t block(struct eg_builder *b, uint32_t x, const struct words *words, uint32_t kernel,
+                      uint32_t stride, uint32_t expand, uint32_t out)
 {
     uint32_t in = channels(b, x), wide = in * expand, y = x;
-    scope(b, "_blocks.%u.", index);
     if (expand != 1) {
-        y = conv(b, y, "_expand_conv", .out = wide);
-        y = relu6(b, batch_norm(b, y, "_bn0"), "_relu0");
+        y = conv(b, y, words->expand, .out = wide);
+        y = relu6(b, batch_norm(b, y, words->expand_norm), "_relu0");
     }
-    y = conv(b, y, "_depthwise_conv", .out = wide, .kernel = kernel, .stride = stride, .groups = wide,
+    y = conv(b, y, words->depthwise, .out = wide, .kernel = kernel, .stride = stride, .groups = wide,
              .same = true);
-    y = relu6(b, batch_norm(b, y, "_bn1"), "_relu1");
-    y = conv(b, y, "_project_conv", .out = out);
-    y = batch_norm(b, y, "_bn2");
+    y = relu6(b, batch_norm(b, y, words->depthwise_norm), "_relu1");
+    y = conv(b, y, words->project, .out = out);
+    y = batch_norm(b, y, words->project_norm);
     return stride == 1 && in == out ? add(b, y, x, "add") : y;
 }
 
 static void describe(struct eg_builder *b, const void *variant)
 {
     const struct lite *lite = variant;
+    const bool is_timm = lite->depth > 1 && eg__build_search(b, "conv_stem.weight");
+    const struct words *words = is_timm ? &timm : &own;
     b->epsilon = 1e-3f;
-    uint32_t index = 0, x = conv(b, 0, "_conv_stem", .out = 32, .kernel = 3, .stride = 2, .same = true);
-    x = relu6(b, batch_norm(b, x, "_bn0"), "_relu0");
+    uint32_t index = 0, x = conv(b, 0, words->stem, .out = 32, .kernel = 3, .stride = 2, .same = true);
+    x = relu6(b, batch_norm(b, x, words->stem_norm), "_relu0");
     for (unsigned s = 0; s < N_STAGES; s++) {
         bool end = s == 0 || s == N_STAGES - 1;
         uint32_t out = round_channels(stages[s].out * lite->width, 8);
         uint32_t repeat = end ? stages[s].repeat : (uint32_t)ceil(stages[s].repeat * lite->depth);
-        for (uint32_t r = 0; r < repeat; r++)
-            x = block(b, x, index++, stages[s].kernel, r ? 1 : stages[s].stride, stages[s].expand, out);
+        for (uint32_t r = 0; r < repeat; r++, index++) {
+            if (is_timm)
+                scope(b, "blocks.%u.%u.", s, r);
+            else
+                scope(b, "_blocks.%u.", index);
+            x = block(b, x, is_timm && !s ? &timm_first : words, stages[s].kernel, r ? 1 : stages[s].stride,
+                      stages[s].expand, out);
+        }
     }
     scope(b, "%s", "");
-    x = conv(b, x, "_conv_head", .out = 1280);
-    x = relu6(b, batch_norm(b, x, "_bn1"), "_relu1");
+    x = conv(b, x, words->head, .out = 1280);
+    x = relu6(b, batch_norm(b, x, words->head_norm), "_relu1");
     x = apply(b, EG_OP_GLOBAL_AVG, x, "avgpool");
     alias(b, x, "_avg_pooling");
     default_cut(b, x);
     if (!b->top) return;
     x = dropout(b, x, "_dropout", lite->dropout);
-    linear(b, x, "_fc", b->n_classes, 0);
+    linear(b, x, words->classifier, b->n_classes, 0);
 }
+
+static const char *const spellings[][2] = {{"_fc", "classifier"}, {NULL, NULL}};
 
 #define LITE(n, side, short_side, count, file_name, hash, ...)                                               \
     {                                                                                                        \
@@ -68,7 +91,8 @@ static void describe(struct eg_builder *b, const void *variant)
                  .file = file_name,                                                                          \
                  .sha256 = hash,                                                                             \
                  .licence = "Apache-2.0"},                                                                   \
-        .describe = describe, .variant = &(const struct lite){__VA_ARGS__}, .classifier = "_fc"              \
+        .describe = describe, .variant = &(const struct lite){__VA_ARGS__}, .classifier = "_fc",             \
+        .spellings = spellings                                                                               \
     }
 
 const struct eg_arch_row eg__arch_efficientnet_lite[] = {

@@ -52,7 +52,7 @@ static uint32_t bottleneck(struct eg_builder *b, uint32_t x, uint32_t mid, uint3
 static void describe(struct eg_builder *b, const void *variant)
 {
     const struct resnet *net = variant;
-    if (b->keras) b->epsilon = 1.001e-5f;
+    if (b->keras) b->epsilon = eg__build_search(b, "res2a_branch2a/kernel") ? 1e-3f : 1.001e-5f;
     uint32_t x = conv(b, 0, b->keras ? "conv1_conv" : "conv1", .out = 64, .kernel = 7, .stride = 2, .pad = 3,
                       .bias = b->keras);
     x = relu(b, batch_norm(b, x, b->keras ? "conv1_bn" : "bn1"), b->keras ? "conv1_relu" : "relu");
@@ -98,7 +98,30 @@ static void describe(struct eg_builder *b, const void *variant)
         .describe = describe, .variant = &(const struct resnet){__VA_ARGS__}, .classifier = "fc"             \
     }
 
-static const char *const spellings[][2] = {{"predictions", "probs"}, {NULL, NULL}};
+/* Up to Keras 2.2.4 ResNet-50's layers had the names of Caffe's. */
+#define OLD_LAYER(stage, block, letter, which, branch)                                                       \
+    {"conv" stage "_block" block "_" which "_conv", "res" stage letter "_branch" branch},                    \
+    {                                                                                                        \
+        "conv" stage "_block" block "_" which "_bn", "bn" stage letter "_branch" branch                      \
+    }
+#define OLD_BLOCK(stage, block, letter)                                                                      \
+    OLD_LAYER(stage, block, letter, "0", "1"), OLD_LAYER(stage, block, letter, "1", "2a"),                   \
+        OLD_LAYER(stage, block, letter, "2", "2b"), OLD_LAYER(stage, block, letter, "3", "2c")
+#define OLD_STAGE(stage) OLD_BLOCK(stage, "1", "a"), OLD_BLOCK(stage, "2", "b"), OLD_BLOCK(stage, "3", "c")
+
+static const char *const spellings[][2] = {{"predictions", "probs"},
+                                           {"predictions", "fc1000"},
+                                           {"conv1_conv", "conv1"},
+                                           {"conv1_bn", "bn_conv1"},
+                                           OLD_STAGE("2"),
+                                           OLD_STAGE("3"),
+                                           OLD_BLOCK("3", "4", "d"),
+                                           OLD_STAGE("4"),
+                                           OLD_BLOCK("4", "4", "d"),
+                                           OLD_BLOCK("4", "5", "e"),
+                                           OLD_BLOCK("4", "6", "f"),
+                                           OLD_STAGE("5"),
+                                           {NULL, NULL}};
 
 #define KERAS_RESNET(depth, count, digits, ...)                                                              \
     {                                                                                                        \

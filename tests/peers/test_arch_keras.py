@@ -28,8 +28,8 @@ if torch is None and keras is None:
 class Weights:
     """Random weights by name, made when first asked for, in Keras's order of dimensions."""
 
-    def __init__(self):
-        self.random, self.values = np.random.default_rng(3), {}
+    def __init__(self, epsilon):
+        self.random, self.values, self.epsilon = np.random.default_rng(3), {}, epsilon
 
     def get(self, name, shape, low, high):
         if name not in self.values:
@@ -45,7 +45,7 @@ class Weights:
         n = x.shape[1]
         gamma, beta = self.get(name + "/gamma", n, 0.7, 1.3), self.get(name + "/beta", n, -0.1, 0.1)
         mean, variance = self.get(name + "/moving_mean", n, -0.1, 0.1), self.get(name + "/moving_variance", n, 0.5, 1.5)
-        return F.batch_norm(x, mean, variance, gamma, beta, False, 0, 1.001e-5)
+        return F.batch_norm(x, mean, variance, gamma, beta, False, 0, self.epsilon)
 
     def dense(self, x, name, out):
         w = self.get(name + "/kernel", (x.shape[1], out), -0.05, 0.05)
@@ -82,8 +82,8 @@ def squeezenet(w, x, seen):
 
 @unittest.skipIf(torch is None, "no torch")
 class WrittenOut(unittest.TestCase):
-    def check(self, network, model, names, keep):
-        size, weights, seen = 64, Weights(), {}
+    def check(self, network, model, names, keep, epsilon=1.001e-5):
+        size, weights, seen = 64, Weights(epsilon), {}
         x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(2))
         network(weights, x, seen)
         reference = {k: (seen[k][0].permute(1, 2, 0) if seen[k].dim() == 4 else seen[k][0]).numpy() for k in keep}
@@ -99,6 +99,16 @@ class WrittenOut(unittest.TestCase):
     def test_resnet50(self):
         self.check(resnet50, "resnet50", lambda layer, v: f"model_weights/{layer}/{layer}/{v}:0",
                    ["pool1_pool", "conv3_block1_out", "conv4_block6_out", "avg_pool", "predictions"])
+
+    def test_resnet50_as_keras_2_2_4_names_it(self):
+        def old(layer, variable):
+            parts = layer.split("_")
+            if len(parts) == 4:  # conv3_block1_2_bn
+                letter, branch = "abcdef"[int(parts[1][5:]) - 1], {"0": "1", "1": "2a", "2": "2b", "3": "2c"}[parts[2]]
+                layer = f"{'bn' if parts[3] == 'bn' else 'res'}{parts[0][4:]}{letter}_branch{branch}"
+            layer = {"conv1_conv": "conv1", "conv1_bn": "bn_conv1", "predictions": "fc1000"}.get(layer, layer)
+            return f"{layer}/{layer}/{variable}:0"
+        self.check(resnet50, "resnet50", old, ["pool1_pool", "conv3_block1_out", "conv5_block3_out", "predictions"], 1e-3)
 
     def test_squeezenet(self):
         self.check(squeezenet, "squeezenet1_1", lambda layer, v: f"{layer}/{layer}_{ {'kernel': 'W', 'bias': 'b'}[v]}:0",

@@ -16,6 +16,11 @@ except ImportError as missing:
     print("skipped:", missing)
     sys.exit(77)
 
+try:
+    import timm
+except ImportError:
+    timm = None
+
 torch.set_num_threads(1)
 
 ALWAYS = ["vgg16", "alexnet", "resnet50", "squeezenet1_1", "mobilenet_v2", "densenet121", "efficientnet_b0",
@@ -34,7 +39,10 @@ def make(name, classes):
     options = {"weights": None, "num_classes": classes}
     if name in ("googlenet", "inception_v3"):
         options.update(init_weights=False, aux_logits=True, transform_input=False)
-    model = getattr(torchvision.models, name)(**options)
+    return randomised(getattr(torchvision.models, name)(**options))
+
+
+def randomised(model):
     random = torch.Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -95,6 +103,26 @@ class Torchvision(unittest.TestCase):
             compare(self, f"{name}={weights}", x[0].permute(1, 2, 0).numpy(), reference, folder)
             if name == "squeezenet1_1":  # the file alone is matched to the architecture
                 compare(self, weights, x[0].permute(1, 2, 0).numpy(), reference, folder)
+
+
+@unittest.skipIf(timm is None, "timm is not installed (pip install --no-deps timm==0.6.13 pyyaml huggingface_hub)")
+class Timm(unittest.TestCase):
+    """Its ports of EfficientNet-Lite 1 to 4 have names of their own."""
+
+    def check(self, name, ours):
+        torch.manual_seed(0)
+        model = randomised(timm.create_model(name, num_classes=10))
+        with scratch() as folder:
+            weights = os.path.join(folder, "weights.pth")
+            torch.save(model.state_dict(), weights)
+            x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+            names = ["conv_stem", "blocks.0.0.conv_pw", "blocks.2.1.conv_dw", "blocks.6.0.bn3", "conv_head", "classifier"]
+            for m in (f"{ours}={weights}", weights):
+                compare(self, m, x[0].permute(1, 2, 0).numpy(), outputs(model, x, names), folder)
+
+    def test_efficientnet_lite(self):
+        for i in range(1, 5) if EVERYTHING else (1,):
+            self.check(f"tf_efficientnet_lite{i}", f"efficientnet-lite{i}")
 
 
 for _name in ALWAYS + (OTHERS if EVERYTHING else []):
