@@ -64,6 +64,8 @@ json_t *json_train(const char *output, const struct eg_train_report *report)
     return json;
 }
 
+enum { COMPARED_SHOWN = 10 };
+
 /* What --classifier auto chose from, and what that cost. */
 static void print_compared(FILE *to, const struct eg_compared *compared, size_t n)
 {
@@ -72,13 +74,15 @@ static void print_compared(FILE *to, const struct eg_compared *compared, size_t 
     if (!n) return;
     fprintf(to, "compared by cross-validation in %.1f s:\n\n", seconds);
     fprintf(to, "    accuracy  95 %%         classifier  scale            C   length  cut\n");
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && i < COMPARED_SHOWN; i++) {
         const struct eg_compared *c = &compared[i];
         fprintf(to, "%s %.4f  %.3f-%.3f  %-10s  %-8s  %8.3g  %7zu  ", i ? "    " : "  ->", c->cv_accuracy,
                 c->cv_low, c->cv_high, c->classifier, c->scale, c->c, c->length);
-        print_padded(to, c->features, 30, true);
+        size_t width = text_width(c->features);
+        print_padded(to, c->features, width < 30 ? width : 30, true);
         fputc('\n', to);
     }
+    if (n > COMPARED_SHOWN) fprintf(to, "     and %zu more (--json lists all)\n", n - COMPARED_SHOWN);
     fputc('\n', to);
 }
 
