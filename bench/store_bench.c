@@ -1,7 +1,9 @@
 /* Times the feature store alone (docs/store.md has the figures):
  *   store_bench rows FILE N D              writes N stub rows of D floats, batches of 64
  *   store_bench read FILE                  the first cut in order, then shuffled batches of 256 rows
- *   store_bench repack IN OUT DEFLATE HALF THREADS    the rows of a file into another */
+ *   store_bench classes FILE N LIKE.h5     writes N rows of two classes that can be told apart, network and
+ * cut as in LIKE.h5, so that train takes them for real ones store_bench repack IN OUT DEFLATE HALF THREADS
+ * the rows of a file into another */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,9 +43,9 @@ static void *get(size_t n, size_t size)
     return memory;
 }
 
-static struct eg_store *begin(const char *path, size_t n, size_t d, unsigned deflate, bool half)
+/* N rows of two classes; like: whose network and first cut it says it has. */
+static struct eg_store *begin_like(const char *path, size_t n, const struct eg_store_spec *like)
 {
-    struct eg_cut_info cut = {"cut", "cut", "cut", "stub", {1, 1, d}, "chw", "flatten", d, half};
     static const char *const classes[] = {"a", "b"};
     char(*names)[32] = get(n, sizeof *names);
     const char **paths = get(n, sizeof *paths);
@@ -53,19 +55,13 @@ static struct eg_store *begin(const char *path, size_t n, size_t d, unsigned def
         paths[i] = names[i];
         labels[i] = i >= n / 2;
     }
-    struct eg_store_spec spec = {.network = "stub",
-                                 .weights_sha256 = "0",
-                                 .recipe = "{}",
-                                 .root = ".",
-                                 .command = "store_bench",
-                                 .cuts = &cut,
-                                 .n_cuts = 1,
-                                 .paths = paths,
-                                 .labels = labels,
-                                 .n_rows = n,
-                                 .classes = classes,
-                                 .n_classes = 2,
-                                 .deflate = deflate};
+    struct eg_store_spec spec = *like;
+    spec.n_cuts = 1;
+    spec.paths = paths;
+    spec.labels = labels;
+    spec.n_rows = n;
+    spec.classes = classes;
+    spec.n_classes = 2;
     struct eg_error err;
     struct eg_store *store;
     must(eg__store_write(path, &spec, true, &store, &err), &err);
@@ -73,6 +69,19 @@ static struct eg_store *begin(const char *path, size_t n, size_t d, unsigned def
     free(paths);
     free(labels);
     return store;
+}
+
+static struct eg_store *begin(const char *path, size_t n, size_t d, unsigned deflate, bool half)
+{
+    struct eg_cut_info cut = {"cut", "cut", "cut", "stub", {1, 1, d}, "chw", "flatten", d, half};
+    struct eg_store_spec spec = {.network = "stub",
+                                 .weights_sha256 = "0",
+                                 .recipe = "{}",
+                                 .root = ".",
+                                 .command = "store_bench",
+                                 .cuts = &cut,
+                                 .deflate = deflate};
+    return begin_like(path, n, &spec);
 }
 
 static void bench_rows(const char *path, size_t n, size_t d)
@@ -101,6 +110,49 @@ static void bench_rows(const char *path, size_t n, size_t d)
            n, d, (laid_out - start) * 1e6 / (double)n, (written - laid_out) * 1e6 / (double)n,
            megabytes(path) / (written - laid_out), (opened - written) * 1e6 / (double)n,
            (double)usage.ru_maxrss * 1024 / (double)n);
+    free(rows);
+}
+
+/* Noise of a table, from a place of the row's own, and on every 16th value a little of its class. */
+static void bench_classes(const char *path, size_t n, const char *like)
+{
+    enum { TABLE = 1 << 22, MARK = 16 };
+    const float STRENGTH = 0.25f;
+    struct eg_error err;
+    struct eg_store *model;
+    must(eg__store_open(like, &model, &err), &err);
+    size_t d = eg__store_spec(model)->cuts[0].length;
+    struct eg_rng rng;
+    eg__rng_init(&rng, 1, 0);
+    float *table = get(TABLE + d, sizeof *table), *rows = get(BATCH * d, sizeof *rows);
+    for (size_t i = 0; i < TABLE + d; i++) {
+        float noise = (float)eg__rng_normal(&rng);
+        table[i] = noise > 0 ? noise : 0;
+    }
+    double start = now();
+    struct eg_store *store = begin_like(path, n, eg__store_spec(model));
+    uint8_t hashes[BATCH][32] = {{0}};
+    for (size_t first = 0; first < n; first += BATCH) {
+        size_t count = n - first < BATCH ? n - first : BATCH;
+        for (size_t i = 0; i < count; i++) {
+            size_t row = first + i, at = eg__rng_below(&rng, TABLE);
+            memcpy(rows + i * d, table + at, d * sizeof *rows);
+            if (row >= n / 2)
+                for (size_t k = 0; k < d; k += MARK) rows[i * d + k] += STRENGTH;
+            memcpy(hashes[i], &row, sizeof row);
+            hashes[i][31] = 1;
+        }
+        const float *values[] = {rows};
+        must(eg__store_put(store, first, count, values, (const uint8_t(*)[32])hashes, NULL, &err), &err);
+    }
+    must(eg__store_close(store, &err), &err);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    double seconds = now() - start;
+    printf("%zu rows of %zu: %.0f MB in %.1f s (%.0f MB/s), memory %.0f MB\n", n, d, megabytes(path), seconds,
+           megabytes(path) / seconds, (double)usage.ru_maxrss * 1024e-6);
+    must(eg__store_close(model, &err), &err);
+    free(table);
     free(rows);
 }
 
@@ -176,6 +228,8 @@ int main(int argc, char **argv)
 {
     if (argc == 5 && !strcmp(argv[1], "rows"))
         bench_rows(argv[2], strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+    else if (argc == 5 && !strcmp(argv[1], "classes"))
+        bench_classes(argv[2], strtoul(argv[3], NULL, 10), argv[4]);
     else if (argc == 3 && !strcmp(argv[1], "read"))
         bench_read(argv[2]);
     else if (argc == 7 && !strcmp(argv[1], "repack"))

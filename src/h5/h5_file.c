@@ -324,6 +324,16 @@ static enum eg_status settle_journal(struct eg_h5 *h5, struct eg_error *err)
                            h5->path);
 }
 
+static enum eg_status look_over(const struct eg_h5 *h5, struct eg_error *err)
+{
+    struct eg_mapping file;
+    enum eg_status status = eg__map_file(h5->real, &file, err);
+    if (status) return status;
+    status = eg__h5_look_over(file.bytes, file.size, h5->path, err);
+    eg__unmap_file(&file);
+    return status;
+}
+
 static enum eg_status open_one(const char *path, bool write, struct eg_h5_sources *sources,
                                struct eg_h5 **out, struct eg_error *err)
 {
@@ -332,6 +342,7 @@ static enum eg_status open_one(const char *path, bool write, struct eg_h5_source
     h5->write = write;
     enum eg_status status = open_locked(h5, write, err);
     if (!status) status = settle_journal(h5, err);
+    if (!status) status = look_over(h5, err);
     if (!status) {
         eg__h5_enter();
         status = open_hdf5(h5, sources, err);

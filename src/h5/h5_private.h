@@ -49,6 +49,11 @@ enum eg_status eg__h5_check(hid_t file, const char *path, struct eg_h5_sources *
                             struct eg_error *err);
 void eg__h5_sources_release(struct eg_h5_sources *sources);
 
+/* A file as it lies in memory: EG_E_FORMAT where it is damaged in a way that libhdf5 would not
+ * survive. What is not known here passes. */
+enum eg_status eg__h5_look_over(const void *image, size_t size, const char *path, struct eg_error *err);
+bool eg__h5_message_fits(unsigned type, const uint8_t *data, size_t size);
+
 char **eg__h5_pack_texts(char *const *texts, size_t n); /* copies, in one block; NULL: no memory */
 
 hid_t eg__h5_access_list(void); /* with our driver */

@@ -6,7 +6,9 @@
  *   symbol table    =  "TREE" nodes down to "SNOD" lists of (name in "HEAP", header address)
  *   `name`          =  an attribute; its text is in place or in a "GCOL" global heap
  *
- * Every offset is checked before it is followed, every step is counted, groups are entered once. */
+ * Every offset is checked before it is followed, every step is counted, groups are entered once.
+ * The same walk looks a file over before libhdf5 opens it (each NULL): then what is not read here
+ * passes, and every message is looked into (h5_messages.c). */
 #include "h5/h5_tensors.h"
 
 #include <stdarg.h>
@@ -17,6 +19,7 @@
 #include "base/fail.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "h5/h5_private.h"
 
 enum { STEPS_MAX = 1 << 20, DEPTH_MAX = 32, GROUPS_MAX = 1 << 14 };
 #define NOWHERE UINT64_MAX
@@ -37,7 +40,8 @@ struct scan {
     const uint8_t *bytes;
     size_t size, steps;
     const char *file;
-    eg_h5_tensor_fn *each;
+    eg_h5_tensor_fn *each;       /* NULL: the file is only looked over */
+    size_t leaf_most, node_most; /* entries of a symbol table's leaf and node; 0: not known */
     void *context;
     struct eg_text path;
     uint64_t *entered; /* header addresses of groups */
@@ -79,10 +83,10 @@ static bool damaged(struct scan *s, uint64_t at)
     return stop(s, EG_E_FORMAT, "is damaged at byte %llu (get the file again)", (unsigned long long)at);
 }
 
-static bool step(struct scan *s)
-{
-    return ++s->steps < STEPS_MAX || stop(s, EG_E_FORMAT, "has too many parts");
-}
+/* Past what is read here: of weights refused; else the walk ends, and all is well so far. */
+static bool enough(struct scan *s, const char *words) { return s->each && stop(s, EG_E_FORMAT, "%s", words); }
+
+static bool step(struct scan *s) { return ++s->steps < STEPS_MAX || enough(s, "has too many parts"); }
 
 static bool inside(const struct scan *s, uint64_t at, uint64_t n)
 {
@@ -219,6 +223,10 @@ static bool on_message(struct scan *s, unsigned type, unsigned flags, const uint
                        struct object *o)
 {
     if (flags & 2) return true; /* shared: a named type or such, of no weights */
+    if (!s->each) {
+        if (!eg__h5_message_fits(type, data, size)) return damaged(s, (uint64_t)(data - s->bytes));
+        if (type == EXTERNAL_FILES || type == ATTRIBUTE) return true;
+    }
     switch (type) {
     case DATASPACE: return read_space(s, data, size, o);
     case DATATYPE: o->kind = read_type(data, size); return true;
@@ -325,6 +333,7 @@ static bool read_object(struct scan *s, uint64_t at, struct object *o)
 
 static bool give(struct scan *s, const struct object *o, const char *name)
 {
+    if (!s->each) return true;
     struct eg_h5_tensor tensor = {.path = s->path.chars, .name = name, .kind = o->kind, .rank = o->rank};
     size_t bytes = o->kind == EG_H5_F64 ? 8 : o->kind == EG_H5_F32 ? 4 : 2;
     if (o->chunked)
@@ -354,10 +363,16 @@ static bool visit_member(struct scan *s, uint64_t at, const char *member, size_t
         s->status = eg__fail_memory(s->err, "the names of weights");
         return false;
     }
-    bool good = depth >= DEPTH_MAX ? stop(s, EG_E_FORMAT, "lies too deep") : visit(s, at, name, depth + 1);
+    bool good = depth >= DEPTH_MAX ? enough(s, "lies too deep") : visit(s, at, name, depth + 1);
     s->path.length = before;
     s->path.chars[before] = '\0';
     return good;
+}
+
+/* A string of a heap's data has its NUL there. */
+static bool ends_inside(const struct scan *s, uint64_t heap, uint64_t heap_size, uint64_t offset)
+{
+    return offset < heap_size && memchr(s->bytes + heap + offset, 0, (size_t)(heap_size - offset));
 }
 
 /* A leaf of a symbol table: names lie in the heap's data, [heap, heap + heap_size). */
@@ -367,12 +382,17 @@ static bool visit_symbols(struct scan *s, uint64_t at, uint64_t heap, uint64_t h
     enum { ENTRY = 40, SOFT = 2 };
     if (!signed_as(s, at, "SNOD", 8)) return false;
     uint64_t n = number_at(s, at + 6, 2);
+    if (s->leaf_most && n > s->leaf_most) return damaged(s, at);
     if (!need(s, at + 8, n * ENTRY)) return false;
     for (uint64_t i = 0; i < n; i++) {
         const uint8_t *entry = s->bytes + at + 8 + i * ENTRY;
         uint64_t offset = number(entry, 8), header = number(entry + 8, 8);
         if (!step(s)) return false;
-        if (number(entry + 16, 4) == SOFT) continue;
+        if (!s->each && !ends_inside(s, heap, heap_size, offset)) return damaged(s, at);
+        if (number(entry + 16, 4) == SOFT) {
+            if (!s->each && !ends_inside(s, heap, heap_size, number(entry + 24, 4))) return damaged(s, at);
+            continue;
+        }
         if (offset >= heap_size) return damaged(s, at);
         const char *member = (const char *)s->bytes + heap + offset;
         size_t length = strnlen(member, (size_t)(heap_size - offset));
@@ -387,7 +407,7 @@ static bool visit_tree(struct scan *s, uint64_t at, unsigned above, uint64_t hea
     if (!step(s) || !signed_as(s, at, "TREE", 24)) return false;
     unsigned level = s->bytes[at + 5];
     uint64_t n = number_at(s, at + 6, 2);
-    if (s->bytes[at + 4] || level >= above) return damaged(s, at);
+    if (s->bytes[at + 4] || level >= above || (s->node_most && n > s->node_most)) return damaged(s, at);
     if (!need(s, at + 24, 8 + 16 * n)) return false;
     for (uint64_t i = 0; i < n; i++) {
         uint64_t child = number_at(s, at + 24 + 8 + 16 * i, 8);
@@ -399,13 +419,27 @@ static bool visit_tree(struct scan *s, uint64_t at, unsigned above, uint64_t hea
     return true;
 }
 
+/* Free blocks of a heap: where the next one is, and how long this one is; 1: no more. */
+static bool free_list_fits(struct scan *s, uint64_t data, uint64_t size, uint64_t at)
+{
+    for (size_t blocks = 0; at != 1 && at != NOWHERE; blocks++) {
+        if (size < 16 || at > size - 16 || blocks > size / 16) return false;
+        uint64_t next = number_at(s, data + at, 8), bytes = number_at(s, data + at + 8, 8);
+        if (bytes < 16 || bytes > size - at) return false;
+        at = next;
+    }
+    return true;
+}
+
 static bool visit_table(struct scan *s, const struct object *o, const char *name, unsigned depth)
 {
     enum { LEVELS_MAX = 16 };
     if (o->tree == NOWHERE) return true;
     if (!signed_as(s, o->heap, "HEAP", 32)) return false;
     uint64_t size = number_at(s, o->heap + 8, 8), data = number_at(s, o->heap + 24, 8);
-    return need(s, data, size) && visit_tree(s, o->tree, LEVELS_MAX, data, size, name, depth);
+    if (!need(s, data, size)) return false;
+    if (!s->each && !free_list_fits(s, data, size, number_at(s, o->heap + 16, 8))) return damaged(s, o->heap);
+    return visit_tree(s, o->tree, LEVELS_MAX, data, size, name, depth);
 }
 
 /* A link message: version 1, flags, [type], [order], [charset], length of name, name, target. */
@@ -423,7 +457,7 @@ static bool visit_link(struct scan *s, uint64_t at, const char *name, unsigned d
     uint64_t length = number_at(s, from, width);
     from += width;
     if (!need(s, from, length)) return false;
-    if (type == SOFT) return true;
+    if (type == SOFT || (!s->each && type != HARD)) return true;
     if (type != HARD)
         return stop(s, EG_E_FORMAT,
                     "has a member '%.*s' that is a link to outside the file, which is refused",
@@ -441,7 +475,7 @@ static bool enter_group(struct scan *s, uint64_t at, bool *again)
             return true;
         }
     *again = false;
-    if (s->n_entered >= GROUPS_MAX) return stop(s, EG_E_FORMAT, "is one group too many");
+    if (s->n_entered >= GROUPS_MAX) return enough(s, "is one group too many");
     if (!eg__grow(&s->entered, &s->entered_capacity, s->n_entered + 1, sizeof *s->entered)) {
         s->status = eg__fail_memory(s->err, "a list of groups");
         return false;
@@ -455,6 +489,7 @@ static bool visit_group(struct scan *s, uint64_t at, const struct object *o, uns
     bool again;
     if (!enter_group(s, at, &again)) return false;
     if (again) return true;
+    if (o->dense && !s->each) return true;
     if (o->dense)
         return stop(s, EG_E_UNSUPPORTED,
                     "is a group of a kind that is not read of weights (repack it: h5repack)");
@@ -482,13 +517,17 @@ static bool visit(struct scan *s, uint64_t at, const char *name, unsigned depth)
 static bool find_root(struct scan *s, uint64_t *root)
 {
     static const uint8_t signature[] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
-    if (s->size < 96 || memcmp(s->bytes, signature, sizeof signature)) return damaged(s, 0);
+    if (s->size < 96 || memcmp(s->bytes, signature, sizeof signature)) return s->each && damaged(s, 0);
     unsigned version = s->bytes[8];
     const uint8_t *widths = s->bytes + (version < 2 ? 13 : 9);
     uint64_t base = number_at(s, version < 2 ? 24 + 4 * version : 12, 8);
     if (version > 3 || widths[0] != 8 || widths[1] != 8 || base)
-        return stop(s, EG_E_UNSUPPORTED,
-                    "is HDF5 of a kind that is not read of weights (repack it: h5repack)");
+        return s->each && stop(s, EG_E_UNSUPPORTED,
+                               "is HDF5 of a kind that is not read of weights (repack it: h5repack)");
+    if (version < 2) {
+        s->leaf_most = 2 * (size_t)number_at(s, 16, 2);
+        s->node_most = 2 * (size_t)number_at(s, 18, 2);
+    }
     *root = number_at(s, version < 2 ? 64 + 4 * version : 36, 8);
     return true;
 }
@@ -507,4 +546,9 @@ enum eg_status eg__h5_tensors(const void *image, size_t size, const char *path, 
     free(s.path.chars);
     free(s.entered);
     return s.status;
+}
+
+enum eg_status eg__h5_look_over(const void *image, size_t size, const char *path, struct eg_error *err)
+{
+    return eg__h5_tensors(image, size, path, NULL, NULL, err);
 }

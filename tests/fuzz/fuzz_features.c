@@ -1,10 +1,18 @@
-/* fuzz_features.c: a mangled feature file, opened, described and read. */
+/* fuzz_features.c: a mangled feature file, opened, described and read.
+ *
+ * libhdf5 1.10 forgets memory of its own on some files that it refuses, and asks for sizes that no
+ * machine has before it refuses others: neither is ours to mend, nor harm to those who use it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "features/features.h"
+
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:libhdf5"; }
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
 
 enum { MOST_FLOATS = 1 << 16 };
 
