@@ -58,9 +58,9 @@ static bool mark_cut(struct drawing *d)
     if (at == SIZE_MAX) return true;
     while (i + 1 < d->n_slabs && d->slabs[i].last < at) i++;
     struct eg_shape shape = eg_net_layer(d->picture->net, at).shape;
-    struct slab *slab = &d->slabs[i];
+    const struct slab *slab = &d->slabs[i];
     bool same = shape.c == slab->shape.c && shape.h == slab->shape.h && shape.w == slab->shape.w;
-    if (slab->last != at && !(same && slab->first == at)) {
+    if (slab->last != at && !(same && at >= slab->made)) {
         struct slab *grown = realloc(d->slabs, (d->n_slabs + 1) * sizeof *grown);
         if (!grown) return false;
         memmove(grown + i + 1, grown + i, (d->n_slabs++ - i) * sizeof *grown);
@@ -330,17 +330,31 @@ static void draw_caption(const struct drawing *d, const struct stage *stage, FIL
     if (*stage->name) label(to, x, y + LINE, "", "name", "%s", stage->name);
 }
 
+/* "15.5 billion", "138 million", "3970" */
+static const char *large_number(double value, char text[32])
+{
+    if (value >= 1e9)
+        snprintf(text, 32, "%.3g billion", value / 1e9);
+    else if (value >= 1e6)
+        snprintf(text, 32, "%.3g million", value / 1e6);
+    else
+        snprintf(text, 32, "%.0f", value);
+    return text;
+}
+
 static void draw_title(const struct drawing *d, FILE *to)
 {
     const struct picture *p = d->picture;
     label(to, MARGIN, 40, "", "title", "%s", eg_net_name(p->net));
     double parameters = (double)p->whole.parameters, macs = (double)p->whole.macs;
-    label(to, MARGIN, 62, "", "sub", "%.3g million parameters, %.3g billion multiply-adds an image",
-          parameters / 1e6, macs / 1e9);
+    double kept_parameters = (double)p->kept.parameters, kept_macs = (double)p->kept.macs;
+    char first[32], second[32];
+    label(to, MARGIN, 62, "", "sub", "%s parameters, %s multiply-adds an image",
+          large_number(parameters, first), large_number(macs, second));
     if (p->cut && parameters > 0 && macs > 0)
-        label(to, MARGIN, 80, "", "sub", "before the cut: %.3g million (%.1f %%), %.3g billion (%.1f %%)",
-              (double)p->kept.parameters / 1e6, 100 * (double)p->kept.parameters / parameters,
-              (double)p->kept.macs / 1e9, 100 * (double)p->kept.macs / macs);
+        label(to, MARGIN, 80, "", "sub", "before the cut: %s (%.1f %%), %s (%.1f %%)",
+              large_number(kept_parameters, first), 100 * kept_parameters / parameters,
+              large_number(kept_macs, second), 100 * kept_macs / macs);
 }
 
 static void draw_legend(const struct drawing *d, FILE *to)

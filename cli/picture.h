@@ -29,7 +29,7 @@ enum slab_kind {
  * no shape (activations, norms, gates). */
 struct slab {
     enum slab_kind kind;
-    size_t first, last; /* layers */
+    size_t first, last, made; /* layers; made: the one that gave the volume */
     struct eg_shape shape;
     uint32_t kernel; /* of a convolution */
     bool pointwise;  /* a 1x1 convolution */

@@ -71,7 +71,8 @@ static enum slab_kind kind_of_layer(const struct eg_layer *layer)
 static struct slab make_slab(const eg_net *net, size_t first, size_t last)
 {
     struct eg_layer layer = eg_net_layer(net, last);
-    struct slab slab = {.first = first, .last = last, .shape = layer.shape, .part = 1, .repeat = 1};
+    struct slab slab = {
+        .first = first, .last = last, .made = last, .shape = layer.shape, .part = 1, .repeat = 1};
     slab.kind = first == last ? kind_of_layer(&layer) : kind_of_branches(net, first, last);
     if (slab.kind == SLAB_CONV || slab.kind == SLAB_POOL)
         slab.kernel = layer.kernel[0] > layer.kernel[1] ? layer.kernel[0] : layer.kernel[1];
