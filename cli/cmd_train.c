@@ -279,6 +279,14 @@ static int check_classifier(const struct invocation *in)
         if (option_given(in, rows[i].option) && !strstr(rows[i].of, word))
             return usage_error(in, "--%s is not for the classifier%s(it is for%s)", rows[i].option, word,
                                rows[i].of);
+    if (option_integer(in, "cv") > 1) return EXIT_DONE;
+    if (!strcmp(word, " auto "))
+        return usage_error(in, "--cv 1 can choose nothing: --classifier auto needs 2 folds or more");
+    const char *scale = option_text(in, "scale"), *c = option_text(in, "C");
+    bool chosen = c && strcmp(c, "auto") && !strchr(c, ',') && scale && strcmp(scale, "auto");
+    if (!chosen && strstr(" logistic svm ", word))
+        return usage_error(in,
+                           "--cv 1 can choose nothing: give one --C and one --scale, as --C 1 --scale unit");
     return EXIT_DONE;
 }
 

@@ -167,6 +167,39 @@ size_t eg__row_batch(size_t d)
 
 /* ---- rows ----------------------------------------------------------------------------- */
 
+/* NaN and infinities are the numbers whose exponent is all ones. */
+static bool all_finite(const float *values, size_t n)
+{
+    uint32_t worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        bits &= 0x7f800000;
+        worst = bits > worst ? bits : worst;
+    }
+    return worst < 0x7f800000;
+}
+
+enum eg_status eg__rows_gather(struct eg_store *store, size_t cut, const size_t *rows, size_t n, float *out,
+                               struct eg_error *err)
+{
+    const struct eg_store_spec *spec = eg__store_spec(store);
+    size_t d = spec->cuts[cut].length;
+    enum eg_status status = eg__store_gather(store, cut, rows, n, out, err);
+    for (size_t i = 0; i < n && !status; i++) {
+        if (all_finite(out + i * d, d)) continue;
+        status =
+            spec->network
+                ? eg__fail(err, EG_E_NUMERIC,
+                           "the features of '%s' (row %zu) are not finite: NaN or infinity (take "
+                           "the photo out, or extract anew)",
+                           spec->paths[rows[i]], rows[i])
+                : eg__fail(err, EG_E_NUMERIC,
+                           "row %zu of the features is not finite: NaN or infinity (take it out)", rows[i]);
+    }
+    return status;
+}
+
 enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *store, size_t cut,
                               const size_t *rows, size_t n, eg_pool *pool, struct eg_verdict *verdict,
                               struct eg_error *err)
@@ -185,7 +218,7 @@ enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *stor
     for (size_t first = 0; first < n && !status; first += batch) {
         size_t count = n - first < batch ? n - first : batch;
         float *out[2] = {judge.probabilities, judge.answers};
-        status = eg__store_gather(store, cut, rows + first, count, features, err);
+        status = eg__rows_gather(store, cut, rows + first, count, features, err);
         if (!status) status = eg__run_forward(judge.run, features, count, out, err);
         if (status) break;
         settle_labels(&judge, count);
@@ -211,7 +244,9 @@ enum eg_status eg__class_map(char *const *model, size_t n_model, const char *con
         while (k < n_model && strcmp(model[k], data[i])) k++;
         if (k == n_model) {
             free(map);
-            return eg__fail(err, EG_E_ARGUMENT, "class '%s' is not one that the model has learned", data[i]);
+            return eg__fail(err, EG_E_ARGUMENT,
+                            "class '%s' is not one that the model has learned (take its photos out)",
+                            data[i]);
         }
         map[i] = (int32_t)k;
     }

@@ -102,6 +102,9 @@ EG_MUST_CHECK enum eg_status eg__judge_photos(const struct eg_net *net, const st
 void eg__verdict_keep(struct eg_verdict *verdict, size_t from, size_t to);
 /* Rows of d features to put through a head at a time: some megabytes. */
 size_t eg__row_batch(size_t d);
+/* Any rows of a cut as [n][D]. EG_E_NUMERIC names one that is not finite. */
+EG_MUST_CHECK enum eg_status eg__rows_gather(struct eg_store *store, size_t cut, const size_t *rows, size_t n,
+                                             float *out, struct eg_error *err);
 /* Rows of a feature file through a head. */
 EG_MUST_CHECK enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *store, size_t cut,
                                             const size_t *rows, size_t n, eg_pool *pool,

@@ -55,6 +55,7 @@ static enum eg_status choose_rows(struct training *t, struct eg_error *err)
     if (waiting)
         return eg__fail(err, EG_E_ARGUMENT,
                         "%zu of %zu rows are not computed yet: finish the extraction first", waiting, n_rows);
+    if (!n_rows) return eg__fail(err, EG_E_ARGUMENT, "there are no rows to learn from");
     if (!t->n)
         return eg__fail(err, EG_E_ARGUMENT,
                         "no row has a label: photos are labelled by the folder they are in");
@@ -176,7 +177,7 @@ static enum eg_status gather(void *self, const size_t *rows, size_t count, float
     size_t *places = eg__alloc(count, sizeof *places);
     if (!places) return eg__fail_memory(err, "rows");
     for (size_t i = 0; i < count; i++) places[i] = t->rows[rows[i]];
-    enum eg_status status = eg__store_gather(t->store, t->cut, places, count, out, err);
+    enum eg_status status = eg__rows_gather(t->store, t->cut, places, count, out, err);
     free(places);
     return status;
 }

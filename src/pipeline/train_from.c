@@ -33,7 +33,7 @@ static enum eg_status score_rows(struct eg_run *run, size_t k_count, bool svm, s
     enum eg_status status = features && found ? EG_OK : eg__fail_memory(err, "features");
     for (size_t first = 0, count; first < n && !status; first += count) {
         count = n - first < batch ? n - first : batch;
-        status = eg__store_gather(store, cut, rows + first, count, features, err);
+        status = eg__rows_gather(store, cut, rows + first, count, features, err);
         if (!status) status = eg__run_forward(run, features, count, &found, err);
         for (size_t i = 0; i < count && !status; i++) {
             float *row = found + i * k_count;

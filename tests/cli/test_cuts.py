@@ -1,12 +1,10 @@
 """engraft cuts, and train --classifier auto: which cut, and which classifier on it."""
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-import unittest
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
@@ -132,7 +130,8 @@ class Cuts(Case):
         self.bad(1, "cuts", MODEL, "p", "--svg", "old.svg", says="old.svg")
         self.assertEqual((self.here / "old.svg").read_text(), "kept")
         self.good("extract", MODEL, "p", "-o", "f.h5")
-        self.bad(1, "train", "f.h5", "-o", "m.onnx", "--classifier", "auto", "--cv", 1, says="folds")
+        self.bad(2, "train", "f.h5", "-o", "m.onnx", "--classifier", "auto", "--cv", 1, says="folds")
+        self.bad(2, "train", "f.h5", "-o", "m.onnx", "--cv", 1, says="--scale")
 
 
 if __name__ == "__main__":
