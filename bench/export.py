@@ -1,4 +1,5 @@
-"""Export torchvision's networks, cut at their last pooling, for every engine: export.py FOLDER NAME...
+"""Export torchvision's networks, cut at their last pooling, for every engine: export.py ENGRAFT FOLDER NAME...
+efficientnet_lite0, which torchvision has not, is the embedded one as `engraft convert` writes it.
 Weights are random (Kaiming, with batch-norm statistics that keep activations in range): time does
 not depend on them, and the same file goes to each engine."""
 import os
@@ -38,14 +39,17 @@ def build(name):
     return Cut(model, name).eval()
 
 
-folder = sys.argv[1]
+engraft, folder = os.path.abspath(sys.argv[1]), sys.argv[2]
 os.makedirs(folder, exist_ok=True)
 os.chdir(folder)
-for name in sys.argv[2:]:
+for name in sys.argv[3:]:
     if os.path.exists(name + ".mnn") and os.path.exists(name + ".ncnn.param"):
         continue
     x = torch.zeros(1, 3, 224, 224)
-    if not os.path.exists(name + ".onnx"):
+    if name == "efficientnet_lite0":
+        if not os.path.exists(name + ".onnx"):
+            subprocess.run([engraft, "convert", name, "--cut", "avgpool", "-o", name + ".onnx"], check=True)
+    elif not os.path.exists(name + ".onnx"):
         net = build(name)
         torch.onnx.export(net, x, name + ".onnx", input_names=["image"], output_names=["features"],
                           dynamic_axes={"image": {0: "n"}, "features": {0: "n"}}, opset_version=13)
@@ -54,7 +58,7 @@ for name in sys.argv[2:]:
                     "from MNN.tools import mnnconvert; mnnconvert.main()", "-f", "ONNX", "--modelFile",
                     name + ".onnx", "--MNNModel", name + ".mnn", "--bizCode", "x"],
                    stdout=subprocess.DEVNULL)
-    if os.path.exists(name + ".pt"):
-        pnnx = os.path.join(os.path.dirname(sys.executable), "pnnx")
-        subprocess.run([pnnx, name + ".pt", "inputshape=[1,3,224,224]", "fp16=0"], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+    source = name + (".pt" if os.path.exists(name + ".pt") else ".onnx")
+    pnnx = os.path.join(os.path.dirname(sys.executable), "pnnx")
+    subprocess.run([pnnx, source, "inputshape=[1,3,224,224]", "fp16=0"], stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)

@@ -67,6 +67,26 @@ elif engine == "torch":
     def run():
         with torch.inference_mode():
             return model(given).numpy()
+elif engine == "xnnpack":  # Keras's own network of that name, converted for TensorFlow Lite: other weights
+    import os
+    import tensorflow
+    applications = {"vgg16": "VGG16", "resnet50": "ResNet50", "mobilenet_v2": "MobileNetV2",
+                    "densenet121": "DenseNet121", "efficientnet_b0": "EfficientNetB0"}
+    if not os.path.exists(net + ".tflite"):
+        build = getattr(tensorflow.keras.applications, applications[os.path.basename(net)])
+        model = build(weights=None, include_top=False, input_shape=(224, 224, 3),
+                      pooling=None if net.endswith("vgg16") else "avg")
+        with open(net + ".tflite", "wb") as file:
+            file.write(tensorflow.lite.TFLiteConverter.from_keras_model(model).convert())
+    interpreter = tensorflow.lite.Interpreter(net + ".tflite", num_threads=threads)
+    given, got = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    interpreter.resize_tensor_input(given, [batch, 224, 224, 3])
+    interpreter.allocate_tensors()
+    version = tensorflow.__version__
+    def run():
+        interpreter.set_tensor(given, x_nhwc)
+        interpreter.invoke()
+        return interpreter.get_tensor(got)
 else:
     raise SystemExit("unknown engine " + engine)
 

@@ -3,7 +3,8 @@
 Every engine runs in a process of its own and waits until it is its turn; in each round each gives
 the fastest of a few passes; the figure is the median over the rounds. Outputs are compared with
 ONNX Runtime's. The table and the CPU, versions and peak go to bench/results/.
-Usage: run.py [--nets a,b] [--batches 1,16] [--threads 1,2] [--rounds 5] [--engines a,b] [--save]"""
+Usage: run.py [--nets a,b] [--batches 1,16] [--threads 1,2] [--rounds 5] [--engines a,b]
+       [--tensorflow PYTHON] [--save]"""
 import argparse
 import datetime
 import os
@@ -17,7 +18,8 @@ import numpy as np
 here = os.path.dirname(os.path.abspath(__file__))
 root = os.path.dirname(here)
 parser = argparse.ArgumentParser()
-parser.add_argument("--nets", default="vgg16,resnet50,alexnet,squeezenet1_1,mobilenet_v2,densenet121,efficientnet_b0")
+parser.add_argument("--nets", default="vgg16,resnet50,alexnet,squeezenet1_1,mobilenet_v2,densenet121,"
+                    "efficientnet_lite0,efficientnet_b0")
 parser.add_argument("--batches", default="1,16")
 parser.add_argument("--threads", default="1,2")
 parser.add_argument("--rounds", type=int, default=5)
@@ -25,11 +27,14 @@ parser.add_argument("--engines", default="mnn,ncnn,onnxruntime,openvino,torch")
 parser.add_argument("--engine-bench", default=os.path.join(root, "build", "release", "bench", "engine_bench"))
 parser.add_argument("--folder", default=os.path.join(root, ".cache", "bench"))
 parser.add_argument("--work", action="store_true", help="processor time, not wall time (a busy machine; one thread)")
+parser.add_argument("--tensorflow", help="a Python that has tensorflow-cpu: its XNNPACK is timed, too")
 parser.add_argument("--save", action="store_true")
 args = parser.parse_args()
 nets = args.nets.split(",")
-subprocess.run([sys.executable, os.path.join(here, "export.py"), args.folder] + nets, check=True,
-               stderr=subprocess.DEVNULL)
+engines = args.engines.split(",") + (["xnnpack"] if args.tensorflow else [])
+build = os.path.dirname(os.path.dirname(os.path.abspath(args.engine_bench)))
+subprocess.run([sys.executable, os.path.join(here, "export.py"), os.path.join(build, "engraft"), args.folder] + nets,
+               check=True, stderr=subprocess.DEVNULL)
 images = os.path.join(args.folder, "images.f32")
 np.random.default_rng(1).normal(size=(16, 224, 224, 3)).astype(np.float32).tofile(images)
 
@@ -40,7 +45,8 @@ class Worker:
         if name == "engraft":
             command = [args.engine_bench, path + ".onnx", str(batch), str(threads), images]
         else:
-            command = [sys.executable, os.path.join(here, "peer.py"), name, path, str(batch), str(threads), images]
+            python = args.tensorflow if name == "xnnpack" else sys.executable
+            command = [python, os.path.join(here, "peer.py"), name, path, str(batch), str(threads), images]
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
         self.name, self.times = name, []
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -94,7 +100,7 @@ for net in nets:
     for batch in map(int, args.batches.split(",")):
         for threads in map(int, args.threads.split(",")):
             workers = []
-            for name in ["engraft"] + args.engines.split(","):
+            for name in ["engraft"] + engines:
                 try:
                     workers.append(Worker(name, net, batch, threads))
                 except OSError:
@@ -115,7 +121,8 @@ for net in nets:
             say("%-18s batch %2d threads %d  engraft %7.2f ms  " % (net, batch, threads, ms["engraft"]) +
                 "  ".join("%s %.2f" % (k, v) for k, v in sorted(ms.items()) if k != "engraft") +
                 "  | %.2f x %s, spread %.0f %%, differs %.1e, %d MB" % (
-                    best[0] / ms["engraft"], best[1], 100 * spread, difference, workers[0].memory >> 20))
+                    best[0] / ms["engraft"], best[1], 100 * spread, difference, workers[0].memory >> 20) +
+                "".join(", %s's process %d" % (w.name, w.memory >> 20) for w in workers[1:] if w.name == "torch"))
             for w in workers:
                 w.stop()
 say("# " + ", ".join("%s %s" % item for item in sorted(versions.items())))

@@ -4,7 +4,7 @@ set -e
 cd "$(dirname "$0")/.."
 build=${BUILD:-build/release}
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
-ninja -C "$build" engine_bench
+ninja -C "$build" engine_bench engraft
 python=.cache/venv/bin/python
 if ! "$python" -c 'import MNN, ncnn, onnxruntime, openvino, torchvision, onnx' 2>/dev/null; then
     python=.cache/bench-venv/bin/python
