@@ -18,12 +18,11 @@ static inline vf vexp(vf x)
     p = vfma(p, r, vset(1.6666665459e-1f));
     p = vfma(p, r, vset(5.0000001201e-1f));
     p = vfma(p, r * r, r) + vset(1.0f);
-    vi exponent = __builtin_convertvector(n, vi), half = exponent >> 1;
-    vf low = (vf)((half + 127) << 23), high = (vf)((exponent - half + 127) << 23);
-    return vselect(x == x, p * low * high, x);
+    return vselect(x == x, vscale(p, n), x);
 }
 
-static inline vf vsigmoid(vf x) { return vset(1.0f) / (vset(1.0f) + vexp(-x)); }
+/* Never below e^-87, so that the divisor stays finite. */
+static inline vf vsigmoid(vf x) { return vreciprocal(vset(1.0f) + vexp(vmin(vset(87.0f), -x))); }
 
 static inline float act_scalar(enum eg_activation act, float a, float x)
 {

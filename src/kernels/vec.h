@@ -38,6 +38,16 @@ static inline void vstore_n(float *p, vf v, size_t n)
 }
 #endif
 
+#ifndef VEC_SCALES
+/* x 2^n for whole n, in two steps so that results near both ends of the range come out right; 1 / x. */
+static inline vf vscale(vf x, vf n)
+{
+    vi exponent = __builtin_convertvector(n, vi), half = exponent >> 1;
+    return x * (vf)((half + 127) << 23) * (vf)((exponent - half + 127) << 23);
+}
+static inline vf vreciprocal(vf x) { return vset(1.0f) / x; }
+#endif
+
 /* Lanes added in a fixed tree. */
 static inline float vsum(vf v)
 {

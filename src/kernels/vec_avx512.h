@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #define VEC_BYTES 64
+#define VEC_SCALES
 #include "kernels/vec.h"
 
 /* 12 x 32: 24 accumulators, 2 vectors of B, one broadcast. */
@@ -28,6 +29,14 @@ static inline vh vhfma(vf a, vh b, vh c)
     return (vh)_mm256_fmadd_ps(_mm512_castps512_ps256((__m512)a), (__m256)b, (__m256)c);
 }
 static inline vf vwiden(vh x) { return (vf)_mm512_zextps256_ps512((__m256)x); }
+
+static inline vf vscale(vf x, vf n) { return (vf)_mm512_scalef_ps((__m512)x, (__m512)n); }
+/* 14 bits and a Newton step: one unit in the last place; x and 1 / x normal and finite. */
+static inline vf vreciprocal(vf x)
+{
+    vf r = (vf)_mm512_rcp14_ps((__m512)x);
+    return vfma(r, vfma(-x, r, vset(1.0f)), r);
+}
 
 static inline vf vsqrt(vf x) { return (vf)_mm512_sqrt_ps((__m512)x); }
 
