@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import onnx
 import torch
 import torchvision
 
@@ -39,6 +40,16 @@ def build(name):
     return Cut(model, name).eval()
 
 
+def bare(path):
+    """Without what engraft takes for its recipe: the nodes that normalise, the metadata."""
+    model = onnx.load(path)
+    nodes = model.graph.node
+    first = next(i for i, node in enumerate(nodes) if node.op_type == "Conv")
+    nodes[first].input[0] = model.graph.input[0].name
+    del nodes[:first], model.metadata_props[:]
+    onnx.save(model, path)
+
+
 engraft, folder = os.path.abspath(sys.argv[1]), sys.argv[2]
 os.makedirs(folder, exist_ok=True)
 os.chdir(folder)
@@ -49,6 +60,7 @@ for name in sys.argv[3:]:
     if name == "efficientnet_lite0":
         if not os.path.exists(name + ".onnx"):
             subprocess.run([engraft, "convert", name, "--cut", "avgpool", "-o", name + ".onnx"], check=True)
+            bare(name + ".onnx")
     elif not os.path.exists(name + ".onnx"):
         net = build(name)
         torch.onnx.export(net, x, name + ".onnx", input_names=["image"], output_names=["features"],

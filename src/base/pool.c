@@ -19,7 +19,11 @@ struct eg_pool {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     atomic_uint round; /* grows by one for each run */
-    atomic_uint busy;  /* workers still in this round */
+    /* A worker that comes late to a round does not hold it up: it may join only while the round is open,
+     * and the caller, having closed it, waits for those inside alone. Both orders are sequential: a worker
+     * enters and then looks at open, the caller closes and then looks at inside. */
+    atomic_bool open;
+    atomic_uint inside;
     atomic_bool stop;
     atomic_size_t next;
     size_t n_tasks;
@@ -67,10 +71,11 @@ static void *worker(void *argument)
             while (atomic_load(&pool->round) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
             pthread_mutex_unlock(&pool->mutex);
         }
-        seen++;
+        seen = atomic_load(&pool->round);
         if (atomic_load(&pool->stop)) return NULL;
-        take_tasks(pool, start.thread);
-        atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_release);
+        atomic_fetch_add(&pool->inside, 1);
+        if (atomic_load(&pool->open)) take_tasks(pool, start.thread);
+        atomic_fetch_sub_explicit(&pool->inside, 1, memory_order_release);
     }
 }
 
@@ -150,10 +155,11 @@ void eg__pool_run(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context
     pool->task = task;
     pool->context = context;
     atomic_store(&pool->next, 0);
-    atomic_store(&pool->busy, pool->n_threads - 1);
+    atomic_store(&pool->open, true);
     begin_round(pool);
     take_tasks(pool, 0);
-    for (unsigned spins = 0; atomic_load_explicit(&pool->busy, memory_order_acquire); spins++) {
+    atomic_store(&pool->open, false);
+    for (unsigned spins = 0; atomic_load(&pool->inside); spins++) {
         if (spins < SPINS)
             pause_cpu();
         else
