@@ -143,13 +143,14 @@ struct index {
     const struct eg_tensor **sorted;
     bool *used;
     size_t n;
+    bool numbered;
 };
 
 static enum eg_status index_create(const struct eg_weights *weights, struct index *index,
                                    struct eg_error *err)
 {
     struct index made = {eg__alloc(weights->n_tensors, sizeof *made.sorted), eg__alloc(weights->n_tensors, 1),
-                         weights->n_tensors};
+                         weights->n_tensors, weights->numbered};
     if (!made.sorted || !made.used) {
         free(made.sorted);
         free(made.used);
@@ -161,6 +162,19 @@ static enum eg_status index_create(const struct eg_weights *weights, struct inde
     return EG_OK;
 }
 
+/* The dense layer with the highest number: of a classifier the last. NULL: there is none. */
+static const struct eg_tensor **last_dense(const struct eg_builder *b)
+{
+    const struct eg_tensor **last = NULL;
+    char name[32] = "dense/kernel";
+    for (unsigned k = 1; k < 8; k++) {
+        const struct eg_tensor **found = eg__build_search(b, name);
+        if (found) last = found;
+        snprintf(name, sizeof name, "dense_%u/kernel", k);
+    }
+    return last;
+}
+
 /* Describe row over the weights; b is to be released. Classes and FC layers are as in the file. */
 static enum eg_status fit(const struct eg_arch_row *row, const struct index *index, struct eg_builder *b,
                           struct eg_error *err)
@@ -170,7 +184,8 @@ static enum eg_status fit(const struct eg_arch_row *row, const struct index *ind
     memset(index->used, 0, index->n);
     *b =
         (struct eg_builder){.row = row, .weights = index->sorted, .used = index->used, .n_weights = index->n};
-    const struct eg_tensor **last = eg__build_search(b, name);
+    b->numbered = index->numbered;
+    const struct eg_tensor **last = b->numbered ? last_dense(b) : eg__build_search(b, name);
     b->top = last && (*last)->rank >= 2;
     b->n_classes = b->top ? (*last)->dim[row->keras ? (*last)->rank - 1 : 0] : 0;
     return describe(b, err);
@@ -228,6 +243,12 @@ static const struct eg_arch_row *in_dialect(const struct eg_arch_row *row, bool 
 static enum eg_status load_row(const struct eg_arch_row *row, const struct index *index,
                                struct eg_weights *weights, struct eg_graph **graph, struct eg_error *err)
 {
+    if (index->numbered && !row->in_keras_order)
+        return eg__fail(
+            err, EG_E_UNSUPPORTED,
+            "weights '%.200s' do not say which layer is which, and '%s' has branches (save them with "
+            "Keras 3.10 or later, or as .keras)",
+            weights->path, row->arch.name);
     struct eg_builder b;
     enum eg_status status = fit(row, index, &b, err);
     if (!status && count_misfits(&b, NULL)) status = misfit(&b, weights, false, err);
@@ -245,7 +266,7 @@ static const struct eg_arch_row *best_row(const struct index *index, bool keras,
 {
     const struct eg_arch_row *row, *best = NULL;
     for (size_t i = 0; (row = row_at(i)); i++) {
-        if (row->keras != keras) continue;
+        if (row->keras != keras || (index->numbered && !row->in_keras_order)) continue;
         struct eg_builder b;
         size_t n = fit(row, index, &b, NULL) ? SIZE_MAX : count_misfits(&b, NULL);
         release(&b);

@@ -131,8 +131,29 @@ const struct eg_tensor **eg__build_search(const struct eg_builder *b, const char
     return found;
 }
 
+/* Keras's classes of layers with weights, as its files number them. */
+enum layer_class { CONV2D, DEPTHWISE, SEPARABLE, NORM, DENSE };
+
+/* A layer of that class comes. */
+static void count_layer(struct eg_builder *b, enum layer_class class)
+{
+    static const char *const names[] = {"conv2d", "depthwise_conv2d", "separable_conv2d",
+                                        "batch_normalization", "dense"};
+    unsigned k = b->counts[class]++;
+    if (k)
+        snprintf(b->stand_in, sizeof b->stand_in, "%s_%u", names[class], k);
+    else
+        snprintf(b->stand_in, sizeof b->stand_in, "%s", names[class]);
+}
+
 static const struct eg_tensor *find(struct eg_builder *b, const char *name)
 {
+    char numbered[128];
+    const char *variable = strrchr(name, '/');
+    if (b->numbered && variable) {
+        snprintf(numbered, sizeof numbered, "%s%s", b->stand_in, variable);
+        name = numbered;
+    }
     const struct eg_tensor **found = eg__build_search(b, name);
     if (!found) return NULL;
     b->used[found - b->weights] = true;
@@ -240,6 +261,7 @@ uint32_t eg__build_conv(struct eg_builder *b, uint32_t x, const char *leaf, cons
     uint32_t pad_w = conv->kernel_w ? conv->pad_w : conv->pad;
     struct eg_node layer = {.op = EG_OP_CONV, .groups = (uint32_t)groups};
     layer.window = window(kernel_h, kernel_w, conv->stride, conv->pad, pad_w, conv->same);
+    count_layer(b, groups > 1 && groups == in ? DEPTHWISE : CONV2D);
     if (conv->pad_end) layer.window.pad_bottom = layer.window.pad_right = 1;
     if (!b->keras)
         layer.params[0] = parameter(b, leaf, "weight", 4, (size_t[]){out, in / groups, kernel_h, kernel_w},
@@ -260,6 +282,7 @@ uint32_t eg__build_linear(struct eg_builder *b, uint32_t x, const char *leaf, si
 {
     size_t in = eg__build_channels(b, x);
     struct eg_node layer = {.op = EG_OP_LINEAR};
+    count_layer(b, DENSE);
     layer.params[0] = b->keras ? parameter(b, leaf, "kernel", 2, (size_t[]){in, out}, (const uint8_t[]){1, 0})
                                : parameter(b, leaf, "weight", 2, (size_t[]){out, in}, NULL);
     layer.params[1] = vector(b, leaf, "bias", out);
@@ -271,6 +294,7 @@ uint32_t eg__build_batch_norm(struct eg_builder *b, uint32_t x, const char *leaf
     static const char *const names[2][4] = {{"weight", "bias", "running_mean", "running_var"},
                                             {"gamma", "beta", "moving_mean", "moving_variance"}};
     struct eg_node layer = {.op = EG_OP_BATCH_NORM, .epsilon = b->epsilon};
+    count_layer(b, NORM);
     for (unsigned i = b->no_gamma ? 1 : 0; i < 4; i++)
         layer.params[i] = vector(b, leaf, names[b->keras][i], eg__build_channels(b, x));
     return node(b, &layer, x, leaf);
@@ -302,6 +326,7 @@ uint32_t eg__build_separable_conv(struct eg_builder *b, uint32_t x, const char *
     size_t in = eg__build_channels(b, x);
     struct eg_node depthwise = {
         .op = EG_OP_CONV, .groups = (uint32_t)in, .window = window(kernel, kernel, 1, 0, 0, true)};
+    count_layer(b, SEPARABLE);
     struct eg_node pointwise = {.op = EG_OP_CONV, .groups = 1, .window = window(1, 1, 1, 0, 0, false)};
     depthwise.params[0] = parameter(b, leaf, "depthwise_kernel", 4, (size_t[]){kernel, kernel, in, 1},
                                     (const uint8_t[]){2, 0, 1, 3});

@@ -26,6 +26,7 @@ struct eg_arch_row {
     const char *const (*spellings)[2]; /* what older files write for what, {NULL} last; NULL: none */
     const char *ignored;               /* beginning of parameters that only training needs; NULL: none */
     bool keras;                        /* names and order of dimensions of Keras, else of PyTorch */
+    bool in_keras_order;               /* it makes layers of one class in the order of Keras's model.layers */
 };
 
 /* The families, each a table that ends with an empty row, in src/arch/NAME.c. */
@@ -77,6 +78,9 @@ struct eg_builder {
     struct eg_graph *graph;
     const struct eg_arch_row *row;
     bool keras, top;
+    bool numbered;      /* the weights' layers are "conv2d", "conv2d_1", ...: the k-th of its class */
+    unsigned counts[5]; /* of each class so far */
+    char stand_in[48];  /* what the layer at hand is called then */
     size_t n_classes;
     float epsilon;       /* of batch_norm; 1e-5 */
     bool no_gamma;       /* batch_norm has no scale */

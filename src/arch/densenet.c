@@ -90,7 +90,7 @@ static const char *const keras_spellings[][2] = {
                  EG_KERAS_FILE("densenet", "densenet" depth "_weights_tf_dim_ordering_tf_kernels.h5",        \
                                digits)},                                                                     \
         .describe = describe, .variant = &(const struct densenet)__VA_ARGS__, .classifier = "predictions",   \
-        .spellings = keras_spellings, .keras = true                                                          \
+        .spellings = keras_spellings, .keras = true, .in_keras_order = true                                  \
     }
 
 const struct eg_arch_row eg__arch_densenet[] = {

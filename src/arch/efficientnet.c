@@ -117,6 +117,7 @@ const struct eg_arch_row eg__arch_efficientnet[] = {
      .variant = &(const struct efficientnet){1.0, 1.0, 0.2f},
      .classifier = "predictions",
      .ignored = "normalization",
-     .keras = true},
+     .keras = true,
+     .in_keras_order = true},
     {.arch = {.name = NULL}},
 };

@@ -45,6 +45,7 @@ const struct eg_arch_row eg__arch_mobilenet_v1[] = {
               .licence = "Apache-2.0"},
      .describe = describe,
      .classifier = "conv_preds",
-     .keras = true},
+     .keras = true,
+     .in_keras_order = true},
     {.arch = {.name = NULL}},
 };

@@ -90,6 +90,7 @@ const struct eg_arch_row eg__arch_mobilenet_v2[] = {
      .describe = describe,
      .classifier = "predictions",
      .spellings = spellings,
-     .keras = true},
+     .keras = true,
+     .in_keras_order = true},
     {.arch = {.name = NULL}},
 };

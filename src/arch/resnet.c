@@ -19,12 +19,12 @@ static uint32_t shortcut(struct eg_builder *b, uint32_t x, uint32_t out, uint32_
 
 static uint32_t keras_block(struct eg_builder *b, uint32_t x, uint32_t mid, uint32_t stride, bool first)
 {
-    uint32_t side = shortcut(b, x, 4 * mid, stride, first);
     uint32_t y = relu(
         b, batch_norm(b, conv(b, x, "1_conv", .out = mid, .stride = stride, .bias = true), "1_bn"), "1_relu");
     y = relu(b,
              batch_norm(b, conv(b, y, "2_conv", .out = mid, .kernel = 3, .same = true, .bias = true), "2_bn"),
              "2_relu");
+    uint32_t side = shortcut(b, x, 4 * mid, stride, first); /* here, as in Keras's order of layers */
     y = batch_norm(b, conv(b, y, "3_conv", .out = 4 * mid, .bias = true), "3_bn");
     return relu(b, add(b, side, y, "add"), "out");
 }
@@ -132,7 +132,7 @@ static const char *const spellings[][2] = {{"predictions", "probs"},
                  .parameters = count,                                                                        \
                  EG_KERAS_FILE("resnet", "resnet" depth "_weights_tf_dim_ordering_tf_kernels.h5", digits)},  \
         .describe = describe, .variant = &(const struct resnet){__VA_ARGS__}, .classifier = "predictions",   \
-        .spellings = spellings, .keras = true                                                                \
+        .spellings = spellings, .keras = true, .in_keras_order = true                                        \
     }
 
 const struct eg_arch_row eg__arch_resnet[] = {

@@ -81,7 +81,7 @@ static void describe(struct eg_builder *b, const void *variant)
                  .parameters = count,                                                                        \
                  EG_KERAS_FILE(folder, file_name, digits)},                                                  \
         .describe = describe, .variant = &(const struct vgg){blocks, false}, .classifier = "predictions",    \
-        .keras = true                                                                                        \
+        .keras = true, .in_keras_order = true                                                                \
     }
 
 const struct eg_arch_row eg__arch_vgg[] = {

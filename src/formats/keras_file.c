@@ -175,6 +175,7 @@ static void name_numbered(const struct reading *reading, size_t index, const cha
             eg__text_append(name, "%s/%s", layer, kinds[i].variables[number + unscaled]);
         else
             eg__text_append(name, "%.*s/%s", (int)length, kind, kinds[i].variables[number + unscaled]);
+        reading->list->weights->numbered |= !layer;
     }
 }
 
