@@ -434,12 +434,12 @@ static bool free_list_fits(struct scan *s, uint64_t data, uint64_t size, uint64_
 static bool visit_table(struct scan *s, const struct object *o, const char *name, unsigned depth)
 {
     enum { LEVELS_MAX = 16 };
-    if (o->tree == NOWHERE) return true;
+    if (o->tree == NOWHERE && s->each) return true;
     if (!signed_as(s, o->heap, "HEAP", 32)) return false;
     uint64_t size = number_at(s, o->heap + 8, 8), data = number_at(s, o->heap + 24, 8);
     if (!need(s, data, size)) return false;
     if (!s->each && !free_list_fits(s, data, size, number_at(s, o->heap + 16, 8))) return damaged(s, o->heap);
-    return visit_tree(s, o->tree, LEVELS_MAX, data, size, name, depth);
+    return o->tree == NOWHERE || visit_tree(s, o->tree, LEVELS_MAX, data, size, name, depth);
 }
 
 /* A link message: version 1, flags, [type], [order], [charset], length of name, name, target. */
@@ -521,9 +521,8 @@ static bool find_root(struct scan *s, uint64_t *root)
     unsigned version = s->bytes[8];
     const uint8_t *widths = s->bytes + (version < 2 ? 13 : 9);
     uint64_t base = number_at(s, version < 2 ? 24 + 4 * version : 12, 8);
-    if (version > 3 || widths[0] != 8 || widths[1] != 8 || base)
-        return s->each && stop(s, EG_E_UNSUPPORTED,
-                               "is HDF5 of a kind that is not read of weights (repack it: h5repack)");
+    if (version > 3 || widths[0] != 8 || widths[1] != 8 || (base && s->each))
+        return stop(s, EG_E_UNSUPPORTED, "is HDF5 of a kind that is not read here (repack it: h5repack)");
     if (version < 2) {
         s->leaf_most = 2 * (size_t)number_at(s, 16, 2);
         s->node_most = 2 * (size_t)number_at(s, 18, 2);
@@ -548,7 +547,13 @@ enum eg_status eg__h5_tensors(const void *image, size_t size, const char *path, 
     return s.status;
 }
 
+/* The superblock may come behind another program's block of 512 bytes, 1024, 2048, ..., and
+ * addresses count from it. */
 enum eg_status eg__h5_look_over(const void *image, size_t size, const char *path, struct eg_error *err)
 {
-    return eg__h5_tensors(image, size, path, NULL, NULL, err);
+    const uint8_t *bytes = image;
+    for (size_t at = 0; at < size && size - at >= 8; at = at ? 2 * at : 512)
+        if (!memcmp(bytes + at, "\x89HDF", 4))
+            return eg__h5_tensors(bytes + at, size - at, path, NULL, NULL, err);
+    return EG_OK; /* none: libhdf5 says so */
 }
