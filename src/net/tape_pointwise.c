@@ -290,7 +290,8 @@ static void dropout_task(void *context, size_t image, unsigned thread)
     (void)thread;
     const struct dropout_work *w = context;
     struct eg_rng rng;
-    eg__rng_init(&rng, w->step->seed ^ (uint64_t)w->step->index << 40, w->step->step << 16 ^ (w->step->first + image));
+    eg__rng_init(&rng, w->step->seed ^ (uint64_t)w->step->index << 40,
+                 w->step->step << 16 ^ (w->step->first + image));
     float ratio = w->node->node->alpha, keep = ratio < 1 ? 1 / (1 - ratio) : 0;
     const float *x = w->x + image * w->node->count;
     float *y = w->node->y + image * w->node->count,
