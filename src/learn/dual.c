@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "learn/solve.h"
 
-enum { ROUNDS_MOST = 2000, EPOCHS_IN_ROUND = 20, FACE_STEPS = 100, STREAM_DUAL = 301 };
+enum { ROUNDS_MOST = 5000, EPOCHS_IN_ROUND = 8, FACE_STEPS = 4, FACE_MOST = 1536, STREAM_DUAL = 301 };
 
 struct ascent {
     const struct eg_solver *solver;
@@ -78,75 +78,86 @@ static void epoch(struct eg_fit *fit, const struct eg_solver *s, size_t *order, 
     }
 }
 
-/* out = (K + constant) v on the rows of the list, v being zero elsewhere. */
-static void face_product(const struct eg_solver *s, const size_t *list, size_t count, const double *v,
-                         double *out)
+/* ---- the face ----------------------------------------------------------------------------- */
+
+struct face {
+    size_t *rows; /* [n] strictly inside their box */
+    size_t count;
+    double *matrix;        /* [count][count] K + constant among them, then its factor */
+    double *step, *change; /* [n] */
+};
+
+static double dot(const double *a, const double *b, size_t n)
 {
-    double total = 0;
-    for (size_t a = 0; a < count; a++) total += v[list[a]];
-    for (size_t a = 0; a < count; a++) {
-        const float *row = s->gram + list[a] * s->n;
-        double sum[4] = {0};
-        size_t j = 0;
-        for (; j + 4 <= s->n; j += 4)
-            for (size_t l = 0; l < 4; l++) sum[l] += (double)row[j + l] * v[j + l];
-        for (; j < s->n; j++) sum[0] += (double)row[j] * v[j];
-        out[list[a]] = (sum[0] + sum[1]) + (sum[2] + sum[3]) + s->constant * total;
+    double sum[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t l = 0; l < 4; l++) sum[l] += a[i + l] * b[i + l];
+    for (; i < n; i++) sum[0] += a[i] * b[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static void find_face(const struct eg_fit *fit, const size_t *order, size_t n_in, struct face *face)
+{
+    face->count = 0;
+    for (size_t o = 0; o < n_in; o++) {
+        size_t i = order[o];
+        double alpha = fit->labels[i] == fit->positive ? fit->beta[i] : -fit->beta[i];
+        if (alpha > 0 && alpha < fit->c[i]) face->rows[face->count++] = i;
     }
 }
 
-/* Rows strictly inside their box form a face, on which the dual is an unbounded quadratic:
- * conjugate gradients there, then along their step, bent at the bounds, as far as it gains.
- * space   [5][n] */
-static void face_step(struct eg_fit *fit, const struct eg_solver *s, const size_t *order, size_t n_in,
-                      size_t *face, double *space)
+/* step = (K + constant)^-1 (y - score) on the face, by Cholesky. False: not positive. */
+static bool solve_face(const struct eg_fit *fit, const struct eg_solver *s, struct face *face)
 {
-    const size_t n = s->n;
-    double *residual = space, *step = space + n, *ahead = space + 2 * n, *image = space + 3 * n;
-    double *change = space + 4 * n, rho = 0, first;
-    size_t count = 0;
-    memset(space, 0, 5 * n * sizeof *space);
-    for (size_t o = 0; o < n_in; o++) {
-        size_t i = order[o];
-        double y = fit->labels[i] == fit->positive ? 1 : -1, alpha = y * fit->beta[i];
-        if (!(alpha > 0 && alpha < fit->c[i])) continue;
-        face[count++] = i;
-        ahead[i] = residual[i] = y - fit->score[i];
-        rho += residual[i] * residual[i];
+    const size_t m = face->count;
+    double *l = face->matrix, *x = face->step;
+    for (size_t i = 0; i < m; i++) {
+        const float *row = s->gram + face->rows[i] * s->n;
+        double *li = l + i * m;
+        for (size_t j = 0; j < i; j++)
+            li[j] = ((double)row[face->rows[j]] + s->constant - dot(li, l + j * m, j)) * l[j * m + j];
+        double pivot = (double)row[face->rows[i]] + s->constant - dot(li, li, i);
+        if (!(pivot > 1e-9 * ((double)row[face->rows[i]] + s->constant))) return false;
+        li[i] = 1 / sqrt(pivot);
+        double y = fit->labels[face->rows[i]] == fit->positive ? 1 : -1;
+        x[i] = (y - fit->score[face->rows[i]] - dot(li, x, i)) * li[i];
     }
-    first = rho;
-    for (int turn = 0; turn < FACE_STEPS && rho > 1e-14 * first; turn++) {
-        double curvature = 0, next = 0;
-        face_product(s, face, count, ahead, image);
-        for (size_t a = 0; a < count; a++) curvature += ahead[face[a]] * image[face[a]];
-        if (!(curvature > 0)) break;
-        for (size_t a = 0; a < count; a++) {
-            size_t i = face[a];
-            step[i] += rho / curvature * ahead[i];
-            residual[i] -= rho / curvature * image[i];
-            next += residual[i] * residual[i];
-        }
-        for (size_t a = 0; a < count; a++) ahead[face[a]] = residual[face[a]] + next / rho * ahead[face[a]];
-        rho = next;
+    for (size_t i = m; i-- > 0;) {
+        x[i] *= l[i * m + i];
+        for (size_t j = 0; j < i; j++) x[j] -= l[i * m + j] * x[i];
     }
+    return true;
+}
+
+/* Rows strictly inside their box form a face, on which the dual is an unbounded quadratic: to its
+ * top, bent at the bounds, half as far and so on until it gains. False: it has nothing to give. */
+static bool face_step(struct eg_fit *fit, const struct eg_solver *s, struct face *face)
+{
+    if (!face->count || !solve_face(fit, s, face)) return false;
     double t = 1;
-    for (int halving = 0; halving < 7; halving++, t /= 2) {
-        double gain = 0;
-        for (size_t a = 0; a < count; a++) {
-            size_t i = face[a];
+    for (int halving = 0; halving < 5; halving++, t /= 2) {
+        double gain = 0, total = 0;
+        for (size_t a = 0; a < face->count; a++) {
+            size_t i = face->rows[a];
             double y = fit->labels[i] == fit->positive ? 1 : -1;
-            change[i] = y * fmin(fmax(y * (fit->beta[i] + t * step[i]), 0), fit->c[i]) - fit->beta[i];
+            face->change[a] =
+                y * fmin(fmax(y * (fit->beta[i] + t * face->step[a]), 0), fit->c[i]) - fit->beta[i];
+            total += face->change[a];
         }
-        face_product(s, face, count, change, image);
-        for (size_t a = 0; a < count; a++) {
-            size_t i = face[a];
-            double y = fit->labels[i] == fit->positive ? 1 : -1;
-            gain += change[i] * (y - fit->score[i] - image[i] / 2);
+        for (size_t a = 0; a < face->count; a++) {
+            size_t i = face->rows[a];
+            const float *row = s->gram + i * s->n;
+            double y = fit->labels[i] == fit->positive ? 1 : -1, image = s->constant * total;
+            for (size_t b = 0; b < face->count; b++) image += (double)row[face->rows[b]] * face->change[b];
+            gain += face->change[a] * (y - fit->score[i] - image / 2);
         }
         if (!(gain > 0)) continue;
-        for (size_t a = 0; a < count; a++) move(fit, s, face[a], change[face[a]]);
-        return;
+        for (size_t a = 0; a < face->count; a++)
+            if (face->change[a] != 0) move(fit, s, face->rows[a], face->change[a]);
+        return true;
     }
+    return false;
 }
 
 static void ascend(void *context, size_t task, unsigned thread)
@@ -155,10 +166,13 @@ static void ascend(void *context, size_t task, unsigned thread)
     struct ascent *a = context;
     const struct eg_solver *s = a->solver;
     struct eg_fit *fit = &a->fits[task];
-    size_t n_in = 0, *order = eg__alloc(s->n, 2 * sizeof *order), *face = order + s->n;
-    double *space = eg__alloc(s->n, 5 * sizeof *space);
+    size_t n_in = 0, *order = eg__alloc(s->n, 2 * sizeof *order), most = s->n < FACE_MOST ? s->n : FACE_MOST;
+    double *space = eg__alloc(s->n, 3 * sizeof *space);
+    while (s->work_bytes && most > 64 && 2 * most * most * sizeof(double) > s->work_bytes) most -= most / 4;
+    struct face face = {.rows = order + s->n, .step = space + s->n, .change = space + 2 * s->n};
+    face.matrix = eg__alloc(most, most * sizeof *face.matrix);
     struct eg_rng rng;
-    a->no_memory[task] = !order || !space;
+    a->no_memory[task] = !order || !space || !face.matrix;
     for (size_t i = 0; i < s->n && !a->no_memory[task]; i++)
         if (fit->c[i] > 0) order[n_in++] = i;
     eg__rng_init(&rng, s->seed, STREAM_DUAL);
@@ -171,8 +185,12 @@ static void ascend(void *context, size_t task, unsigned thread)
     for (int round = 0; round < ROUNDS_MOST && !a->no_memory[task]; round++) {
         stretch = look(fit, s, space);
         if (fit->gap <= s->tolerance * fit->objective) break;
-        if (round > 1) face_step(fit, s, order, n_in, face, space);
         for (int e = 0; e < EPOCHS_IN_ROUND; e++) epoch(fit, s, order, n_in, &rng);
+        for (int step = 0; round > 0 && step < FACE_STEPS; step++) {
+            size_t before = face.count;
+            find_face(fit, order, n_in, &face);
+            if (face.count > most || (step && face.count == before) || !face_step(fit, s, &face)) break;
+        }
     }
     for (size_t i = 0; i < s->n && !a->no_memory[task]; i++) {
         fit->beta[i] *= stretch;
@@ -182,16 +200,19 @@ static void ascend(void *context, size_t task, unsigned thread)
     for (size_t i = 0; i < s->n; i++) fit->intercept[0] += s->constant * fit->beta[i];
     free(order);
     free(space);
+    free(face.matrix);
 }
 
 /* Dual coordinate ascent on the Gram matrix: one alpha = y beta in [0, c] after another is
  * set to its best, the scores kept up to date, so that a row that need not move costs O(1);
- * every twentieth epoch is followed by a step over the face of the box that it found, which does
+ * every eighth epoch is followed by Newton steps over the face of the box that it found, which do
  * what coordinates cannot where C is large and K badly conditioned.
- * Stops   gap <= tolerance * objective, or 2000 rounds
+ * Stops   gap <= tolerance * objective, or 5000 rounds
  * Errors  EG_E_MEMORY
- * Cost    n for each row that moves; n times the face's rows for each step over it
- * Sources Hsieh et al., ICML 2008; More and Toraldo, SIAM J. Optim. 1 (1991) */
+ * Cost    n for each row that moves; a third of the cube of the face's rows for each step over it,
+ *         and their square of scratch for each thread (faces of more than 1536 rows are left to
+ *         the coordinates)
+ * Sources Hsieh et al., ICML 2008; Bertsekas, SIAM J. Control Optim. 20 (1982) */
 enum eg_status eg__dual_ascent(const struct eg_solver *s, struct eg_fit *fits, size_t n_fits,
                                struct eg_error *err)
 {
