@@ -343,7 +343,7 @@ static void shards_are_merged(void **state)
 static void many_shards_need_few_descriptors(void **state)
 {
     (void)state;
-    enum { SHARDS = 150 };
+    enum { SHARDS = 75, EACH = N / SHARDS, DESCRIPTORS = 48 };
     static char names[SHARDS][128];
     const char *given[SHARDS];
     struct eg_error err;
@@ -355,7 +355,7 @@ static void many_shards_need_few_descriptors(void **state)
     struct rlimit before, few;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     few = before;
-    few.rlim_cur = 64;
+    few.rlim_cur = DESCRIPTORS;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     for (int copy = 1; copy >= 0; copy--) {
         if (eg__store_merge(path, given, SHARDS, copy, true, "merge", &err)) fail_msg("%s", err.message);
@@ -371,7 +371,7 @@ static void many_shards_need_few_descriptors(void **state)
         if (!copy) { /* a shard that goes while its master is open is an error, not rows of NaN */
             unlink(names[40]);
             float row[D];
-            size_t gone = 2 * 40, there = 2 * 41;
+            size_t gone = 40 * EACH, there = 41 * EACH;
             assert_int_equal(eg__store_read(store, 0, there, 1, row, &err), EG_OK);
             assert_int_equal(eg__store_read(store, 0, gone, 1, row, &err), EG_E_IO);
             assert_non_null(strstr(err.message, "No such file"));
