@@ -118,6 +118,7 @@ enum eg_status eg__judge_each(const struct eg_net *net, const struct eg_dataset 
     struct eg_feeder feeder = {0};
     struct judge judge = {0};
     size_t batch = options->batch ? options->batch : DEFAULT_BATCH;
+    if (dataset->n_items && batch > dataset->n_items) batch = dataset->n_items; /* less memory */
     enum eg_status status = eg__probabilities_plan(net, &plan, err);
     if (status) return status;
     status = eg__feeder_init(net->has_recipe ? &net->recipe : NULL, net->graph->name,
