@@ -148,7 +148,9 @@ static void svg_axes(const struct chart *chart, const struct frame *f, FILE *to)
         fprintf(to, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"#f2e9c9\"/>\n",
                 f->left, place_y(f, chart->band[1]), f->width,
                 place_y(f, chart->band[0]) - place_y(f, chart->band[1]));
-    for (double y = l->y0; y < l->y1 + step / 2; y += step) {
+    const int n_lines = (int)((l->y1 - l->y0) / step + 1.5);
+    for (int i = 0; i < n_lines; i++) {
+        const double y = l->y0 + i * step;
         fprintf(to, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", f->left,
                 f->left + f->width, place_y(f, y), place_y(f, y));
         snprintf(text, sizeof text, "%.4g", fabs(y) < step / 1e6 ? 0 : y);

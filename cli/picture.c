@@ -411,8 +411,8 @@ static void draw(const struct drawing *d, FILE *to)
 
 static bool make_stages(struct drawing *d)
 {
-    d->stages = calloc(d->n_slabs, sizeof *d->stages);
-    d->x = calloc(d->n_slabs, sizeof *d->x);
+    d->stages = calloc(d->n_slabs + 1, sizeof *d->stages);
+    d->x = calloc(d->n_slabs + 1, sizeof *d->x);
     if (!d->stages || !d->x) return false;
     for (size_t i = 0; i < d->n_slabs; i++) {
         struct eg_shape a = d->slabs[i].shape, b = d->slabs[i ? i - 1 : 0].shape;
@@ -431,7 +431,7 @@ bool picture_svg(const struct picture *picture, FILE *to)
     struct slab *thinned = NULL;
     if (good) {
         while (most > 1 && (n = thin(d.slabs, d.n_slabs, most, NULL)) > MOST_SLABS) most /= 2;
-        thinned = calloc(d.n_slabs, sizeof *thinned);
+        thinned = calloc(d.n_slabs + 1, sizeof *thinned);
         good = thinned != NULL;
     }
     if (good) {

@@ -38,13 +38,16 @@ static enum eg_status solve(struct trainer *t, struct eg_fit *fits, size_t n_fit
                    : eg__stream_solve(t->matrix, &t->solver, fits, n_fits, err);
 }
 
+static bool go_on(void *user)
+{
+    const struct trainer *t = user;
+    return !t->options->progress || t->options->progress(t->options->user, t->steps_done, t->steps);
+}
+
 static enum eg_status step_done(struct trainer *t, struct eg_error *err)
 {
-    const struct eg_learn_options *o = t->options;
     t->steps_done++;
-    if (o->progress && !o->progress(o->user, t->steps_done, t->steps))
-        return eg__fail(err, EG_E_CANCELLED, "training was stopped");
-    return EG_OK;
+    return go_on(t) ? EG_OK : eg__fail(err, EG_E_CANCELLED, "training was stopped");
 }
 
 /* The penalty of each row when fold `out` (-1: none) stays outside: C, or with --balance
@@ -455,6 +458,8 @@ enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
                                   .loss = loss,
                                   .constant = loss == EG_LOSS_LOGISTIC ? 0 : 1,
                                   .work_bytes = budget,
+                                  .go_on = go_on,
+                                  .user = &t,
                                   .seed = options->seed,
                                   .pool = options->pool};
     t.steps = 1;

@@ -38,6 +38,8 @@ struct eg_solver {
     size_t work_bytes;  /* fits are solved together while their work space fits this */
     uint64_t seed;
     eg_pool *pool;
+    bool (*go_on)(void *user); /* asked now and then while rows are streamed; false: EG_E_CANCELLED; or NULL */
+    void *user;
 };
 
 /* Solve all fits; `gap` says how far each came. EG_E_MEMORY; EG_E_NUMERIC: not finite. */

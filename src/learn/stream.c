@@ -234,6 +234,8 @@ static enum eg_status solve_together(struct eg_matrix *matrix, const struct eg_s
         for (size_t at = 0, count; at < t.n && !status; at += count) {
             count = t.n - at < t.rows ? t.n - at : t.rows;
             status = block_step(&t, t.order + at, count, err);
+            if (!status && solver->go_on && !solver->go_on(solver->user))
+                status = eg__fail(err, EG_E_CANCELLED, "training was stopped");
         }
         if (!status && (pass % 2 == 0 || t.rows == t.n)) status = judge(&t, &done, err);
         shuffle(&t, &rng);

@@ -317,6 +317,34 @@ static void streams_reach_the_optimum(void **state)
     }
 }
 
+static bool third_time_enough(void *user, size_t done, size_t total)
+{
+    (void)total;
+    assert_true(done == 0); /* before the only fit is done */
+    return ++*(int *)user < 3;
+}
+
+/* Who waits for a long fit hears of it in between, and can end it. */
+static void streams_can_be_stopped(void **state)
+{
+    (void)state;
+    const double c = 0.5;
+    int asked = 0;
+    struct eg_learn_options options = {.learner = EG_SVM,
+                                       .c = &c,
+                                       .n_c = 1,
+                                       .folds = 1,
+                                       .memory_bytes = LITTLE,
+                                       .progress = third_time_enough,
+                                       .user = &asked};
+    struct eg_rows_memory memory = {rows, N, D};
+    struct eg_row_source source = eg__rows_in_memory(&memory);
+    struct eg_learned learned;
+    struct eg_error err;
+    assert_int_equal(eg__learn(&source, labels, K, &options, &learned, &err), EG_E_CANCELLED);
+    assert_int_equal(asked, 3);
+}
+
 /* Scores of an earlier classifier, one class unknown to it: another way to the same place. */
 static void warm_starts_reach_the_optimum(void **state)
 {
@@ -383,6 +411,7 @@ int main(void)
         cmocka_unit_test(warm_starts_reach_the_optimum),
         cmocka_unit_test(forests_grow),
         cmocka_unit_test(streams_reach_the_optimum),
+        cmocka_unit_test(streams_can_be_stopped),
     };
     return cmocka_run_group_tests(tests, make_rows, NULL);
 }
