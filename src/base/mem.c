@@ -14,9 +14,10 @@ void *eg__alloc(size_t n, size_t size)
     bytes = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT; /* never 0 */
     if (bytes < HUGE_PAGE) return aligned_alloc(ALIGNMENT, bytes);
     /* Large pages: weights then stream from memory about twice as fast. Only a hint: failing is fine. */
-    void *memory = aligned_alloc(HUGE_PAGE, bytes);
+    void *memory;
+    if (posix_memalign(&memory, HUGE_PAGE, bytes)) return NULL;
 #ifdef MADV_HUGEPAGE
-    if (memory) (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
     return memory;
 }
