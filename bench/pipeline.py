@@ -3,7 +3,8 @@
 Photos are made from a folder of real ones: 500 x 375 and 12 megapixels (4000 x 3000, enlarged), JPEG of
 quality 90. The Python pipelines decode and resize in a pool of threads (Pillow, or torchvision's decode
 and antialiased resize) one batch ahead of ONNX Runtime, which has all threads too; a process of their
-own, imports and session not counted. Runs alternate; figures are medians of images per second.
+own, imports and session not counted (ours counts its preparation). Runs alternate, the bare forward
+passes as many as the photos; figures are the best of the rounds, as whatever disturbs only slows.
 Usage: pipeline.py ENGRAFT PHOTOS FOLDER [--threads 2] [--rounds 3] [--save]
 FOLDER holds vgg16.onnx, resnet50.onnx (export.py's), and takes the photos made."""
 import argparse
@@ -11,7 +12,6 @@ import concurrent.futures
 import datetime
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -101,7 +101,7 @@ def extract(model, folder, *more):
 
 
 def bare(model):
-    return run_json([args.engraft, "bench", model, "--batch", "8", "--repeat", "4", "--json", "--quiet", "--threads",
+    return run_json([args.engraft, "bench", model, "--batch", "8", "--repeat", "60", "--json", "--quiet", "--threads",
                      str(args.threads)])["images_per_second"]
 
 
@@ -128,14 +128,14 @@ def turns(what):
     for _ in range(args.rounds):
         for name, call in what.items():
             values[name].append(call())
-    return {name: statistics.median(v) for name, v in values.items()}
+    return {name: max(v) for name, v in values.items()}
 
 
 with open("/proc/cpuinfo") as file:
     cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "?")
 say("# pipeline, %s, %d CPUs, %s, %d threads, images per second" % (
     cpu, os.cpu_count(), datetime.date.today().isoformat(), args.threads))
-small, large = make("photos-500x375", (500, 375), 96), make("photos-12mp", (4000, 3000), 12)
+small, large = make("photos-500x375", (500, 375), 480), make("photos-12mp", (4000, 3000), 48)
 if not os.path.exists(lite0):
     subprocess.run([args.engraft, "convert", "efficientnet-lite0", "--cut", "avgpool", "-o", lite0], check=True)
 for net in ("vgg16", "resnet50"):

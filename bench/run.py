@@ -3,7 +3,7 @@
 Every engine runs in a process of its own and waits until it is its turn; in each round each gives
 the fastest of a few passes; the figure is the median over the rounds. Outputs are compared with
 ONNX Runtime's. The table and the CPU, versions and peak go to bench/results/.
-Usage: run.py [--nets a,b] [--batches 1,16] [--threads 1,2] [--rounds 5] [--engines a,b]
+Usage: run.py [--nets a,b] [--batches 1,16] [--threads 1,2] [--rounds 5] [--turn 0.5] [--engines a,b]
        [--tensorflow PYTHON] [--save]"""
 import argparse
 import datetime
@@ -23,6 +23,7 @@ parser.add_argument("--nets", default="vgg16,resnet50,alexnet,squeezenet1_1,mobi
 parser.add_argument("--batches", default="1,16")
 parser.add_argument("--threads", default="1,2")
 parser.add_argument("--rounds", type=int, default=5)
+parser.add_argument("--turn", type=float, default=0.5, help="seconds that each engine runs in a round")
 parser.add_argument("--engines", default="mnn,ncnn,onnxruntime,openvino,torch")
 parser.add_argument("--engine-bench", default=os.path.join(root, "build", "release", "bench", "engine_bench"))
 parser.add_argument("--folder", default=os.path.join(root, ".cache", "bench"))
@@ -109,7 +110,7 @@ for net in nets:
             for w in workers:
                 w.ask("time 1")
             quick = float(workers[0].ask("time 1")[0])
-            passes = max(2, min(20, int(0.3 / quick)))
+            passes = max(2, int(args.turn / quick))
             for _ in range(args.rounds):
                 for w in workers:
                     w.times.append(float(w.ask("%s %d" % ("work" if args.work else "time", passes))[0]) / batch * 1e3)

@@ -188,7 +188,7 @@ class Steps(unittest.TestCase):
 
 
 def compare_times(which, arch, first="all", n=16, size=224, rounds=4):
-    column = which == "--work"
+    column = int(which == "--work")
     rng = np.random.default_rng(3)
     images = rng.standard_normal((3, n, size, size, 3), dtype=np.float32)
     labels = rng.integers(0, 10, (3, n)).astype(np.int32)
