@@ -4,6 +4,7 @@
  * Every element of C is ((C or 0) + s_1) + s_2 + ..., where s_b is the sum over the b-th
  * K_BLOCK of k, upwards: it depends on k alone. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "base/mem.h"
@@ -27,20 +28,18 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 void eg__pack(const struct eg_kernels *kernels, size_t begin, size_t end, size_t n, size_t k, const float *b,
               size_t stride_k, size_t stride_n, float *packed)
 {
-    enum { STRIP = 16 }; /* k at a time, so that a transposed read stays in cache */
     for (size_t j0 = begin; j0 < end; j0 += kernels->panel) {
         size_t columns = smaller(kernels->panel, n - j0);
         size_t width = (columns + kernels->granule - 1) / kernels->granule * kernels->granule;
         float *panel = packed + j0 * k;
-        for (size_t k0 = 0; k0 < k; k0 += STRIP) {
-            size_t k1 = smaller(k, k0 + STRIP);
-            for (size_t j = 0; j < columns; j++) {
-                const float *from = b + (j0 + j) * stride_n;
-                for (size_t p = k0; p < k1; p++) panel[p * width + j] = from[p * stride_k];
-            }
-            for (size_t j = columns; j < width; j++)
-                for (size_t p = k0; p < k1; p++) panel[p * width + j] = 0;
-        }
+        const float *from = b + j0 * stride_n;
+        if (stride_n == 1)
+            for (size_t p = 0; p < k; p++)
+                memcpy(panel + p * width, from + p * stride_k, columns * sizeof *from);
+        else
+            kernels->transpose(from, stride_n, columns, k, panel, width);
+        for (size_t p = 0; columns < width && p < k; p++)
+            memset(panel + p * width + columns, 0, (width - columns) * sizeof *panel);
     }
 }
 
@@ -95,9 +94,7 @@ static void product_task(void *context, size_t task, unsigned thread)
     const float *turned = NULL;
     if (p->a_transposed) {
         float *rows = p->turned + thread * TILES_IN_TASK * step * K_BLOCK;
-        for (size_t q = 0; q < depth; q++)
-            for (size_t i = begin; i < end; i++)
-                rows[(i - begin) * K_BLOCK + q] = p->a[(p->k0 + q) * p->lda + i];
+        p->kernels->transpose(p->a + p->k0 * p->lda + begin, p->lda, depth, end - begin, rows, K_BLOCK);
         turned = rows;
     }
     for (size_t j = panels * part / p->column_tasks; j < panels * (part + 1) / p->column_tasks; j++) {

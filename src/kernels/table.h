@@ -113,7 +113,7 @@ const struct eg_kernels *eg__kernels_at(size_t index);
 /* Floats that n columns of depth k take when packed in panels (the last as narrow as the
  * granule allows). */
 size_t eg__packed_count(const struct eg_kernels *kernels, size_t n, size_t k);
-/* Pack columns [begin, end) of B (element (k, j) at b[k stride_k + j stride_n]) into panels;
+/* Pack columns [begin, end) of B (element (k, j) at b[k stride_k + j stride_n], one stride is 1) into panels;
  * begin is a multiple of the panel width. packed is the start of all panels. */
 void eg__pack(const struct eg_kernels *kernels, size_t begin, size_t end, size_t n, size_t k, const float *b,
               size_t stride_k, size_t stride_n, float *packed);

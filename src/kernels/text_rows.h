@@ -1,5 +1,32 @@
-/* text_rows.h: element-wise work and pooling, all along the channels of a pixel; included once per
- * instruction set. */
+/* text_rows.h: transposition, element-wise work and pooling along the channels of a pixel; included
+ * once per instruction set. */
+
+ALWAYS_INLINE void transpose_block(const float *x, size_t ldx, float *y, size_t ldy)
+{
+    vf row[VL];
+#pragma GCC unroll 16
+    for (int i = 0; i < VL; i++) row[i] = vload(x + (size_t)i * ldx);
+#pragma GCC unroll 4
+    for (int s = 1; s < VL; s *= 2)
+#pragma GCC unroll 16
+        for (int i = 0; i < VL; i++)
+            if (!(i & s)) vexchange(&row[i], &row[i + s], s);
+#pragma GCC unroll 16
+    for (int i = 0; i < VL; i++) vstore(y + (size_t)i * ldy, row[i]);
+}
+
+static void transpose(const float *x, size_t ldx, size_t rows, size_t columns, float *y, size_t ldy)
+{
+    size_t i = 0;
+    for (; i + VL <= rows; i += VL) {
+        size_t j = 0;
+        for (; j + VL <= columns; j += VL) transpose_block(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+        for (; j < columns; j++)
+            for (size_t k = i; k < i + VL; k++) y[j * ldy + k] = x[k * ldx + j];
+    }
+    for (; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) y[j * ldy + i] = x[i * ldx + j];
+}
 
 static void activate(enum eg_activation act, float a, float b, const float *x, float *y, size_t n)
 {

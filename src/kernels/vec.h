@@ -48,6 +48,27 @@ static inline vf vscale(vf x, vf n)
 static inline vf vreciprocal(vf x) { return vset(1.0f) / x; }
 #endif
 
+/* Exchange the odd blocks of s lanes of a with the even ones of b (s a power of two below VL): a step
+ * of a transposition. */
+static inline __attribute__((always_inline)) void vexchange(vf *a, vf *b, int s)
+{
+    const vf x = *a, y = *b;
+#ifdef __clang__
+    for (int i = 0; i < VL; i++) {
+        (*a)[i] = i & s ? y[i - s] : x[i];
+        (*b)[i] = i & s ? y[i] : x[i + s];
+    }
+#else
+    vi of_a, of_b;
+    for (int i = 0; i < VL; i++) {
+        of_a[i] = i & s ? VL + i - s : i;
+        of_b[i] = i & s ? VL + i : i + s;
+    }
+    *a = __builtin_shuffle(x, y, of_a);
+    *b = __builtin_shuffle(x, y, of_b);
+#endif
+}
+
 /* Lanes added in a fixed tree. */
 static inline float vsum(vf v)
 {

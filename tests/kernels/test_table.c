@@ -99,6 +99,19 @@ static void test_elementwise(const struct eg_kernels *p, const struct eg_kernels
     }
 }
 
+/* Whole blocks and what is left of them, rows wider than what is taken. */
+static void test_transpose(const struct eg_kernels *k)
+{
+    for (int round = 0; round < 60; round++) {
+        size_t rows = 1 + below(40), columns = 1 + below(40), ldx = columns + below(3), ldy = rows + below(3);
+        float *x = numbers((rows - 1) * ldx + columns), *y = guard((columns - 1) * ldy + rows);
+        k->transpose(x, ldx, rows, columns, y, ldy);
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < columns; j++) assert_true(y[j * ldy + i] == x[i * ldx + j]);
+        release();
+    }
+}
+
 /* NaN comes through where it must. */
 static void test_nan(const struct eg_kernels *k)
 {
@@ -253,6 +266,7 @@ static void test_tables(void **state)
     const struct eg_kernels *portable = eg__kernels_at(0), *k;
     for (size_t i = 0; (k = eg__kernels_at(i)); i++) {
         test_elementwise(portable, k);
+        test_transpose(k);
         test_nan(k);
         test_tile(portable, k);
         test_depthwise(portable, k);
