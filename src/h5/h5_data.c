@@ -88,6 +88,17 @@ static enum eg_h5_kind find_kind(hid_t type)
     }
 }
 
+/* libhdf5 1.10 does not look whether a compact dataset is as long as its extent; 0 is a contiguous one
+ * of which nothing has been written. */
+static bool storage_holds(const struct eg_h5_set *set, H5D_layout_t layout)
+{
+    const struct eg_h5_shape *shape = &set->shape;
+    if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS) return true;
+    hsize_t stored = H5Dget_storage_size(set->set);
+    hsize_t need = set->row_length * shape->bytes * (shape->rank ? shape->dims[0] : 1);
+    return stored >= need || (layout == H5D_CONTIGUOUS && !stored);
+}
+
 static enum eg_status describe(struct eg_h5_set *set, struct eg_error *err)
 {
     struct eg_h5_shape *shape = &set->shape;
@@ -122,6 +133,9 @@ static enum eg_status describe(struct eg_h5_set *set, struct eg_error *err)
         if (layout == H5D_CHUNKED && H5Pget_chunk(list, H5S_MAX_RANK, chunk) > 0)
             shape->chunk_rows = (size_t)chunk[0];
         shape->is_virtual = layout == H5D_VIRTUAL;
+        if (!status && !storage_holds(set, layout))
+            status = eg__fail(err, EG_E_FORMAT, "'%s' of '%s' claims more numbers than are stored for it",
+                              set->path, set->h5->path);
         int n_filters = H5Pget_nfilters(list);
         shape->compressed = n_filters > 0;
         for (int i = 0; i < n_filters; i++) {
