@@ -417,7 +417,7 @@ enum eg_status eg__h5_read_texts(struct eg_h5_set *set, size_t limit, char ***ou
                                  struct eg_error *err)
 {
     size_t n = set->shape.rank ? set->shape.dims[0] : 1, width = set->shape.bytes, pointers;
-    if (set->shape.kind != EG_H5_TEXT || set->row_length != 1)
+    if (set->shape.kind != EG_H5_TEXT || !width || set->row_length != 1)
         return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' is not a list of fixed-length strings", set->path,
                         set->h5->path);
     if (!eg__mul(n, sizeof(char *), &pointers) || n > limit / (width + sizeof(char *)))
