@@ -87,16 +87,6 @@ struct face {
     double *step, *change; /* [n] */
 };
 
-static double dot(const double *a, const double *b, size_t n)
-{
-    double sum[4] = {0};
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (size_t l = 0; l < 4; l++) sum[l] += a[i + l] * b[i + l];
-    for (; i < n; i++) sum[0] += a[i] * b[i];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 static void find_face(const struct eg_fit *fit, const size_t *order, size_t n_in, struct face *face)
 {
     face->count = 0;
@@ -116,12 +106,13 @@ static bool solve_face(const struct eg_fit *fit, const struct eg_solver *s, stru
         const float *row = s->gram + face->rows[i] * s->n;
         double *li = l + i * m;
         for (size_t j = 0; j < i; j++)
-            li[j] = ((double)row[face->rows[j]] + s->constant - dot(li, l + j * m, j)) * l[j * m + j];
-        double pivot = (double)row[face->rows[i]] + s->constant - dot(li, li, i);
+            li[j] =
+                ((double)row[face->rows[j]] + s->constant - eg__dot_double(li, l + j * m, j)) * l[j * m + j];
+        double pivot = (double)row[face->rows[i]] + s->constant - eg__dot_double(li, li, i);
         if (!(pivot > 1e-9 * ((double)row[face->rows[i]] + s->constant))) return false;
         li[i] = 1 / sqrt(pivot);
         double y = fit->labels[face->rows[i]] == fit->positive ? 1 : -1;
-        x[i] = (y - fit->score[face->rows[i]] - dot(li, x, i)) * li[i];
+        x[i] = (y - fit->score[face->rows[i]] - eg__dot_double(li, x, i)) * li[i];
     }
     for (size_t i = m; i-- > 0;) {
         x[i] *= l[i * m + i];

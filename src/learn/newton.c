@@ -41,16 +41,6 @@ struct crew {
     float *in, *out;
 };
 
-static double dot(const double *a, const double *b, size_t n)
-{
-    double sum[4] = {0};
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (size_t l = 0; l < 4; l++) sum[l] += a[i + l] * b[i + l];
-    for (; i < n; i++) sum[0] += a[i] * b[i];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 static void add_scaled(double a, const double *x, double *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] += a * x[i];
@@ -112,7 +102,7 @@ static void begin_newton(struct work *w, const struct eg_solver *s)
                 w->b_residual[k] += slope;
                 w->b_curvature[k] += c * p * (1 - p);
             }
-    w->square = dot(fit->beta, w->k_beta, size);
+    w->square = eg__dot_double(fit->beta, w->k_beta, size);
     for (size_t i = 0; i < size; i++) w->residual[i] = w->slope[i] - fit->beta[i];
     memset(w->step, 0, size * sizeof *w->step);
     memset(w->k_step, 0, size * sizeof *w->k_step);
@@ -126,7 +116,8 @@ static void end_newton(struct work *w, const struct eg_solver *s)
 {
     struct eg_fit *fit = w->fit;
     const size_t n = s->n, size = fit->columns * n;
-    double cross = dot(fit->beta, w->k_step, size), square = dot(w->step, w->k_step, size);
+    double cross = eg__dot_double(fit->beta, w->k_step, size),
+           square = eg__dot_double(w->step, w->k_step, size);
     double before = w->square / 2 + w->loss, fall = cross, t = 1, moved = 0;
     for (size_t k = 0; k < fit->columns; k++)
         for (size_t i = 0; i < n; i++) fall -= w->slope[k * n + i] * (w->k_step[k * n + i] + w->b_step[k]);
@@ -206,7 +197,7 @@ static void advance(void *context, size_t task, unsigned thread)
     double *image = k_residual; /* its values are in k_ahead by now */
     memcpy(image, w->ahead, size * sizeof *image);
     add_curvature(w, s, w->k_ahead, w->b_ahead, image, b_image);
-    double curvature = dot(w->k_ahead, image, size);
+    double curvature = eg__dot_double(w->k_ahead, image, size);
     for (size_t k = 0; k < k_count; k++) curvature += w->b_ahead[k] * b_image[k];
     /* The operator is at least 1 but for the intercept: a curvature so far below is the rounding of
      * K, whose null space has some of either sign, and ends the step. */

@@ -42,6 +42,17 @@ struct eg_solver {
     void *user;
 };
 
+/* In four sums, an order given by n alone. */
+static inline double eg__dot_double(const double *a, const double *b, size_t n)
+{
+    double sum[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t l = 0; l < 4; l++) sum[l] += a[i + l] * b[i + l];
+    for (; i < n; i++) sum[0] += a[i] * b[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
 /* Solve all fits; `gap` says how far each came. EG_E_MEMORY; EG_E_NUMERIC: not finite. */
 EG_MUST_CHECK enum eg_status
 eg__solve(const struct eg_solver *solver, struct eg_fit *fits, size_t n_fits, struct eg_error *err);

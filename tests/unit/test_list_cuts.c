@@ -16,12 +16,9 @@ static struct eg_cut_list list_of(const char *model, const char *const *layers, 
     if (eg_net_load(model, &options, &net, &err)) fail_msg("%s", err.message);
     if (eg_net_list_cuts(net, layers, n_layers, longest, &list, &err)) fail_msg("%s", err.message);
     for (size_t i = 0; i < list.n; i++) { /* each is a cut, and none is given twice */
-        size_t at;
-        char *layer = strdup(list.cuts[i]), *colon = strrchr(layer, ':');
-        if (colon) *colon = '\0';
-        if (eg_net_find(net, layer, &at, &err)) fail_msg("%s", err.message);
-        assert_true(eg_net_layer(net, at).cut);
-        free(layer);
+        eg_net *cut = NULL;
+        if (eg_net_cut(net, list.cuts[i], &cut, &err)) fail_msg("%s", err.message);
+        eg_net_free(cut);
         for (size_t k = 0; k < i; k++) assert_string_not_equal(list.cuts[k], list.cuts[i]);
     }
     eg_net_free(net);
