@@ -10,9 +10,9 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "formats/onnx.h"
 #include "kernels/table.h"
 #include "net/net.h"
+#include "onnx/onnx.h"
 
 static double now(clockid_t clock)
 {

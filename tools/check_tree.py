@@ -17,15 +17,17 @@ EDGES = {
     "image": "",
     "graph": "",
     "arch": "graph",
+    "onnx": "graph",
     "formats": "graph h5",
     "kernels": "",
     "net": "graph kernels",
     "h5": "",
-    "features": "h5",
+    "features": "h5 graph",
     "learn": "graph kernels",
     "eval": "",
     "dist": "",
-    "pipeline": "image graph arch formats kernels net h5 features learn eval dist",
+    "model": "graph arch onnx formats net kernels image",
+    "flow": "image graph arch onnx formats kernels net h5 features model learn eval dist",
 }
 
 # Headers of the world outside that have one owner.

@@ -4,20 +4,9 @@
 #define EG_FEATURES_FEATURES_H
 
 #include "engraft.h"
+#include "graph/cut_info.h"
 
 enum eg_row_status { EG_ROW_WAITING, EG_ROW_DONE, EG_ROW_UNREADABLE, EG_ROW_VANISHED };
-
-struct eg_cut_info {
-    const char *name;       /* "pool5"; as typed, "/" written "." */
-    const char *layer;      /* as typed, without its pool */
-    const char *layer_name; /* the graph's name */
-    const char *op;
-    size_t shape[3];   /* h, w, c after pooling */
-    const char *order; /* "chw" or "hwc" */
-    const char *pool;  /* "flatten", "avg", "max", "gem" */
-    size_t length;     /* D */
-    bool half;         /* float16 on disk */
-};
 
 /* Everything that must be equal for a run to resume a file; the first difference is named. */
 struct eg_store_spec {

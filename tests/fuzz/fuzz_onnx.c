@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "formats/onnx.h"
+#include "onnx/onnx.h"
 
 static void read_values(const struct eg_graph *graph)
 {

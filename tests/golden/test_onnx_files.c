@@ -9,7 +9,7 @@
 #include "check.h"
 
 #include "base/file.h"
-#include "formats/onnx.h"
+#include "onnx/onnx.h"
 
 #define CORPUS EG_SOURCE_DIR "/tests/fuzz/corpus/onnx/"
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pipeline/pipeline.h"
+#include "flow/flow.h"
 
 int main(int argc, char **argv)
 {

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/rng.h"
-#include "formats/onnx.h"
+#include "onnx/onnx.h"
 #include "reference.h"
 
 static struct eg_rng rng;

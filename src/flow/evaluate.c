@@ -1,0 +1,255 @@
+/* evaluate.c: a trained model against labelled data. On the data it was trained from only the
+ * test rows count: the split is made again from its seed, and known by its training rows. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "eval/metrics.h"
+#include "flow/trained.h"
+#include "image/photo.h"
+#include "learn/learn.h"
+
+bool eg__is_hdf5(const char *path)
+{
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    unsigned char first[8];
+    FILE *file = fopen(path, "rb");
+    bool is = file && fread(first, 1, sizeof first, file) == sizeof first &&
+              !memcmp(first, signature, sizeof first);
+    if (file) fclose(file);
+    return is;
+}
+
+enum eg_status eg__same_source(const struct eg_store_spec *a, const struct eg_store_spec *b, const char *path,
+                               struct eg_error *err)
+{
+    const char *const pairs[][3] = {{"weights", a->weights_sha256, b->weights_sha256},
+                                    {"recipe", a->recipe, b->recipe}};
+    for (size_t i = 0; i < 2; i++) {
+        const char *x = pairs[i][1] ? pairs[i][1] : "", *y = pairs[i][2] ? pairs[i][2] : "";
+        if (strcmp(x, y))
+            return eg__fail(err, EG_E_ARGUMENT, "'%s' has another %s: %s, not %s", path, pairs[i][0], y, x);
+    }
+    return EG_OK;
+}
+
+void eg__verdict_keep(struct eg_verdict *v, size_t from, size_t to)
+{
+    memmove(v->probabilities + to * v->k, v->probabilities + from * v->k, v->k * sizeof *v->probabilities);
+    v->labels[to] = v->labels[from];
+    memmove(v->hashes[to], v->hashes[from], sizeof v->hashes[to]);
+}
+
+struct trial {
+    const struct eg_net *model;
+    const struct eg_evaluate_options *options;
+    struct eg_verdict verdict; /* of the labelled rows that could be read: n of them */
+    int32_t *truth;
+    const char **paths; /* [n], of `store` or `images` */
+    size_t n;
+    struct eg_store *store;
+    struct eg_dataset *images;
+    struct eg_evaluate_report report;
+};
+
+/* ---- gathering -------------------------------------------------------------------------- */
+
+static enum eg_status judge_images(struct trial *t, const char *path, struct eg_error *err)
+{
+    enum eg_status status = eg__dataset_open(path, &t->images, err);
+    if (status) return status;
+    const struct eg_dataset *images = t->images;
+    int32_t *map = NULL;
+    struct eg_judge_options how = {t->options->batch, t->options->pool, t->options->progress,
+                                   t->options->user};
+    t->truth = eg__alloc(images->n_items + 1, sizeof *t->truth);
+    t->paths = eg__alloc(images->n_items + 1, sizeof *t->paths);
+    if (!t->truth || !t->paths) status = eg__fail_memory(err, "labels");
+    if (!status)
+        status = eg__class_map(t->model->classes, t->model->n_classes, (const char *const *)images->classes,
+                               images->n_classes, &map, err);
+    if (!status) status = eg__judge_photos(t->model, images, &how, &t->verdict, err);
+    for (size_t i = 0; !status && i < images->n_items; i++) {
+        if (t->verdict.reasons[i]) {
+            status = eg__skip(&t->report.unreadable, &t->report.n_unreadable, images->items[i].path,
+                              t->verdict.reasons[i], err);
+        } else if (images->items[i].label < 0) {
+            t->report.n_unlabelled++;
+        } else {
+            eg__verdict_keep(&t->verdict, i, t->n);
+            t->paths[t->n] = images->items[i].path;
+            t->truth[t->n++] = map[images->items[i].label];
+        }
+    }
+    free(map);
+    return status;
+}
+
+/* The cut of the file that the model was grown on: by its name, else by what it is. */
+static enum eg_status find_cut(const struct trial *t, struct eg_store *store, const char *path, size_t *cut,
+                               struct eg_error *err)
+{
+    const struct eg_store_spec *spec = eg__store_spec(store);
+    const char *layer = eg_net_metadata(t->model, "engraft.layer"),
+               *pool = eg_net_metadata(t->model, "engraft.pool");
+    const char *order = eg_net_metadata(t->model, "engraft.order"),
+               *name = eg_net_metadata(t->model, "engraft.cut");
+    for (size_t i = 0; i < spec->n_cuts; i++) {
+        const struct eg_cut_info *c = &spec->cuts[i];
+        if (layer && pool && order && c->layer_name && c->pool && c->order && !strcmp(c->layer_name, layer) &&
+            !strcmp(c->pool, pool) && !strcmp(c->order, order)) {
+            *cut = i;
+            return EG_OK;
+        }
+    }
+    if (!name) return eg__store_find_cut(store, NULL, cut, err); /* a head alone: the first features */
+    return eg__fail(err, EG_E_NOT_FOUND, "'%s' has no features of cut '%s', which the model was grown on",
+                    path, name);
+}
+
+enum eg_status eg__model_source(const struct eg_net *model, const struct eg_store_spec *spec,
+                                const char *path, struct eg_error *err)
+{
+    char *recipe = model->has_recipe ? eg__recipe_json(&model->recipe) : strdup("");
+    if (!recipe) return eg__fail_memory(err, "a recipe");
+    struct eg_store_spec own = {.weights_sha256 = eg_net_metadata(model, "engraft.weights_sha256"),
+                                .recipe = recipe};
+    enum eg_status status = eg__same_source(&own, spec, path, err);
+    free(recipe);
+    return status;
+}
+
+enum eg_status eg__model_head(const struct eg_net *model, struct eg_graph **head, struct eg_error *err)
+{
+    const char *name = eg_net_metadata(model, "engraft.cut_node");
+    uint32_t node = 0;
+    enum eg_status status = name ? eg__graph_find(model->graph, name, &node, err) : EG_OK;
+    return status ? status : eg__graph_rest(model->graph, node, head, err);
+}
+
+static enum eg_status judge_file(struct trial *t, const char *path, struct eg_error *err)
+{
+    enum eg_status status = eg__store_open(path, &t->store, err);
+    if (status) return status;
+    struct eg_store *store = t->store;
+    const struct eg_store_spec *spec = eg__store_spec(store);
+    const uint8_t *row_status = eg__store_status(store);
+    struct eg_graph *head = NULL;
+    int32_t *map = NULL;
+    size_t cut = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
+    t->truth = eg__alloc(spec->n_rows + 1, sizeof *t->truth);
+    t->paths = eg__alloc(spec->n_rows + 1, sizeof *t->paths);
+    if (!rows || !t->truth || !t->paths) status = eg__fail_memory(err, "rows");
+    if (!status) status = eg__model_source(t->model, spec, path, err);
+    if (!status) status = find_cut(t, store, path, &cut, err);
+    if (!status)
+        status =
+            eg__class_map(t->model->classes, t->model->n_classes, spec->classes, spec->n_classes, &map, err);
+    if (!status) status = eg__model_head(t->model, &head, err);
+    for (size_t i = 0; !status && i < spec->n_rows; i++) {
+        if (row_status[i] != EG_ROW_DONE) continue;
+        if (spec->labels[i] < 0) {
+            t->report.n_unlabelled++;
+            continue;
+        }
+        rows[t->n] = i;
+        t->paths[t->n] = spec->paths[i];
+        t->truth[t->n++] = map[spec->labels[i]];
+    }
+    if (!status) status = eg__judge_rows(head, store, cut, rows, t->n, t->options->pool, &t->verdict, err);
+    if (!status) status = eg__row_hashes(store, cut, rows, t->n, t->verdict.hashes, err);
+    eg__graph_free(head);
+    free(map);
+    free(rows);
+    return status;
+}
+
+/* ---- which rows count ------------------------------------------------------------------------ */
+
+/* part[i] = 1 for a test row, if these are the rows the model was trained from. */
+static enum eg_status recognise(struct trial *t, uint8_t *part, struct eg_error *err)
+{
+    const char *digest = eg_net_metadata(t->model, "engraft.training_digest");
+    const char *seed = eg_net_metadata(t->model, "engraft.split_seed");
+    const char *fraction_text = eg_net_metadata(t->model, "engraft.test_fraction");
+    if (!digest || !seed || !fraction_text || !t->n) return EG_OK;
+    double fraction = strtod(fraction_text, NULL);
+    char hex[65];
+    const char *pattern = eg_net_metadata(t->model, "engraft.group");
+    int32_t *groups = pattern ? eg__alloc(t->n, sizeof *groups) : NULL;
+    if (pattern && !groups) return eg__fail_memory(err, "the groups");
+    bool can =
+        fraction <= 0 || ((!pattern || !eg__groups(pattern, t->paths, t->n, groups, NULL)) && fraction < 1 &&
+                          !eg__split(t->truth, t->n, t->model->n_classes, groups, fraction,
+                                     strtoull(seed, NULL, 10), part, NULL));
+    free(groups);
+    if (!can) return EG_OK; /* not to be split so: other data */
+    enum eg_status status = eg__rows_digest((const uint8_t(*)[32])t->verdict.hashes, part, t->n, hex, err);
+    if (!status) t->report.trained_here = !strcmp(hex, digest);
+    return status;
+}
+
+static enum eg_status keep_test_rows(struct trial *t, const char *data, struct eg_error *err)
+{
+    enum eg_rows rows = t->options->rows;
+    uint8_t *part = eg__zalloc(t->n + 1, 1);
+    if (!part) return eg__fail_memory(err, "the split");
+    enum eg_status status = recognise(t, part, err);
+    size_t n_test = 0;
+    for (size_t i = 0; i < t->n; i++) n_test += part[i];
+    if (!status && rows == EG_ROWS_TEST && !t->report.trained_here)
+        status =
+            eg__fail(err, EG_E_ARGUMENT,
+                     "the model was not trained from '%s', so it has no test rows (use --rows all)", data);
+    if (!status && rows != EG_ROWS_ALL && t->report.trained_here && !n_test)
+        status = eg__fail(
+            err, EG_E_ARGUMENT,
+            "the model learned from every row of '%s' (use --rows all to measure on them all the same)",
+            data);
+    bool only_test = t->report.trained_here && rows != EG_ROWS_ALL;
+    t->report.rows = only_test ? EG_ROWS_TEST : EG_ROWS_ALL;
+    if (!status && only_test) {
+        size_t kept = 0;
+        for (size_t i = 0; i < t->n; i++)
+            if (part[i]) {
+                eg__verdict_keep(&t->verdict, i, kept);
+                t->truth[kept++] = t->truth[i];
+            }
+        t->n = kept;
+    }
+    free(part);
+    return status;
+}
+
+enum eg_status eg_evaluate(const eg_net *model, const char *data, const struct eg_evaluate_options *options,
+                           struct eg_evaluate_report *report, struct eg_error *err)
+{
+    static const struct eg_evaluate_options defaults;
+    struct trial t = {.model = model, .options = options ? options : &defaults};
+    enum eg_status status = eg__is_hdf5(data) ? judge_file(&t, data, err) : judge_images(&t, data, err);
+    if (!status && !t.n)
+        status = eg__fail(err, EG_E_ARGUMENT, "nothing in '%s' could be read and has a label", data);
+    if (!status) status = keep_test_rows(&t, data, err);
+    if (!status)
+        status = eg__metrics(t.truth, t.verdict.labels, t.verdict.probabilities, t.n, model->n_classes,
+                             &t.report.metrics, err);
+    eg__verdict_release(&t.verdict);
+    free(t.truth);
+    free(t.paths);
+    eg__dataset_free(t.images);
+    if (eg__store_close(t.store, NULL) && !status) status = eg__fail(err, EG_E_IO, "cannot close '%s'", data);
+    if (status)
+        eg_evaluate_report_release(&t.report);
+    else
+        *report = t.report;
+    return status;
+}
+
+void eg_evaluate_report_release(struct eg_evaluate_report *report)
+{
+    eg_metrics_release(&report->metrics);
+    eg__skipped_free(report->unreadable, report->n_unreadable);
+    *report = (struct eg_evaluate_report){0};
+}

@@ -1,0 +1,279 @@
+/* extract.c: photos to rows of a feature file. Rows that are done are left alone, so a call
+ * that was stopped goes on where it was. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "flow/flow.h"
+#include "image/photo.h"
+
+enum { DEFAULT_BATCH = 8 };
+
+struct extraction {
+    const struct eg_extract_options *options;
+    struct eg_cut_plan plan;
+    struct eg_run *run;
+    struct eg_feeder feeder;
+    struct eg_store *store;
+    size_t batch;
+    struct eg_append todo; /* rows to compute, each with its image */
+    float **values;        /* [cut][batch][length] */
+    size_t n_done;         /* with those done before */
+};
+
+static enum eg_status prepare(struct extraction *e, const struct eg_net *net, const struct eg_dataset *images,
+                              const struct eg_recipe *recipe, struct eg_error *err)
+{
+    const struct eg_extract_options *o = e->options;
+    enum eg_status status =
+        eg__feeder_init(net->has_recipe ? recipe : NULL, net->graph->name, e->plan.graph->nodes[0].shape,
+                        images, e->batch, o->pool, &e->feeder, err);
+    struct eg_run_options run_options = {.max_batch = e->batch, .exact = o->cuts.exact};
+    if (!status)
+        status =
+            eg__run_create(e->plan.graph, e->plan.outputs, e->plan.n, &run_options, o->pool, &e->run, err);
+    if (status) return status;
+    e->values = eg__zalloc(e->plan.n, sizeof *e->values);
+    if (!e->values) return eg__fail_memory(err, "a batch");
+    for (size_t i = 0; i < e->plan.n; i++) {
+        e->values[i] = eg__alloc(e->batch * e->plan.infos[i].length, sizeof **e->values);
+        if (!e->values[i]) return eg__fail_memory(err, "features");
+    }
+    return EG_OK;
+}
+
+static void release(struct extraction *e)
+{
+    for (size_t i = 0; e->values && i < e->plan.n; i++) free(e->values[i]);
+    free(e->values);
+    eg__append_release(&e->todo);
+    eg__run_free(e->run);
+    eg__feeder_release(&e->feeder);
+    eg__cuts_release(&e->plan);
+}
+
+/* ---- the file ------------------------------------------------------------------------ */
+
+/* What every photo holds, before it is known which are new. */
+static enum eg_status hash_photos(const struct eg_extract_options *o, const struct eg_dataset *images,
+                                  uint8_t (**out)[32], struct eg_error *err)
+{
+    if (images->is_array)
+        return eg__fail(err, EG_E_UNSUPPORTED,
+                        "an array cannot be appended: rows of it have no names that last");
+    uint8_t(*hashes)[32] = eg__zalloc(images->n_items, sizeof *hashes);
+    if (!hashes) return eg__fail_memory(err, "the photos' hashes");
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; i < images->n_items && !status; i++) {
+        uint8_t *bytes;
+        size_t n_bytes;
+        if (!eg__dataset_read(images, i, &bytes, &n_bytes, NULL)) { /* else zeros: unreadable, told later */
+            status = eg__sha256(bytes, n_bytes, hashes[i], err);
+            free(bytes);
+        }
+        if (!status && o->progress && !o->progress(o->user, 0, images->n_items))
+            status = eg__fail(err, EG_E_CANCELLED, "stopped");
+    }
+    if (status)
+        free(hashes);
+    else
+        *out = hashes;
+    return status;
+}
+
+static enum eg_status begin_append(struct extraction *e, const struct eg_store_spec *spec,
+                                   const struct eg_dataset *images, const char *path, struct eg_error *err)
+{
+    uint8_t(*hashes)[32] = NULL;
+    enum eg_status status = hash_photos(e->options, images, &hashes, err);
+    if (!status)
+        status = eg__store_append(path, spec, (const uint8_t(*)[32])hashes, &e->store, &e->todo, err);
+    free(hashes);
+    return status;
+}
+
+static enum eg_status begin_plain(struct extraction *e, const struct eg_store_spec *spec, size_t first_image,
+                                  const char *path, struct eg_error *err)
+{
+    enum eg_status status = eg__store_write(path, spec, e->options->overwrite, &e->store, err);
+    if (status) return status;
+    e->todo.rows = eg__alloc(spec->n_rows, sizeof *e->todo.rows);
+    e->todo.images = eg__alloc(spec->n_rows, sizeof *e->todo.images);
+    if (!e->todo.rows || !e->todo.images) return eg__fail_memory(err, "the list of rows");
+    for (size_t i = 0; i < spec->n_rows; i++)
+        if (eg__store_status(e->store)[i] == EG_ROW_WAITING) {
+            e->todo.rows[e->todo.n] = i;
+            e->todo.images[e->todo.n++] = first_image + i;
+        }
+    return EG_OK;
+}
+
+static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
+                                 const struct eg_dataset *images, const struct eg_recipe *recipe,
+                                 const char *path, struct eg_error *err)
+{
+    const struct eg_extract_options *o = e->options;
+    size_t first = 0, count = images->n_items;
+    if (o->n_shards) eg__shard_range(images->n_items, o->shard, o->n_shards, &first, &count);
+    if (o->n_shards && (o->append || !count))
+        return eg__fail(err, EG_E_ARGUMENT,
+                        o->append ? "a shard cannot be appended to (extract it anew)"
+                                  : "shard %zu of %zu has no photos (use fewer shards)",
+                        o->shard, o->n_shards);
+    char hash[65] = "", *recipe_json = NULL;
+    const char **paths = eg__alloc(count, sizeof *paths);
+    int32_t *labels = eg__alloc(count, sizeof *labels);
+    enum eg_status status = paths && labels ? EG_OK : eg__fail_memory(err, "the list of photos");
+    if (!status && net->graph->weights_path) status = eg_net_weights_sha256(net, hash, err);
+    if (!status && !(recipe_json = net->has_recipe ? eg__recipe_json(recipe) : strdup("")))
+        status = eg__fail_memory(err, "a recipe");
+    if (!status) {
+        for (size_t i = 0; i < count; i++) {
+            paths[i] = images->items[first + i].path;
+            labels[i] = images->items[first + i].label;
+        }
+        for (size_t i = 0; i < e->plan.n; i++) e->plan.infos[i].half = o->half;
+        struct eg_store_spec spec = {
+            .network = eg_net_name(net),
+            .weights_sha256 = hash,
+            .recipe = recipe_json,
+            .root = images->root,
+            .command = o->command ? o->command : "",
+            .model = net->model,
+            .isa = eg_cpu(),
+            .cuts = e->plan.infos,
+            .n_cuts = e->plan.n,
+            .paths = paths,
+            .labels = labels,
+            .n_rows = count,
+            .classes = (const char *const *)images->classes,
+            .n_classes = images->n_classes,
+            .deflate = o->deflate,
+            .shard = o->shard,
+            .n_shards = o->n_shards,
+        };
+        status =
+            o->append ? begin_append(e, &spec, images, path, err) : begin_plain(e, &spec, first, path, err);
+    }
+    if (!status) eg__store_use_pool(e->store, o->pool);
+    free(recipe_json);
+    free(labels);
+    free(paths);
+    return status;
+}
+
+/* Put a batch, in runs of rows that follow each other in the file. */
+static enum eg_status put_batch(struct extraction *e, const size_t *rows, size_t n, struct eg_error *err)
+{
+    const float **values = eg__alloc(e->plan.n, sizeof *values);
+    const char **reasons = eg__alloc(n, sizeof *reasons);
+    enum eg_status status = values && reasons ? EG_OK : eg__fail_memory(err, "a batch");
+    for (size_t i = 0, count; i < n && !status; i += count) {
+        for (count = 1; i + count < n && rows[i + count] == rows[i] + count;) count++;
+        for (size_t c = 0; c < e->plan.n; c++) values[c] = e->values[c] + i * e->plan.infos[c].length;
+        for (size_t k = 0; k < count; k++)
+            reasons[k] = e->feeder.reasons[i + k][0] ? e->feeder.reasons[i + k] : NULL;
+        status = eg__store_put(e->store, rows[i], count, values, (const uint8_t(*)[32])(e->feeder.hashes + i),
+                               reasons, err);
+    }
+    free(values);
+    free(reasons);
+    return status;
+}
+
+static enum eg_status compute(struct extraction *e, struct eg_extract_report *report, struct eg_error *err)
+{
+    const struct eg_extract_options *o = e->options;
+    enum eg_status status = EG_OK;
+    for (size_t at = 0, n; !status && at < e->todo.n; at += n) {
+        n = e->todo.n - at < e->batch ? e->todo.n - at : e->batch;
+        eg__feeder_load(&e->feeder, e->todo.images + at, n);
+        status = eg__feeder_run(&e->feeder, e->run, n, e->values, err);
+        if (!status) status = put_batch(e, e->todo.rows + at, n, err);
+        if (status) break;
+        for (size_t i = 0; i < n; i++) report->done += !e->feeder.reasons[i][0];
+        e->n_done += n;
+        if (o->progress && !o->progress(o->user, e->n_done, report->rows))
+            status = eg__fail(err, EG_E_CANCELLED, "stopped");
+    }
+    return status;
+}
+
+static enum eg_status fill_report(struct extraction *e, struct eg_extract_report *report,
+                                  struct eg_error *err)
+{
+    const uint8_t *row_status = eg__store_status(e->store);
+    report->cuts = eg__zalloc(e->plan.n, sizeof *report->cuts);
+    if (!report->cuts) return eg__fail_memory(err, "the report");
+    for (size_t i = 0; i < e->plan.n; i++) {
+        report->cuts[i] = (struct eg_extracted_cut){strdup(e->plan.infos[i].name), e->plan.infos[i].length};
+        report->n_cuts++;
+        if (!report->cuts[i].name) return eg__fail_memory(err, "the report");
+    }
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; i < report->rows && !status; i++)
+        if (row_status[i] == EG_ROW_UNREADABLE) {
+            const char *reason = eg__store_reason(e->store, i);
+            status = eg__skip(&report->unreadable, &report->n_unreadable, eg__store_spec(e->store)->paths[i],
+                              reason ? reason : "cannot be read", err);
+        }
+    return status;
+}
+
+enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, const char *path,
+                                const struct eg_extract_options *options, struct eg_extract_report *out,
+                                struct eg_error *err)
+{
+    struct extraction e = {.options = options};
+    struct eg_recipe recipe = net->recipe;
+    if (e.options->no_exif) recipe.exif = false;
+    if (e.options->fast_decode) recipe.fast_decode = true;
+    e.batch = e.options->batch ? e.options->batch : DEFAULT_BATCH;
+    struct eg_extract_report report = {.rows = images->n_items, .ignored = images->n_ignored, .n_ranks = 1};
+    double start = eg__seconds();
+    if (!images->n_items) return eg__fail(err, EG_E_IO, "there are no photos in '%s'", images->root);
+    enum eg_status status = eg__cuts_plan(net, &e.options->cuts, &e.plan, err);
+    if (!status) status = prepare(&e, net, images, &recipe, err);
+    if (!status) status = open_store(&e, net, images, &recipe, path, err);
+    if (!status) {
+        const uint8_t *row_status = eg__store_status(e.store);
+        report.rows = eg__store_spec(e.store)->n_rows;
+        for (size_t i = 0; i < report.rows; i++) {
+            report.resumed += row_status[i] == EG_ROW_DONE;
+            e.n_done += row_status[i] != EG_ROW_WAITING;
+        }
+        status = compute(&e, &report, err);
+        if (!status) status = fill_report(&e, &report, err);
+        enum eg_status closing = eg__store_close(e.store, status ? NULL : err);
+        if (!status) status = closing;
+    } else if (e.store && eg__store_close(e.store, NULL)) {
+        status = EG_E_MEMORY; /* begun, but the list of rows found no room */
+    }
+    release(&e);
+    report.seconds = eg__seconds() - start;
+    if (status)
+        eg_extract_report_release(&report);
+    else
+        *out = report;
+    return status;
+}
+
+enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const char *path,
+                          const struct eg_extract_options *options, struct eg_extract_report *report,
+                          struct eg_error *err)
+{
+    static const struct eg_extract_options defaults;
+    if (!options) options = &defaults;
+    return options->ranks ? eg__extract_ranks(net, images, path, options, report, err)
+                          : eg__extract_here(net, images, path, options, report, err);
+}
+
+void eg_extract_report_release(struct eg_extract_report *report)
+{
+    eg__skipped_free(report->unreadable, report->n_unreadable);
+    for (size_t i = 0; i < report->n_cuts; i++) free(report->cuts[i].name);
+    free(report->cuts);
+    *report = (struct eg_extract_report){0};
+}

@@ -1,0 +1,224 @@
+/* features_api.c: the feature file, and photos and recipes, as a library user meets them. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "flow/flow.h"
+#include "image/photo.h"
+
+/* ---- features ------------------------------------------------------------------ */
+
+enum eg_status eg_features_open(const char *path, eg_features **features, struct eg_error *err)
+{
+    return eg__store_open(path, features, err);
+}
+
+enum eg_status eg_features_merge(const char *path, const char *const *shards, size_t n_shards, bool copy,
+                                 bool overwrite, const char *command, struct eg_error *err)
+{
+    return eg__store_merge(path, shards, n_shards, copy, overwrite, command, err);
+}
+
+enum eg_status eg_features_duplicates(eg_features *features, size_t cut, double cosine, eg_pool *pool,
+                                      eg_progress_fn *progress, void *user, struct eg_groups *groups,
+                                      struct eg_error *err)
+{
+    if (cosine > 0)
+        return eg__store_near_duplicates(features, cut, cosine, 0, pool, progress, user, groups, err);
+    return eg__store_duplicates(features, groups, err);
+}
+
+void eg_features_close(eg_features *features)
+{
+    if (features && eg__store_close(features, NULL)) return; /* nothing was written that could be lost */
+}
+
+struct eg_features_info eg_features_info(const eg_features *features)
+{
+    const struct eg_store_spec *s = eg__store_spec(features);
+    struct eg_features_info info = {.network = s->network,
+                                    .weights_sha256 = s->weights_sha256,
+                                    .recipe = s->recipe,
+                                    .root = s->root,
+                                    .command = s->command,
+                                    .n_rows = s->n_rows,
+                                    .n_cuts = s->n_cuts,
+                                    .n_classes = s->n_classes,
+                                    .classes = s->classes};
+    const uint8_t *status = eg__store_status(features);
+    for (size_t i = 0; i < s->n_rows; i++) {
+        info.n_done += status[i] == EG_ROW_DONE;
+        info.n_waiting += status[i] == EG_ROW_WAITING;
+        info.n_unreadable += status[i] == EG_ROW_UNREADABLE;
+        info.n_vanished += status[i] == EG_ROW_VANISHED;
+    }
+    return info;
+}
+
+struct eg_features_cut eg_features_cut(const eg_features *features, size_t cut)
+{
+    const struct eg_cut_info *c = &eg__store_spec(features)->cuts[cut];
+    return (struct eg_features_cut){.name = c->name,
+                                    .layer = c->layer,
+                                    .op = c->op,
+                                    .shape = {c->shape[0], c->shape[1], c->shape[2]},
+                                    .order = c->order,
+                                    .pool = c->pool,
+                                    .length = c->length,
+                                    .half = c->half,
+                                    .deflate = eg__store_spec(features)->deflate,
+                                    .stored_bytes = eg__store_cut_bytes(features, cut)};
+}
+
+enum eg_status eg_features_find_cut(const eg_features *features, const char *name, size_t *cut,
+                                    struct eg_error *err)
+{
+    return eg__store_find_cut(features, name, cut, err);
+}
+
+struct eg_features_row eg_features_row(const eg_features *features, size_t row)
+{
+    static const char *const names[] = {"waiting", "done", "unreadable", "vanished"};
+    const struct eg_store_spec *s = eg__store_spec(features);
+    uint8_t status = eg__store_status(features)[row];
+    return (struct eg_features_row){.path = s->paths[row],
+                                    .label = s->labels[row],
+                                    .status = names[status],
+                                    .reason =
+                                        status == EG_ROW_UNREADABLE ? eg__store_reason(features, row) : NULL};
+}
+
+enum eg_status eg_features_read(eg_features *features, size_t cut, size_t first, size_t count, float *out,
+                                struct eg_error *err)
+{
+    return eg__store_read(features, cut, first, count, out, err);
+}
+
+enum eg_status eg_features_history(eg_features *features, struct eg_history **records, size_t *n,
+                                   struct eg_error *err)
+{
+    return eg__store_history(features, records, n, err);
+}
+
+/* NPY 1.0: magic, version, length of the header, the header as a Python literal padded with
+ * spaces to a multiple of 64, the numbers. */
+static void write_npy_header(FILE *to, size_t n, size_t d)
+{
+    char header[128];
+    int length = snprintf(header, sizeof header,
+                          "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", n, d);
+    int padded = (10 + length + 1 + 63) / 64 * 64 - 10;
+    fwrite("\x93NUMPY\x01\x00", 1, 8, to);
+    fputc(padded & 255, to);
+    fputc(padded >> 8, to);
+    fprintf(to, "%-*s\n", padded - 1, header);
+}
+
+enum eg_status eg_features_save_npy(eg_features *features, size_t cut, const size_t *rows, size_t n_rows,
+                                    const char *path, bool overwrite, struct eg_error *err)
+{
+    enum { BLOCK = 64 };
+    size_t d = eg__store_spec(features)->cuts[cut].length;
+    float *block = eg__alloc(BLOCK * d, sizeof *block);
+    if (!block) return eg__fail_memory(err, "rows");
+    struct eg_outfile file;
+    enum eg_status status = eg__outfile_open(path, overwrite, &file, err);
+    if (status) {
+        free(block);
+        return status;
+    }
+    write_npy_header(file.stream, n_rows, d);
+    for (size_t first = 0; first < n_rows && !status; first += BLOCK) {
+        size_t count = n_rows - first < BLOCK ? n_rows - first : BLOCK;
+        status = eg__store_gather(features, cut, rows + first, count, block, err);
+        if (!status && fwrite(block, d * sizeof *block, count, file.stream) != count)
+            status = eg__fail(err, EG_E_IO, "cannot write '%s': %s", path, strerror(errno));
+    }
+    free(block);
+    if (status)
+        eg__outfile_abandon(&file);
+    else
+        status = eg__outfile_commit(&file, err);
+    return status;
+}
+
+/* ---- datasets -------------------------------------------------------------------- */
+
+enum eg_status eg_dataset_open(const char *path, eg_dataset **dataset, struct eg_error *err)
+{
+    return eg__dataset_open(path, dataset, err);
+}
+
+enum eg_status eg_dataset_list(const char *const *paths, size_t n_paths, eg_dataset **dataset,
+                               struct eg_error *err)
+{
+    return eg__dataset_list(paths, n_paths, dataset, err);
+}
+
+size_t eg_dataset_count(const eg_dataset *dataset) { return dataset->n_items; }
+size_t eg_dataset_ignored(const eg_dataset *dataset) { return dataset->n_ignored; }
+size_t eg_dataset_class_count(const eg_dataset *dataset) { return dataset->n_classes; }
+const char *eg_dataset_class_name(const eg_dataset *dataset, size_t label) { return dataset->classes[label]; }
+
+const char *eg_dataset_path(const eg_dataset *dataset, size_t index, int32_t *label)
+{
+    if (label) *label = dataset->items[index].label;
+    return dataset->items[index].path;
+}
+
+void eg_dataset_free(eg_dataset *dataset) { eg__dataset_free(dataset); }
+
+/* ---- photos and recipes ------------------------------------------------------------- */
+
+enum eg_status eg_image_decode(const void *bytes, size_t n_bytes, struct eg_image *image,
+                               struct eg_error *err)
+{
+    static const struct eg_decode_options options;
+    return eg__photo_decode(bytes, n_bytes, &options, image, err);
+}
+
+void eg_image_release(struct eg_image *image)
+{
+    free(image->rgb);
+    *image = (struct eg_image){0};
+}
+
+enum eg_status eg_image_input(const void *bytes, size_t n_bytes, const struct eg_recipe *recipe, float *out,
+                              struct eg_error *err)
+{
+    size_t n = recipe->crop[0] * recipe->crop[1];
+    uint8_t *pixels = eg__alloc(n, 3);
+    if (!pixels) return eg__fail_memory(err, "a photo");
+    enum eg_status status = eg__photo_input(bytes, n_bytes, recipe, pixels, err);
+    float scale[3], offset[3];
+    eg__recipe_affine(recipe, scale, offset);
+    for (size_t i = 0; i < n && !status; i++)
+        for (size_t c = 0; c < 3; c++)
+            out[3 * i + c] =
+                __builtin_fmaf((float)pixels[3 * i + (recipe->bgr ? 2 - c : c)], scale[c], offset[c]);
+    free(pixels);
+    return status;
+}
+
+enum eg_status eg_recipe_load(const char *name, struct eg_recipe *recipe, struct eg_error *err)
+{
+    struct stat info;
+    if (*name == '{' || stat(name, &info) || !S_ISREG(info.st_mode))
+        return eg__recipe_parse(name, recipe, err);
+    struct eg_mapping mapping;
+    enum eg_status status = eg__map_file(name, &mapping, err);
+    if (status) return status;
+    char *text = mapping.size < 65536 ? strndup((const char *)mapping.bytes, mapping.size) : NULL;
+    eg__unmap_file(&mapping);
+    if (!text) return eg__fail(err, EG_E_FORMAT, "'%s' is no recipe", name);
+    status = eg__recipe_parse(text, recipe, err);
+    free(text);
+    return status ? eg__fail_within(err, status, "'%s'", name) : EG_OK;
+}
+
+char *eg_recipe_json(const struct eg_recipe *recipe) { return eg__recipe_json(recipe); }

@@ -1,0 +1,85 @@
+/* flow.h: one verb a file; what the files of this room share. */
+#ifndef EG_FLOW_PIPELINE_H
+#define EG_FLOW_PIPELINE_H
+
+#include "features/features.h"
+#include "model/model.h"
+
+/* ---- extracting: eg_extract in this process alone (extract.c), and as one of many ranks ----- */
+
+EG_MUST_CHECK enum eg_status eg__extract_here(const struct eg_net *net, const struct eg_dataset *images,
+                                              const char *path, const struct eg_extract_options *options,
+                                              struct eg_extract_report *report, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__extract_ranks(const struct eg_net *net, const struct eg_dataset *images,
+                                               const char *path, const struct eg_extract_options *options,
+                                               struct eg_extract_report *report, struct eg_error *err);
+
+/* ---- judging (judge.c) ----------------------------------------------------------------- */
+
+/* What a classifier says of some rows. */
+struct eg_verdict {
+    float *probabilities; /* [n][k] */
+    int32_t *labels;      /* -1: rejected */
+    uint8_t (*hashes)[32];
+    char **reasons; /* NULL where it was read */
+    size_t n, k;
+};
+void eg__verdict_release(struct eg_verdict *verdict);
+
+/* Images of a dataset through a whole network, a batch at a time: item first+i has
+ * probabilities[i][k], labels[i], and in feeder its hash and reason. */
+typedef enum eg_status eg_batch_fn(void *context, const struct eg_feeder *feeder, size_t first, size_t n,
+                                   const float *probabilities, const int32_t *labels, struct eg_error *err);
+struct eg_judge_options {
+    size_t batch; /* 0 = 8 */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+EG_MUST_CHECK enum eg_status eg__judge_each(const struct eg_net *net, const struct eg_dataset *dataset,
+                                            const struct eg_judge_options *options, eg_batch_fn *take,
+                                            void *context, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__judge_photos(const struct eg_net *net, const struct eg_dataset *dataset,
+                                              const struct eg_judge_options *options,
+                                              struct eg_verdict *verdict, struct eg_error *err);
+/* Row `from` becomes row `to` (to <= from). */
+void eg__verdict_keep(struct eg_verdict *verdict, size_t from, size_t to);
+/* Rows of d features to put through a head at a time: some megabytes. */
+size_t eg__row_batch(size_t d);
+/* Any rows of a cut as [n][D]. EG_E_NUMERIC names one that is not finite. */
+EG_MUST_CHECK enum eg_status eg__rows_gather(struct eg_store *store, size_t cut, const size_t *rows, size_t n,
+                                             float *out, struct eg_error *err);
+/* Rows of a feature file through a head. */
+EG_MUST_CHECK enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *store, size_t cut,
+                                            const size_t *rows, size_t n, eg_pool *pool,
+                                            struct eg_verdict *verdict, struct eg_error *err);
+
+/* The data's labels as the model's, by class name: map[n_data]. EG_E_ARGUMENT names a class that
+ * the model does not know. free(*map). */
+EG_MUST_CHECK enum eg_status eg__class_map(char *const *model, size_t n_model, const char *const *data,
+                                           size_t n_data, int32_t **map, struct eg_error *err);
+
+/* ---- the trained file (trained.c) -------------------------------------------------------- */
+
+/* Content hashes of rows; of their features where the file has none (another program's). */
+EG_MUST_CHECK enum eg_status eg__row_hashes(struct eg_store *store, size_t cut, const size_t *rows, size_t n,
+                                            uint8_t (*hashes)[32], struct eg_error *err);
+/* SHA-256 over the content hashes of the training rows, in order; 64 digits and NUL. */
+EG_MUST_CHECK enum eg_status eg__rows_digest(const uint8_t (*hashes)[32], const uint8_t *part, size_t n,
+                                             char hex[65], struct eg_error *err);
+/* ["a","b"]; free() it; NULL: no memory. */
+char *eg__names_json(const char *const *names, size_t n);
+
+/* EG_E_ARGUMENT where weights or recipes differ: what may not be mixed. */
+EG_MUST_CHECK enum eg_status eg__same_source(const struct eg_store_spec *a, const struct eg_store_spec *b,
+                                             const char *path, struct eg_error *err);
+
+/* ---- small things --------------------------------------------------------------------------- */
+
+EG_MUST_CHECK enum eg_status eg__skip(struct eg_skipped **list, size_t *n, const char *path,
+                                      const char *reason, struct eg_error *err);
+void eg__skipped_free(struct eg_skipped *list, size_t n);
+void eg__compared_free(struct eg_compared *list, size_t n);
+bool eg__is_hdf5(const char *path); /* by its first bytes */
+
+#endif

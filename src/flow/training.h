@@ -1,0 +1,47 @@
+/* training.h: training from a feature file, as its files share it.
+ *
+ * train.c       rows, split, learning, test, file
+ * rank_cuts.c   which cut, classifier, scale and C: by cross-validation
+ * mlp.c         the FC head of fine-tuning as a classifier */
+#ifndef EG_FLOW_TRAINING_H
+#define EG_FLOW_TRAINING_H
+
+#include "learn/learn.h"
+#include "flow/trained.h"
+
+struct training {
+    struct eg_store *store;
+    const struct eg_store_spec *spec;
+    const struct eg_net *net;
+    const struct eg_train_options *options;
+    size_t cut;
+    size_t *rows;             /* done and labelled: the training rows first, then the test rows */
+    int32_t *labels, *groups; /* groups NULL: none */
+    size_t n, n_train;
+    uint8_t (*known)[32]; /* [n_train] contents of the training rows, sorted */
+    struct eg_learn_options how;
+    double c, *start; /* of the model to go on from */
+    struct eg_learned learned;
+    struct eg_graph *graph; /* the trained network */
+    struct eg_trained trained;
+    struct eg_train_report report;
+};
+
+/* In the order of enum eg_learner and enum eg_scaling. */
+extern const char *const eg__learner_names[], *const eg__scaling_names[];
+
+/* The rows of t->cut split in two, and t->how: what learning starts from. */
+EG_MUST_CHECK enum eg_status eg__training_begin(struct training *t, struct eg_error *err);
+void eg__training_release(struct training *t); /* all but the report */
+/* The training rows of t->cut. */
+struct eg_row_source eg__training_rows(struct training *t);
+
+/* Cross-validate the linear classifiers on every cut (or the one asked for) into
+ * t->report.compared, best first. */
+EG_MUST_CHECK enum eg_status eg__training_compare(struct training *t, struct eg_error *err);
+
+/* What t->how asks for as t->learned, by one hidden layer. Features past the memory limit go to
+ * a file beside `path`. */
+EG_MUST_CHECK enum eg_status eg__training_mlp(struct training *t, const char *path, struct eg_error *err);
+
+#endif

@@ -1,0 +1,213 @@
+/* cuts.c: "LAYER:POOL" to nodes of a graph. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "model/model.h"
+
+static const struct {
+    const char *name;
+    enum eg_op op;
+} pools[] = {{"flatten", EG_OP_FLATTEN},
+             {"avg", EG_OP_GLOBAL_AVG},
+             {"max", EG_OP_GLOBAL_MAX},
+             {"gem", EG_OP_GLOBAL_GEM}};
+enum { N_POOLS = sizeof pools / sizeof *pools };
+
+static int find_pool(const char *name)
+{
+    for (int i = 0; i < N_POOLS; i++)
+        if (!strcmp(pools[i].name, name)) return i;
+    return -1;
+}
+
+struct cut { /* one, taken apart */
+    char *layer;
+    int pool;
+    uint32_t node;
+};
+
+static enum eg_status parse_cut(const struct eg_net *net, const char *text, const char *default_pool,
+                                struct cut *cut, struct eg_error *err)
+{
+    const char *colon = strrchr(text, ':');
+    int pool = colon ? find_pool(colon + 1) : -1;
+    cut->layer = strndup(text, pool >= 0 ? (size_t)(colon - text) : strlen(text));
+    if (!cut->layer) return eg__fail_memory(err, "a layer's name");
+    cut->pool = pool >= 0 ? pool : find_pool(default_pool);
+    if (cut->pool < 0)
+        return eg__fail(err, EG_E_ARGUMENT, "pool '%s' is none of flatten, avg, max, gem", default_pool);
+    enum eg_status status = eg__graph_find(net->graph, cut->layer, &cut->node, err);
+    if (status) return status;
+    if (!eg__node_is_cut(net->graph, cut->node))
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "layer '%s' gives no features (`engraft inspect` marks those that do)",
+                        net->graph->nodes[cut->node].name);
+    return EG_OK;
+}
+
+const char *eg__join(struct eg_graph *graph, const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    char *joined = eg__graph_memory(graph, n + m + 1, 1);
+    if (joined) {
+        memcpy(joined, a, n);
+        memcpy(joined + n, b, m + 1);
+    }
+    return joined;
+}
+
+/* The cut's name in a feature file: as typed, "/" written ".", a leading one dropped. */
+static const char *stored_name(struct eg_graph *graph, const char *typed)
+{
+    char *name = eg__graph_string(graph, *typed == '/' ? typed + 1 : typed);
+    for (char *c = name; c && *c; c++)
+        if (*c == '/') *c = '.';
+    return name;
+}
+
+/* The pooling's node behind a cut, and what the file says of it. */
+static enum eg_status add_pool(struct eg_cut_plan *plan, size_t i, const struct cut *cut, const char *typed,
+                               bool chw, struct eg_error *err)
+{
+    struct eg_graph *graph = plan->graph;
+    struct eg_shape shape = graph->nodes[plan->outputs[i]].shape;
+    const struct eg_node at = graph->nodes[plan->outputs[i]];
+    bool flatten = pools[cut->pool].op == EG_OP_FLATTEN, vector = shape.h == 1 && shape.w == 1;
+    struct eg_node node = {
+        .op = pools[cut->pool].op, .n_inputs = 1, .inputs = {plan->outputs[i]}, .order_chw = chw};
+    node.alpha = 3; /* GeM: p and floor of Radenovic et al. 2018 */
+    node.beta = 1e-6f;
+    bool taken = false;
+    for (size_t k = 0; k < i; k++) taken = taken || plan->outputs[k] == plan->outputs[i];
+    if (flatten && vector) node.op = EG_OP_IDENTITY;
+    node.name = eg__join(graph, at.name, flatten ? ":flatten" : "");
+    if (node.name && !flatten) node.name = eg__join(graph, node.name, ":");
+    if (node.name && !flatten) node.name = eg__join(graph, node.name, pools[cut->pool].name);
+    if (!node.name) return eg__fail_memory(err, "a layer's name");
+    if (!flatten || !vector || taken) {
+        enum eg_status status = eg__graph_add(graph, &node, &plan->outputs[i], err);
+        if (status) return status;
+    }
+    struct eg_shape out = graph->nodes[plan->outputs[i]].shape;
+    struct eg_shape kept = flatten ? shape : out;
+    plan->infos[i] = (struct eg_cut_info){
+        .name = stored_name(graph, typed),
+        .layer = eg__graph_string(graph, cut->layer),
+        .layer_name = at.name,
+        .op = eg__op_info[at.op].text,
+        .shape = {kept.h, kept.w, kept.c},
+        .order = chw ? "chw" : "hwc",
+        .pool = pools[cut->pool].name,
+        .length = eg__shape_count(out),
+    };
+    if (!plan->infos[i].name || !plan->infos[i].layer) return eg__fail_memory(err, "a layer's name");
+    for (size_t k = 0; k < i; k++)
+        if (!strcmp(plan->infos[k].name, plan->infos[i].name))
+            return eg__fail(err, EG_E_ARGUMENT, "cut '%s' is given twice", typed);
+    return EG_OK;
+}
+
+/* The graph of what the outputs need, at the size asked for. */
+static enum eg_status take(const struct eg_net *net, struct eg_cut_plan *plan, struct eg_error *err)
+{
+    enum eg_status status = eg__graph_keep(net->graph, plan->outputs, plan->n, &plan->graph, err);
+    if (!status && net->height) status = eg__graph_resize(plan->graph, net->height, net->width, err);
+    return status;
+}
+
+static enum eg_status plan_whole(const struct eg_net *net, struct eg_cut_plan *plan, struct eg_error *err)
+{
+    /* The label first: the last of them becomes the graph's output. */
+    plan->outputs = eg__alloc(2, sizeof *plan->outputs);
+    if (!plan->outputs) return eg__fail_memory(err, "a cut");
+    bool labels = net->graph->label_output;
+    plan->outputs[0] = labels ? net->graph->label_output : net->graph->output;
+    plan->outputs[labels] = net->graph->output;
+    plan->n = 1 + (size_t)labels;
+    enum eg_status status = take(net, plan, err);
+    plan->outputs[0] = plan->outputs[labels];
+    plan->n = 1;
+    return status;
+}
+
+static enum eg_status plan_cuts(const struct eg_net *net, const struct eg_run_cuts *cuts,
+                                struct eg_cut_plan *plan, struct eg_error *err)
+{
+    const char *own = eg_net_default_cut(net), *pool = cuts->pool ? cuts->pool : "flatten";
+    const char *order = cuts->order ? cuts->order : "chw";
+    const char *const *typed = cuts->n_cuts ? cuts->cuts : &own;
+    size_t n = cuts->n_cuts ? cuts->n_cuts : 1;
+    if (!typed[0])
+        return eg__fail(err, EG_E_ARGUMENT, "'%s' has no default cut: give one with --cut", net->graph->name);
+    if (strcmp(order, "chw") && strcmp(order, "hwc"))
+        return eg__fail(err, EG_E_ARGUMENT, "order '%s' is neither chw nor hwc", order);
+    struct cut *parsed = eg__zalloc(n, sizeof *parsed);
+    plan->outputs = eg__alloc(n, sizeof *plan->outputs);
+    plan->infos = eg__zalloc(n, sizeof *plan->infos);
+    plan->n = n;
+    enum eg_status status = parsed && plan->outputs && plan->infos ? EG_OK : eg__fail_memory(err, "cuts");
+    for (size_t i = 0; i < n && !status; i++) {
+        status = parse_cut(net, typed[i], pool, &parsed[i], err);
+        plan->outputs[i] = parsed[i].node;
+    }
+    if (!status) status = take(net, plan, err);
+    for (size_t i = 0; i < n && !status; i++)
+        status = add_pool(plan, i, &parsed[i], typed[i], !strcmp(order, "chw"), err);
+    if (!status) plan->graph->output = plan->outputs[n - 1];
+    for (size_t i = 0; parsed && i < n; i++) free(parsed[i].layer);
+    free(parsed);
+    return status;
+}
+
+enum eg_status eg__cuts_plan(const struct eg_net *net, const struct eg_run_cuts *cuts,
+                             struct eg_cut_plan *out, struct eg_error *err)
+{
+    struct eg_cut_plan plan = {0};
+    enum eg_status status = cuts ? plan_cuts(net, cuts, &plan, err) : plan_whole(net, &plan, err);
+    if (status)
+        eg__cuts_release(&plan);
+    else
+        *out = plan;
+    return status;
+}
+
+void eg__cuts_release(struct eg_cut_plan *plan)
+{
+    eg__graph_free(plan->graph);
+    free(plan->outputs);
+    free(plan->infos);
+    *plan = (struct eg_cut_plan){0};
+}
+
+static bool gives_probabilities(const struct eg_graph *graph)
+{
+    if (eg__graph_metadata(graph, "engraft.classifier")) return true;
+    const struct eg_node *node = &graph->nodes[graph->output];
+    while (node->op == EG_OP_IDENTITY || node->op == EG_OP_FLATTEN || node->op == EG_OP_DROPOUT)
+        node = &graph->nodes[node->inputs[0]];
+    return node->op == EG_OP_SOFTMAX || node->op == EG_OP_TREE_ENSEMBLE;
+}
+
+enum eg_status eg__probabilities_plan(const struct eg_net *net, struct eg_cut_plan *plan,
+                                      struct eg_error *err)
+{
+    enum eg_status status = eg__cuts_plan(net, NULL, plan, err);
+    if (status) return status;
+    struct eg_graph *graph = plan->graph;
+    struct eg_shape shape = graph->nodes[graph->output].shape;
+    if (shape.h * shape.w != 1) {
+        struct eg_node flat = {
+            .op = EG_OP_FLATTEN, .name = "flat", .n_inputs = 1, .inputs = {graph->output}, .order_chw = true};
+        status = eg__graph_add(graph, &flat, &graph->output, err);
+    }
+    if (!status && !gives_probabilities(graph)) {
+        struct eg_node softmax = {
+            .op = EG_OP_SOFTMAX, .name = "probabilities", .n_inputs = 1, .inputs = {graph->output}};
+        status = eg__graph_add(graph, &softmax, &graph->output, err);
+    }
+    plan->outputs[0] = graph->output;
+    if (status) eg__cuts_release(plan);
+    return status;
+}

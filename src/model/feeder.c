@@ -1,0 +1,164 @@
+/* feeder.c: batches of photos, decoded by all threads, to a network's input. A photo that
+ * cannot be read keeps its place in the batch and gets a reason. */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "image/photo.h"
+
+double eg__seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static enum eg_status check_array(const char *network, struct eg_shape shape,
+                                  const struct eg_dataset *dataset, struct eg_error *err)
+{
+    size_t h, w, c;
+    enum eg_status status = eg__dataset_array_shape(dataset, &h, &w, &c, err);
+    if (status) return status;
+    if (h != shape.h || w != shape.w || c != shape.c)
+        return eg__fail(err, EG_E_SHAPE,
+                        "the arrays are %zux%zu with %zu channels, '%s' takes %zux%zu with %zu", h, w, c,
+                        network, shape.h, shape.w, shape.c);
+    return EG_OK;
+}
+
+static enum eg_status check_photos(const struct eg_recipe *recipe, const char *network, struct eg_shape shape,
+                                   struct eg_error *err)
+{
+    if (!recipe)
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "'%s' does not say how photos become its input: give it with --preprocess", network);
+    if (shape.c != 3)
+        return eg__fail(err, EG_E_SHAPE, "'%s' takes %zu channels, photos have 3", network, shape.c);
+    if (recipe->crop[0] != shape.h || recipe->crop[1] != shape.w)
+        return eg__fail(err, EG_E_SHAPE, "the recipe gives %zux%zu, '%s' takes %zux%zu", recipe->crop[0],
+                        recipe->crop[1], network, shape.h, shape.w);
+    return EG_OK;
+}
+
+enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const char *network, struct eg_shape shape,
+                               const struct eg_dataset *dataset, size_t batch, eg_pool *pool,
+                               struct eg_feeder *out, struct eg_error *err)
+{
+    enum eg_status status = dataset->is_array ? check_array(network, shape, dataset, err)
+                                              : check_photos(recipe, network, shape, err);
+    if (status) return status;
+    struct eg_feeder feeder = {.dataset = dataset, .shape = shape, .batch = batch, .pool = pool};
+    if (recipe) feeder.recipe = *recipe;
+    size_t n;
+    bool fits = eg__mul(eg__shape_count(shape), batch, &n);
+    if (fits && dataset->is_array)
+        feeder.values = eg__alloc(n, sizeof *feeder.values);
+    else if (fits)
+        feeder.pixels = eg__alloc(n, 1);
+    feeder.hashes = eg__zalloc(batch, sizeof *feeder.hashes);
+    feeder.reasons = eg__zalloc(batch, sizeof *feeder.reasons);
+    if (!(feeder.values || feeder.pixels) || !feeder.hashes || !feeder.reasons) {
+        eg__feeder_release(&feeder);
+        return eg__fail_memory(err, "a batch of photos");
+    }
+    *out = feeder;
+    return EG_OK;
+}
+
+void eg__feeder_release(struct eg_feeder *feeder)
+{
+    free(feeder->pixels);
+    free(feeder->values);
+    free(feeder->hashes);
+    free(feeder->reasons);
+    *feeder = (struct eg_feeder){0};
+}
+
+/* The cause alone: the path stands beside it wherever a reason is shown. */
+static void keep_reason(char reason[256], const struct eg_error *err)
+{
+    const char *cause = err->message, *quote;
+    while ((quote = strstr(cause, "': "))) cause = quote + 3;
+    snprintf(reason, 256, "%.255s", *cause ? cause : "cannot be read");
+}
+
+struct load {
+    struct eg_feeder *feeder;
+    const size_t *rows;
+};
+
+static void load_one(void *context, size_t i, unsigned thread)
+{
+    (void)thread;
+    const struct load *load = context;
+    struct eg_feeder *f = load->feeder;
+    size_t row = load->rows[i], n = eg__shape_count(f->shape), n_bytes = 0;
+    struct eg_error err = {.message = ""};
+    enum eg_status status;
+    uint8_t *bytes = NULL;
+    memset(f->hashes[i], 0, sizeof f->hashes[i]);
+    f->reasons[i][0] = '\0';
+    if (f->values) {
+        float *values = f->values + i * n;
+        status = eg__dataset_array_read(f->dataset, row, values, &err);
+        if (!status) status = eg__sha256(values, n * sizeof *values, f->hashes[i], &err);
+        if (status) memset(values, 0, n * sizeof *values);
+    } else {
+        uint8_t *pixels = f->pixels + i * n;
+        status = eg__dataset_read(f->dataset, row, &bytes, &n_bytes, &err);
+        if (!status) status = eg__sha256(bytes, n_bytes, f->hashes[i], &err);
+        if (!status) status = eg__photo_input(bytes, n_bytes, &f->recipe, pixels, &err);
+        if (status) memset(pixels, 0, n);
+    }
+    if (status) keep_reason(f->reasons[i], &err);
+    free(bytes);
+}
+
+void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n)
+{
+    struct load load = {feeder, rows};
+    eg__pool_run(feeder->pool, n, load_one, &load);
+}
+
+enum eg_status eg__feeder_run(struct eg_feeder *feeder, struct eg_run *run, size_t n, float *const *out,
+                              struct eg_error *err)
+{
+    if (feeder->values) return eg__run_forward(run, feeder->values, n, out, err);
+    float scale[3], offset[3];
+    eg__recipe_affine(&feeder->recipe, scale, offset);
+    return eg__run_forward_pixels(run, feeder->pixels, scale, offset, feeder->recipe.bgr, n, out, err);
+}
+
+/* ---- lists of what was skipped --------------------------------------------------- */
+
+enum eg_status eg__skip(struct eg_skipped **list, size_t *n, const char *path, const char *reason,
+                        struct eg_error *err)
+{
+    struct eg_skipped *grown = realloc(*list, (*n + 1) * sizeof *grown);
+    if (!grown) return eg__fail_memory(err, "the list of unreadable photos");
+    *list = grown;
+    grown[*n] = (struct eg_skipped){strdup(path), strdup(reason)};
+    if (!grown[*n].path || !grown[*n].reason) {
+        free(grown[*n].path);
+        free(grown[*n].reason);
+        return eg__fail_memory(err, "the list of unreadable photos");
+    }
+    ++*n;
+    return EG_OK;
+}
+
+void eg__skipped_free(struct eg_skipped *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(list[i].path);
+        free(list[i].reason);
+    }
+    free(list);
+}

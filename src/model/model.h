@@ -1,0 +1,70 @@
+/* model.h: a network as its user has it: a graph with its recipe, its cuts and its names, and photos
+ * on their way into it. */
+#ifndef EG_MODEL_MODEL_H
+#define EG_MODEL_MODEL_H
+
+#include "graph/cut_info.h"
+#include "graph/graph.h"
+#include "image/dataset.h"
+#include "net/net.h"
+
+struct eg_net {
+    struct eg_graph *graph;
+    struct eg_recipe recipe;
+    bool has_recipe;
+    size_t height, width; /* not 0: the input's size asked for, which something at the end forbids */
+    char *model;          /* as train finds it again: a name, or a file by absolute path */
+    char **classes;
+    size_t n_classes;
+};
+
+/* ---- cuts (cuts.c) -------------------------------------------------------------- */
+
+/* A network cut at some places, each with its pooling as a node, at the size asked for. */
+struct eg_cut_plan {
+    struct eg_graph *graph;
+    uint32_t *outputs;
+    struct eg_cut_info *infos; /* half is false; strings live in graph */
+    size_t n;
+};
+/* cuts NULL: the whole network, its answer as it is in the graph (infos NULL). */
+EG_MUST_CHECK enum eg_status eg__cuts_plan(const struct eg_net *net, const struct eg_run_cuts *cuts,
+                                           struct eg_cut_plan *plan, struct eg_error *err);
+void eg__cuts_release(struct eg_cut_plan *plan);
+
+/* The whole network, its answer probabilities: a softmax added where the graph ends without. */
+EG_MUST_CHECK enum eg_status eg__probabilities_plan(const struct eg_net *net, struct eg_cut_plan *plan,
+                                                    struct eg_error *err);
+
+/* ---- photos to networks (feeder.c) ------------------------------------------------- */
+
+/* A batch of images from a dataset, decoded by all threads, then run. */
+struct eg_feeder {
+    const struct eg_dataset *dataset;
+    struct eg_recipe recipe;
+    struct eg_shape shape;
+    size_t batch;
+    eg_pool *pool;
+    uint8_t *pixels; /* [batch][h][w][3] */
+    float *values;   /* arrays: [batch][h][w][c] */
+    uint8_t (*hashes)[32];
+    char (*reasons)[256]; /* "" where it was read */
+};
+/* recipe NULL: the network carries none, so only arrays can be read. */
+EG_MUST_CHECK enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const char *network,
+                                             struct eg_shape shape, const struct eg_dataset *dataset,
+                                             size_t batch, eg_pool *pool, struct eg_feeder *feeder,
+                                             struct eg_error *err);
+/* Items rows[0..n-1], n <= batch, to pixels, hashes and reasons. */
+void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n);
+/* Forward what was loaded; rows that could not be read give numbers of no meaning. */
+EG_MUST_CHECK enum eg_status eg__feeder_run(struct eg_feeder *feeder, struct eg_run *run, size_t n,
+                                            float *const *out, struct eg_error *err);
+void eg__feeder_release(struct eg_feeder *feeder);
+
+/* a + b in the graph's memory; NULL: none left. */
+const char *eg__join(struct eg_graph *graph, const char *a, const char *b);
+
+double eg__seconds(void);
+
+#endif

@@ -1,0 +1,516 @@
+/* onnx_read.c: an ONNX file to a graph. The file is mapped and stays so: weights are views of
+ * it. Reads the model's frame (opset, input, outputs, metadata), then the nodes in order;
+ * what each operator becomes is in onnx_lower.c.
+ *
+ *   ModelProto  7 graph, 8 opset_import, 14 metadata_props
+ *   GraphProto  1 node, 5 initializer, 11 input, 12 output */
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "onnx/onnx.h"
+#include "onnx/onnx_private.h"
+
+enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_METADATA = 14 };
+enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
+enum { NODES_MAX = 50000, DEFAULT_SIDE = 224 };
+#define NORMALIZE "engraft.normalize"
+
+/* ---- values by name ------------------------------------------------------------------ */
+
+static int compare_values(const void *a, const void *b)
+{
+    return strcmp(((const struct eg_value *)a)->name, ((const struct eg_value *)b)->name);
+}
+
+struct eg_value *eg__onnx_value(struct eg_onnx *onnx, const char *name)
+{
+    struct eg_value key = {.name = name};
+    void *found = tfind(&key, &onnx->values, compare_values);
+    if (found) return *(struct eg_value **)found;
+    size_t length = strlen(name) + 1;
+    struct eg_value *made = eg__zalloc(1, sizeof *made + length);
+    if (!made) return NULL;
+    char *copy = (char *)(made + 1);
+    memcpy(copy, name, length);
+    made->name = copy;
+    if (tsearch(made, &onnx->values, compare_values)) return made;
+    free(made);
+    return NULL;
+}
+
+static struct eg_value *value_of_span(struct eg_onnx *onnx, struct eg_span name)
+{
+    char *text = strndup((const char *)name.bytes, name.size);
+    struct eg_value *value = text ? eg__onnx_value(onnx, text) : NULL;
+    free(text);
+    return value;
+}
+
+/* ---- frame ---------------------------------------------------------------------------- */
+
+static enum eg_status damaged(struct eg_onnx *onnx)
+{
+    return eg__fail(onnx->err, EG_E_FORMAT,
+                    "it is cut short or not an ONNX file (download or export it again)");
+}
+
+static enum eg_status read_opset(struct eg_onnx *onnx, struct eg_span span)
+{
+    EgOnnx__OperatorSetIdProto *opset = eg_onnx__operator_set_id_proto__unpack(NULL, span.size, span.bytes);
+    if (!opset) return damaged(onnx);
+    if (!opset->domain || !opset->domain[0] || !strcmp(opset->domain, "ai.onnx"))
+        onnx->opset = opset->version;
+    eg_onnx__operator_set_id_proto__free_unpacked(opset, NULL);
+    return EG_OK;
+}
+
+static enum eg_status read_metadata(struct eg_onnx *onnx, struct eg_span span)
+{
+    EgOnnx__StringStringEntryProto *entry =
+        eg_onnx__string_string_entry_proto__unpack(NULL, span.size, span.bytes);
+    if (!entry) return damaged(onnx);
+    enum eg_status status = EG_OK;
+    if (entry->key && entry->value)
+        status = eg__graph_set_metadata(onnx->graph, entry->key, entry->value, onnx->err);
+    eg_onnx__string_string_entry_proto__free_unpacked(entry, NULL);
+    return status;
+}
+
+static enum eg_status read_initializer(struct eg_onnx *onnx, struct eg_span span)
+{
+    struct eg_span name = eg__onnx_tensor_name(span);
+    struct eg_tensor tensor;
+    if (!name.bytes) return eg__fail(onnx->err, EG_E_FORMAT, "an initializer has no name or is damaged");
+    enum eg_status status = eg__onnx_tensor(onnx, span, &tensor);
+    if (status) return status;
+    struct eg_value *value = value_of_span(onnx, name);
+    char *shown = value ? eg__printable(value->name) : NULL;
+    if (shown) tensor.name = eg__graph_string(onnx->graph, shown);
+    free(shown);
+    if (!value || !tensor.name) return eg__fail_memory(onnx->err, "a tensor");
+    value->is_constant = value->is_defined = true;
+    value->tensor = tensor;
+    return EG_OK;
+}
+
+/* ---- input ------------------------------------------------------------------------------ */
+
+static size_t side_of(const EgOnnx__TensorShapeProto *shape, size_t i)
+{
+    const EgOnnx__TensorShapeProto__Dimension *dim = shape->dim[i];
+    return dim->has_dim_value && dim->dim_value > 0 ? (size_t)dim->dim_value : 0;
+}
+
+static bool is_colours(size_t side) { return side == 1 || side == 3 || side == 4; }
+
+static enum eg_status make_input(struct eg_onnx *onnx, const EgOnnx__ValueInfoProto *info)
+{
+    struct eg_value *value = eg__onnx_value(onnx, info->name);
+    char *shown = eg__printable(info->name);
+    struct eg_node node = {.op = EG_OP_INPUT, .name = shown};
+    const EgOnnx__TensorShapeProto *shape =
+        info->type && info->type->tensor_type ? info->type->tensor_type->shape : NULL;
+    size_t rank = shape ? shape->n_dim : 0;
+    const char *order = rank == 2 ? "nc" : "nchw";
+    enum eg_status status = EG_OK;
+    uint32_t index;
+    if (!value || !shown) {
+        status = eg__fail_memory(onnx->err, "an input");
+    } else if (rank == 4) {
+        bool nhwc = !is_colours(side_of(shape, 1)) && is_colours(side_of(shape, 3));
+        size_t c = nhwc ? 3 : 1, h = nhwc ? 1 : 2, w = nhwc ? 2 : 3;
+        if (nhwc) order = "nhwc";
+        node.shape = (struct eg_shape){side_of(shape, h), side_of(shape, w), side_of(shape, c)};
+        if (!node.shape.h) node.shape.h = node.shape.w ? node.shape.w : DEFAULT_SIDE;
+        if (!node.shape.w) node.shape.w = node.shape.h;
+        if (!node.shape.c) node.shape.c = 3;
+        onnx->graph->input_nchw = !nhwc;
+    } else if (rank == 2 && side_of(shape, 1)) {
+        node.shape = (struct eg_shape){1, 1, side_of(shape, 1)};
+    } else {
+        status = eg__fail(onnx->err, EG_E_UNSUPPORTED,
+                          "input '%.200s' is not a batch of images [n][c][h][w] or vectors [n][c]", shown);
+    }
+    size_t batch = rank ? side_of(shape, 0) : 0;
+    if (batch && batch <= 65536) onnx->batch = batch;
+    if (!status) status = eg__graph_add(onnx->graph, &node, &index, onnx->err);
+    if (!status) eg__value_set(onnx, value, index, order);
+    free(shown);
+    return status;
+}
+
+static enum eg_status read_input(struct eg_onnx *onnx, struct eg_span span)
+{
+    EgOnnx__ValueInfoProto *info = eg_onnx__value_info_proto__unpack(NULL, span.size, span.bytes);
+    enum eg_status status = EG_OK;
+    if (!info || !info->name) {
+        status = damaged(onnx);
+    } else {
+        struct eg_value *value = eg__onnx_value(onnx, info->name);
+        if (!value)
+            status = eg__fail_memory(onnx->err, "an input");
+        else if (!value->is_defined && onnx->graph->n_nodes)
+            status =
+                eg__fail(onnx->err, EG_E_UNSUPPORTED, "it has more than one input (engraft takes one image)");
+        else if (!value->is_defined)
+            status = make_input(onnx, info);
+    }
+    if (info) eg_onnx__value_info_proto__free_unpacked(info, NULL);
+    return status;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------ */
+
+static char *label_of(const EgOnnx__NodeProto *node)
+{
+    if (node->name && node->name[0]) return eg__printable(node->name);
+    return eg__printable(node->n_output ? node->output[0] : "");
+}
+
+static bool is_known_domain(const EgOnnx__NodeProto *node)
+{
+    const char *domain = node->domain ? node->domain : "";
+    return !*domain || !strcmp(domain, "ai.onnx") || !strcmp(domain, "ai.onnx.ml");
+}
+
+static enum eg_status find_inputs(struct eg_reading *step)
+{
+    const EgOnnx__NodeProto *node = step->proto;
+    if (node->n_input > EG_INPUTS_MAX) return eg__step_refuse(step, "%zu inputs", node->n_input);
+    step->n_in = node->n_input;
+    for (size_t i = 0; i < step->n_in; i++) {
+        step->in[i] = NULL;
+        if (!node->input[i][0]) continue;
+        step->in[i] = eg__onnx_value(step->onnx, node->input[i]);
+        if (!step->in[i]) return eg__step_memory(step);
+        if (!step->in[i]->is_defined) {
+            char *shown = eg__printable(node->input[i]);
+            enum eg_status status =
+                eg__step_broken(step, "its input '%.200s' is made by no node before it", shown ? shown : "");
+            free(shown);
+            return status;
+        }
+    }
+    return EG_OK;
+}
+
+/* Our own normalisation: the graph's input is behind it. */
+static enum eg_status skip_normalization(struct eg_reading *step)
+{
+    if (!strncmp(step->label, NORMALIZE "_bgr", sizeof NORMALIZE "_bgr" - 1)) step->onnx->bgr = true;
+    if (!step->n_in || !step->in[0] || step->in[0]->is_constant || step->in[0]->node != 0)
+        return eg__step_broken(step, "normalisation must come first");
+    struct eg_value *out = eg__step_output(step, 0);
+    if (!out) return eg__step_memory(step);
+    const char *name = out->name;
+    *out = *step->in[0];
+    out->name = name;
+    return EG_OK;
+}
+
+static enum eg_status read_node(struct eg_onnx *onnx, const EgOnnx__NodeProto *proto)
+{
+    char *label = label_of(proto);
+    if (!label) return eg__fail_memory(onnx->err, "a layer's name");
+    struct eg_reading step = {.onnx = onnx, .proto = proto, .label = label};
+    enum eg_status status = find_inputs(&step);
+    if (!status && !is_known_domain(proto))
+        status = eg__step_refuse(&step, "operators of '%.100s' are not supported", proto->domain);
+    if (!status) {
+        if (!strncmp(label, NORMALIZE, sizeof NORMALIZE - 1))
+            status = skip_normalization(&step);
+        else
+            status = eg__fold_applies(&step) ? eg__fold(&step) : eg__lower(&step);
+    }
+    /* the tensors' names reach the layers too */
+    for (size_t i = 0; i < proto->n_output && !status; i++) {
+        struct eg_value *out = eg__step_output(&step, (unsigned)i);
+        if (!out || out->is_constant || !out->is_defined || out->node == 0) continue;
+        char *shown = eg__printable(out->name);
+        status = shown ? eg__graph_alias(onnx->graph, out->node, shown, onnx->err) : eg__step_memory(&step);
+        free(shown);
+    }
+    if (status && onnx->err && !strstr(onnx->err->message, label))
+        status = eg__fail_within(onnx->err, status, "node '%.200s' (%.60s)", label, proto->op_type);
+    free(label);
+    return status;
+}
+
+struct nodes {
+    EgOnnx__NodeProto **node;
+    size_t n, capacity;
+};
+
+static enum eg_status collect_node(struct eg_onnx *onnx, struct eg_span span, struct nodes *nodes)
+{
+    if (nodes->n == NODES_MAX)
+        return eg__fail(onnx->err, EG_E_UNSUPPORTED, "it has more than %d nodes", NODES_MAX);
+    if (!eg__grow(&nodes->node, &nodes->capacity, nodes->n + 1, sizeof(EgOnnx__NodeProto *)))
+        return eg__fail_memory(onnx->err, "nodes");
+    EgOnnx__NodeProto *node = eg__wire_node(span, onnx->map.bytes);
+    if (!node) return damaged(onnx);
+    nodes->node[nodes->n++] = node;
+    return node->op_type ? EG_OK : damaged(onnx);
+}
+
+/* Nodes that no output needs are not read (and so cannot fail). */
+static enum eg_status read_nodes(struct eg_onnx *onnx, const struct nodes *nodes)
+{
+    bool *live = eg__zalloc(nodes->n, sizeof *live);
+    if (!live) return eg__fail_memory(onnx->err, "nodes");
+    enum eg_status status = EG_OK;
+    for (size_t i = nodes->n; i-- > 0 && !status;) {
+        const EgOnnx__NodeProto *node = nodes->node[i];
+        for (size_t k = 0; k < node->n_output && !status; k++) {
+            struct eg_value *value = node->output[k][0] ? eg__onnx_value(onnx, node->output[k]) : NULL;
+            if (value && value->is_needed) live[i] = true;
+        }
+        for (size_t k = 0; k < node->n_input && live[i] && !status; k++) {
+            struct eg_value *value = eg__onnx_value(onnx, node->input[k]);
+            if (value)
+                value->is_needed = true;
+            else
+                status = eg__fail_memory(onnx->err, "nodes");
+        }
+    }
+    for (size_t i = 0; i < nodes->n && !status; i++)
+        if (live[i]) status = read_node(onnx, nodes->node[i]);
+    free(live);
+    return status;
+}
+
+/* ---- outputs ------------------------------------------------------------------------------ */
+
+static enum eg_status read_output_name(struct eg_onnx *onnx, struct eg_span span, struct eg_value **value)
+{
+    EgOnnx__ValueInfoProto *info = eg_onnx__value_info_proto__unpack(NULL, span.size, span.bytes);
+    enum eg_status status = info && info->name ? EG_OK : damaged(onnx);
+    if (!status && !(*value = eg__onnx_value(onnx, info->name)))
+        status = eg__fail_memory(onnx->err, "an output");
+    if (!status) (*value)->is_needed = true;
+    if (info) eg_onnx__value_info_proto__free_unpacked(info, NULL);
+    return status;
+}
+
+static enum eg_status set_outputs(struct eg_onnx *onnx, struct eg_value *const *outputs, size_t n)
+{
+    struct eg_graph *graph = onnx->graph;
+    bool have = false;
+    graph->label_output = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct eg_value *value = outputs[i];
+        if (!value->is_defined || value->is_constant) {
+            char *shown = eg__printable(value->name);
+            enum eg_status status = eg__fail(
+                onnx->err, EG_E_FORMAT, "output '%.200s' is not computed from the input", shown ? shown : "");
+            free(shown);
+            return status;
+        }
+        EgOnnx__NodeProto frame = EG_ONNX__NODE_PROTO__INIT;
+        frame.op_type = "output";
+        struct eg_reading step = {.onnx = onnx, .label = value->name, .proto = &frame};
+        enum eg_status status = eg__value_settle(&step, value, value->name);
+        if (status) return status;
+        enum eg_op op = graph->nodes[value->node].op;
+        if (op == EG_OP_ARG_MAX || op == EG_OP_WHERE) {
+            if (!graph->label_output) graph->label_output = value->node;
+        } else if (!have) {
+            graph->output = value->node;
+            have = true;
+        }
+    }
+    if (!have && graph->label_output) {
+        graph->output = graph->nodes[graph->label_output].inputs[0];
+        have = true;
+    }
+    if (!have || !graph->output)
+        return eg__fail(onnx->err, EG_E_FORMAT, "it computes nothing from its input");
+    return EG_OK;
+}
+
+/* ---- the default cut ------------------------------------------------------------------------ */
+
+static bool is_pool(enum eg_op op)
+{
+    return op == EG_OP_MAX_POOL || op == EG_OP_AVG_POOL || op == EG_OP_ADAPTIVE_POOL ||
+           op == EG_OP_GLOBAL_AVG || op == EG_OP_GLOBAL_MAX || op == EG_OP_GLOBAL_GEM;
+}
+
+static bool is_weighted(enum eg_op op) { return op == EG_OP_CONV || op == EG_OP_LINEAR; }
+
+/* The last pooling before the classifier; where the classifier is a convolution under that
+ * pooling (SqueezeNet), what goes into it. */
+static uint32_t find_default_cut(const struct eg_graph *graph)
+{
+    const char *named = eg__graph_metadata(graph, "engraft.cut");
+    uint32_t cut;
+    if (named && !eg__graph_find(graph, named, &cut, NULL)) return cut;
+    uint32_t pool = graph->output;
+    bool weights_after = false;
+    for (; pool && !is_pool(graph->nodes[pool].op); pool--)
+        weights_after |= is_weighted(graph->nodes[pool].op);
+    if (!pool) {
+        for (cut = graph->output; cut && !is_weighted(graph->nodes[cut].op);) cut--;
+        return cut ? graph->nodes[cut].inputs[0] : 0;
+    }
+    if (weights_after) return pool;
+    cut = graph->nodes[pool].inputs[0];
+    while (cut && graph->nodes[cut].op == EG_OP_RELU) cut = graph->nodes[cut].inputs[0];
+    if (graph->nodes[cut].op != EG_OP_CONV || graph->nodes[cut].window.kernel_h != 1) return pool;
+    uint32_t before = graph->nodes[cut].inputs[0];
+    if (graph->nodes[before].op == EG_OP_DROPOUT) before = graph->nodes[before].inputs[0];
+    return graph->nodes[before].op == EG_OP_CONCAT ? before : pool;
+}
+
+/* ---- B,G,R ------------------------------------------------------------------------------------ */
+
+/* The file takes R,G,B; the network's own order is B,G,R: turn its first convolutions back. */
+static enum eg_status turn_first_convolutions(struct eg_onnx *onnx)
+{
+    struct eg_graph *graph = onnx->graph;
+    bool *is_image = eg__zalloc(graph->n_nodes, sizeof *is_image);
+    if (!is_image) return eg__fail_memory(onnx->err, "a network");
+    enum eg_status status = EG_OK;
+    is_image[0] = true;
+    for (uint32_t i = 1; i < graph->n_nodes && !status; i++) {
+        struct eg_node *node = &graph->nodes[i];
+        if (!node->n_inputs || !is_image[node->inputs[0]]) continue;
+        if (node->op == EG_OP_PAD || node->op == EG_OP_IDENTITY || node->op == EG_OP_DROPOUT) {
+            is_image[i] = true;
+        } else if (node->op != EG_OP_CONV || node->groups != 1) {
+            status =
+                eg__fail(onnx->err, EG_E_FORMAT,
+                         "layer '%.200s' is where its normalisation ends, not a convolution", node->name);
+        } else {
+            struct eg_tensor turned = eg__tensor_channels_reversed(node->params[0]);
+            node->params[0] = eg__graph_tensor(graph, &turned);
+            if (!node->params[0]) status = eg__fail_memory(onnx->err, "a network");
+        }
+    }
+    free(is_image);
+    return status;
+}
+
+/* ---- the whole ----------------------------------------------------------------------------- */
+
+struct frame {
+    struct eg_span graph;
+    struct nodes nodes;
+    struct eg_value **outputs;
+    size_t n_outputs, output_capacity;
+};
+
+static enum eg_status read_model(struct eg_onnx *onnx, struct frame *frame)
+{
+    struct eg_span model = {onnx->map.bytes, onnx->map.size};
+    struct eg_field field;
+    enum eg_status status = EG_OK;
+    while (!status && eg__wire_next(&model, &field)) {
+        if (field.type != 2) continue;
+        if (field.number == MODEL_GRAPH) frame->graph = field.span;
+        if (field.number == MODEL_OPSET) status = read_opset(onnx, field.span);
+        if (field.number == MODEL_METADATA) status = read_metadata(onnx, field.span);
+    }
+    if (status) return status;
+    if (!model.bytes || !frame->graph.bytes) return damaged(onnx);
+    if (onnx->opset < 7 || onnx->opset > 21)
+        return eg__fail(onnx->err, EG_E_UNSUPPORTED,
+                        "it is of opset %lld, engraft reads 7 to 21 (export it again)",
+                        (long long)onnx->opset);
+    return EG_OK;
+}
+
+/* Initializers first: an input of the same name only gives its type. */
+static enum eg_status read_graph(struct eg_onnx *onnx, struct frame *frame)
+{
+    enum eg_status status = EG_OK;
+    for (unsigned pass = 0; pass < 2; pass++) {
+        struct eg_span graph = frame->graph;
+        struct eg_field field;
+        while (!status && eg__wire_next(&graph, &field)) {
+            if (field.type != 2) continue;
+            if (pass == 0 && field.number == GRAPH_INITIALIZER) status = read_initializer(onnx, field.span);
+            if (pass == 1 && field.number == GRAPH_INPUT) status = read_input(onnx, field.span);
+            if (pass == 1 && field.number == GRAPH_NODE)
+                status = collect_node(onnx, field.span, &frame->nodes);
+            if (pass == 1 && field.number == GRAPH_OUTPUT) {
+                struct eg_value *value = NULL;
+                status = read_output_name(onnx, field.span, &value);
+                if (!status && !eg__grow(&frame->outputs, &frame->output_capacity, frame->n_outputs + 1,
+                                         sizeof(struct eg_value *)))
+                    status = eg__fail_memory(onnx->err, "outputs");
+                if (!status) frame->outputs[frame->n_outputs++] = value;
+            }
+        }
+        if (!status && !graph.bytes) status = damaged(onnx);
+        if (status) return status;
+    }
+    if (!onnx->graph->n_nodes) return eg__fail(onnx->err, EG_E_FORMAT, "it has no input");
+    if (!frame->n_outputs) return eg__fail(onnx->err, EG_E_FORMAT, "it has no output");
+    status = read_nodes(onnx, &frame->nodes);
+    if (!status) status = set_outputs(onnx, frame->outputs, frame->n_outputs);
+    if (!status) status = eg__recognize(onnx->graph, onnx->err);
+    if (!status && onnx->bgr) status = turn_first_convolutions(onnx);
+    if (!status) onnx->graph->default_cut = find_default_cut(onnx->graph);
+    return status;
+}
+
+static void release_map(void *object)
+{
+    struct eg_mapping *map = object;
+    eg__unmap_file(map);
+    free(map);
+}
+
+static enum eg_status open_file(struct eg_onnx *onnx)
+{
+    const char *last = eg__path_last(onnx->path), *dot = strrchr(last, '.');
+    char *name = strndup(last, dot && dot != last ? (size_t)(dot - last) : strlen(last));
+    char *shown = name ? eg__printable(name) : NULL;
+    enum eg_status status =
+        shown ? eg__graph_create(shown, &onnx->graph, onnx->err) : eg__fail_memory(onnx->err, "a network");
+    free(name);
+    free(shown);
+    if (status) return status;
+    struct eg_mapping *held = malloc(sizeof *held);
+    if (!held || !(onnx->graph->weights_path = eg__graph_string(onnx->graph, onnx->path))) {
+        free(held);
+        return eg__fail_memory(onnx->err, "a network");
+    }
+    if ((status = eg__map_file(onnx->path, held, onnx->err))) {
+        free(held);
+        return status;
+    }
+    onnx->map = *held;
+    onnx->folded_max = 8 * onnx->map.size + ((size_t)1 << 26);
+    return eg__graph_hold(onnx->graph, held, release_map, onnx->err);
+}
+
+enum eg_status eg__onnx_load(const char *path, struct eg_graph **graph, struct eg_error *err)
+{
+    struct eg_onnx onnx = {.path = path, .err = err, .batch = 1};
+    struct frame frame = {0};
+    enum eg_status status = open_file(&onnx);
+    if (!status) {
+        status = read_model(&onnx, &frame);
+        if (!status) status = read_graph(&onnx, &frame);
+        if (status) {
+            char *shown = eg__printable(path);
+            status = eg__fail_within(err, status, "cannot use '%.200s'", shown ? shown : "");
+            free(shown);
+        }
+    }
+    for (size_t i = 0; i < frame.nodes.n; i++) eg_onnx__node_proto__free_unpacked(frame.nodes.node[i], NULL);
+    free(frame.nodes.node);
+    free(frame.outputs);
+    tdestroy(onnx.values, free);
+    if (status)
+        eg__graph_free(onnx.graph);
+    else
+        *graph = onnx.graph;
+    return status;
+}
