@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "base/rng.h"
-#include "features/features.h"
+#include "features/store.h"
 
 enum { BATCH = 64, GATHER = 256, BLOCK_BYTES = 1 << 20 };
 

@@ -113,7 +113,7 @@ def nm(*arguments, kinds="TDBRVW"):
 
 
 def check_symbols(build):
-    header = (ROOT / "include/engraft.h").read_text()
+    header = "".join(path.read_text() for path in sorted((ROOT / "include").rglob("*.h")))
     header = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
     header = re.sub(r"^\s*#.*(\\\n.*)*", "", header, flags=re.M)
     declared = set()
@@ -123,9 +123,9 @@ def check_symbols(build):
             declared.add(match.group(1))
     exported = nm("-D", "--defined-only", build / "libengraft.so")
     for name in sorted(exported - declared):
-        breach("libengraft.so", 0, f"{name} is exported but not in engraft.h")
+        breach("libengraft.so", 0, f"{name} is exported but not in a public header")
     for name in sorted(declared - exported):
-        breach("include/engraft.h", 0, f"{name} is declared but not in libengraft.so")
+        breach("include", 0, f"{name} is declared but not in libengraft.so")
     for name in sorted(nm("--extern-only", "--defined-only", build / "libengraft.a", kinds="T") - declared):
         if not re.match(r"eg__|eg_onnx__", name):  # eg_onnx__: made by protoc-c from the .proto
             breach("libengraft.a", 0, f"{name}: an internal function's name starts with eg__")

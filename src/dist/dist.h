@@ -1,5 +1,5 @@
 /* dist.h: the processes that share a job. Built with EG_MPI they are MPI's ranks; without, there
- * is one. Which rows are whose: eg__shard_range (features/features.h). */
+ * is one. Which rows are whose: eg__shard_range (features/store.h). */
 #ifndef EG_DIST_DIST_H
 #define EG_DIST_DIST_H
 

@@ -2,7 +2,7 @@
 #ifndef EG_FEATURES_STORE_PRIVATE_H
 #define EG_FEATURES_STORE_PRIVATE_H
 
-#include "features/features.h"
+#include "features/store.h"
 #include "h5/h5.h"
 
 enum { HASH_BYTES = 32, REASON_BYTES = 128, MAX_REASONS = 255, HISTORY_SLOTS = 32, FORMAT_VERSION = 1 };

@@ -2,7 +2,7 @@
 #ifndef EG_FLOW_PIPELINE_H
 #define EG_FLOW_PIPELINE_H
 
-#include "features/features.h"
+#include "features/store.h"
 #include "model/model.h"
 
 /* ---- extracting: eg_extract in this process alone (extract.c), and as one of many ranks ----- */

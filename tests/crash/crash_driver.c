@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/half.h"
-#include "features/features.h"
+#include "features/store.h"
 
 enum { MOST = 64, BATCH = 8 };
 

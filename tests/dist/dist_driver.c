@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "dist/dist.h"
-#include "features/features.h"
+#include "features/store.h"
 
 enum { D = 7, MOST = 1000 };
 

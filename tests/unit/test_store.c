@@ -11,7 +11,7 @@
 #include "check.h"
 
 #include "base/half.h"
-#include "features/features.h"
+#include "features/store.h"
 
 enum { N = 300, D = 37, E = 5 };
 static char folder[64], path[128];

@@ -1,7 +1,7 @@
-/* features.h: the feature store: an HDF5 file of rows, one per image, one dataset per cut.
+/* store.h: the feature store: an HDF5 file of rows, one per image, one dataset per cut.
  * (The owner of this room draws the file's tree in store.c.) */
-#ifndef EG_FEATURES_FEATURES_H
-#define EG_FEATURES_FEATURES_H
+#ifndef EG_FEATURES_STORE_H
+#define EG_FEATURES_STORE_H
 
 #include "engraft.h"
 #include "graph/cut_info.h"

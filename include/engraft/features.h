@@ -1,0 +1,237 @@
+/* engraft/features.h: data sets of photos, and their features in HDF5 files.
+ *
+ * The conventions of engraft.h hold for every function here. */
+#ifndef ENGRAFT_FEATURES_H
+#define ENGRAFT_FEATURES_H
+
+#include "engraft/predict.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- dataset ------------------------------------------------------------- */
+
+/* path        a folder (class = first folder below it), a CSV `path,label`, or a .npy array */
+EG_API EG_MUST_CHECK enum eg_status eg_dataset_open(const char *path, eg_dataset **dataset,
+                                                    struct eg_error *err);
+/* Photos, or folders of them, without labels. */
+EG_API EG_MUST_CHECK enum eg_status eg_dataset_list(const char *const *paths, size_t n_paths,
+                                                    eg_dataset **dataset, struct eg_error *err);
+EG_API size_t eg_dataset_count(const eg_dataset *dataset);
+EG_API size_t eg_dataset_ignored(const eg_dataset *dataset); /* files that are no photos */
+EG_API size_t eg_dataset_class_count(const eg_dataset *dataset);
+EG_API const char *eg_dataset_class_name(const eg_dataset *dataset, size_t label);
+/* label (may be NULL) gets -1 where there is none. */
+EG_API const char *eg_dataset_path(const eg_dataset *dataset, size_t index, int32_t *label);
+EG_API void eg_dataset_free(eg_dataset *dataset);
+
+/* ---- classify ------------------------------------------------------------------ */
+
+struct eg_guess {
+    const char *label; /* "unknown" where rejected */
+    int32_t index;     /* -1 where rejected */
+    float probability;
+};
+struct eg_answer {
+    const char *path;
+    const char *error; /* NULL: it was read */
+    const struct eg_guess *top;
+    size_t n_top;
+};
+/* Called in order, once an image; pointers are good for the call. */
+typedef void eg_answer_fn(void *user, const struct eg_answer *answer);
+
+struct eg_classify_options {
+    size_t top;   /* 0 = 5 */
+    size_t batch; /* 0 = 8 */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_classify(const eg_net *net, const eg_dataset *images,
+                                                const struct eg_classify_options *options,
+                                                eg_answer_fn *answer, void *answer_user,
+                                                struct eg_error *err);
+
+/* ---- getting and writing networks ------------------------------------------------ */
+
+struct eg_fetch_options {
+    const char *folder;       /* that is there, to put the file into */
+    const char *mirror;       /* the URL of a folder to get it from; NULL: its maker */
+    eg_progress_fn *progress; /* bytes; NULL: none */
+    void *user;
+};
+/* Download the official weights of a built-in network over HTTPS and check them by their
+ * published checksum; what was cut off is gone on with. path (free() it) gets the file, also
+ * with EG_E_EXISTS: it is there already. */
+EG_API EG_MUST_CHECK enum eg_status eg_fetch(const char *name, const struct eg_fetch_options *options,
+                                             char **path, struct eg_error *err);
+
+/* One ONNX file: pixels 0..255 to probabilities, or to the features of a cut. */
+struct eg_convert_options {
+    const char *cut; /* NULL = the whole network */
+    bool half;       /* weights as float16 */
+    bool overwrite;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_net_convert(const eg_net *net, const char *path,
+                                                   const struct eg_convert_options *options,
+                                                   struct eg_error *err);
+
+/* Cuts worth comparing, as "LAYER:POOL" for eg_run_cuts, from the input up: the ends of layers or
+ * blocks that all of what follows goes through (of many, some spread evenly over the work),
+ * each with every pooling that makes no more than `longest` features.
+ * layers      only these; n_layers 0 = all that are worth it
+ * longest     0 = 32768, and the default cut whatever its length */
+struct eg_cut_list {
+    char **cuts;
+    size_t n;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_net_list_cuts(const eg_net *net, const char *const *layers,
+                                                     size_t n_layers, size_t longest,
+                                                     struct eg_cut_list *list, struct eg_error *err);
+EG_API void eg_cut_list_release(struct eg_cut_list *list);
+
+/* ---- features (HDF5) -------------------------------------------------------------- */
+
+struct eg_skipped {
+    char *path, *reason;
+};
+
+struct eg_extract_options {
+    struct eg_run_cuts cuts;
+    bool half;        /* float16 on disk */
+    size_t batch;     /* 0 = 8 */
+    unsigned deflate; /* 1..9; 0 = none */
+    bool no_exif, fast_decode;
+    bool overwrite;
+    bool append;            /* the images have changed: compute new and changed ones (eg_extract) */
+    size_t shard, n_shards; /* only this part of the images, 0..n_shards-1; n_shards 0 = all */
+    bool ranks;             /* under MPI: the images are divided among the ranks; built without: no meaning */
+    const char *command;    /* provenance, written as given */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+struct eg_extracted_cut {
+    char *name;
+    size_t length;
+};
+struct eg_extract_report {
+    size_t rows, resumed, done, ignored;
+    struct eg_skipped *unreadable;
+    size_t n_unreadable;
+    struct eg_extracted_cut *cuts;
+    size_t n_cuts;
+    double seconds;
+    size_t rank, n_ranks; /* n_ranks 1: alone; unreadable is of all rows where rank is 0, else of its own */
+};
+
+/* Photos to a feature file. Rows reach the disk every few seconds; a call that was stopped
+ * (by progress, a signal, a crash) goes on where it was when called again with the same
+ * network, recipe, cuts, type and files. With append the photos may be others
+ * than before: told by path, then by contents, moved ones keep their row, those that are gone are
+ * marked vanished.
+ * With ranks every rank of the MPI job makes this call, with the same arguments. "a.h5" on N > 1
+ * ranks becomes the shards "a.0-of-N.h5", ..., one contiguous part each, and a.h5, which joins them
+ * (eg_features_merge). A program that calls more than once starts and ends MPI itself. */
+EG_API EG_MUST_CHECK enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const char *path,
+                                               const struct eg_extract_options *options,
+                                               struct eg_extract_report *report, struct eg_error *err);
+EG_API void eg_extract_report_release(struct eg_extract_report *report);
+
+/* One file out of the finished shards of one listing, given in any order: virtual datasets over
+ * them (they stay, in the same folder) or, with copy, a plain file. */
+EG_API EG_MUST_CHECK enum eg_status eg_features_merge(const char *path, const char *const *shards,
+                                                      size_t n_shards, bool copy, bool overwrite,
+                                                      const char *command, struct eg_error *err);
+
+struct eg_features_info {
+    const char *network, *weights_sha256, *recipe; /* NULL: another program's file */
+    const char *root, *command;
+    size_t n_rows, n_cuts, n_classes;
+    size_t n_done, n_waiting, n_unreadable, n_vanished;
+    const char *const *classes;
+};
+struct eg_features_cut {
+    const char *name, *layer, *op;
+    struct eg_shape shape;
+    const char *order, *pool;
+    size_t length;
+    bool half;
+    unsigned deflate;
+    uint64_t stored_bytes; /* of its rows, after compression; 0: they are in other files */
+};
+struct eg_features_row {
+    const char *path;
+    int32_t label;      /* -1: none */
+    const char *status; /* "done", "waiting", "unreadable", "vanished" */
+    const char *reason; /* NULL unless unreadable */
+};
+
+EG_API EG_MUST_CHECK enum eg_status eg_features_open(const char *path, eg_features **features,
+                                                     struct eg_error *err);
+EG_API struct eg_features_info eg_features_info(const eg_features *features);
+EG_API struct eg_features_cut eg_features_cut(const eg_features *features, size_t cut);
+EG_API EG_MUST_CHECK enum eg_status eg_features_find_cut(const eg_features *features, const char *name,
+                                                         size_t *cut, struct eg_error *err);
+EG_API struct eg_features_row eg_features_row(const eg_features *features, size_t row);
+/* out         [count][length] */
+EG_API EG_MUST_CHECK enum eg_status eg_features_read(eg_features *features, size_t cut, size_t first,
+                                                     size_t count, float *out, struct eg_error *err);
+/* Rows of a cut as a NumPy file, float32 [n_rows][length]. */
+EG_API EG_MUST_CHECK enum eg_status eg_features_save_npy(eg_features *features, size_t cut,
+                                                         const size_t *rows, size_t n_rows, const char *path,
+                                                         bool overwrite, struct eg_error *err);
+/* Runs that made the file; free() records. */
+struct eg_history {
+    char date[32], command[256], version[32], isa[32];
+    uint64_t rows;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_features_history(eg_features *features, struct eg_history **records,
+                                                        size_t *n, struct eg_error *err);
+/* Is the file sound? Every row is read: those that are done are finite and know their photo's
+ * hash, those that could not be read say why, names are there and told apart. With `sample` some
+ * rows that are done are computed again from their photos. */
+struct eg_check_options {
+    size_t sample;     /* rows to compute again, drawn by seed; 0 = none */
+    const eg_net *net; /* with sample: what made the features (eg_net_load_of) */
+    const char *root;  /* where the photos are now; NULL = where they were */
+    uint64_t seed;
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+struct eg_check_report {
+    size_t n_rows, n_problems;
+    struct eg_skipped *problems; /* of a row or, path "", of the file; at most 1000 */
+    size_t n_listed;
+    size_t n_recomputed, n_identical; /* bit for bit */
+    double largest_difference;        /* of a recomputed value, in parts of its row's largest */
+};
+EG_API EG_MUST_CHECK enum eg_status eg_features_check(eg_features *features,
+                                                      const struct eg_check_options *options,
+                                                      struct eg_check_report *report, struct eg_error *err);
+EG_API void eg_check_report_release(struct eg_check_report *report);
+
+/* Groups of the same or nearly the same images: rows[starts[g]] up to rows[starts[g + 1]]. */
+struct eg_groups {
+    size_t n, *starts, *rows;
+};
+/* cosine      0 = the same file contents; else of the cut's features, every pair looked at */
+EG_API EG_MUST_CHECK enum eg_status eg_features_duplicates(eg_features *features, size_t cut, double cosine,
+                                                           eg_pool *pool, eg_progress_fn *progress,
+                                                           void *user, struct eg_groups *groups,
+                                                           struct eg_error *err);
+EG_API void eg_groups_release(struct eg_groups *groups);
+EG_API void eg_features_close(eg_features *features);
+
+/* The network whose features a file holds, with the recipe used there: found by its name in
+ * `folders` or at the place it had, and checked by its hash. */
+EG_API EG_MUST_CHECK enum eg_status eg_net_load_of(const eg_features *features, const char *folders,
+                                                   eg_net **net, struct eg_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,229 @@
+/* engraft/predict.h: a network, its recipe, and running it: all that an application needs that
+ * uses a finished model.
+ *
+ * The conventions of engraft.h hold for every function here. */
+#ifndef ENGRAFT_PREDICT_H
+#define ENGRAFT_PREDICT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef EG_API
+#define EG_API __attribute__((visibility("default")))
+#endif
+#define EG_MUST_CHECK __attribute__((warn_unused_result))
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- status ------------------------------------------------------------ */
+
+#define EG_STATUS_MAP(XX)                                                                                    \
+    XX(OK, 0, "no error")                                                                                    \
+    XX(E_ARGUMENT, 1, "an argument is outside its documented range")                                         \
+    XX(E_MEMORY, 2, "out of memory")                                                                         \
+    XX(E_IO, 3, "a file could not be read or written")                                                       \
+    XX(E_FORMAT, 4, "a file is not what it claims to be")                                                    \
+    XX(E_UNSUPPORTED, 5, "well formed, but uses something not implemented")                                  \
+    XX(E_SHAPE, 6, "tensor shapes do not fit together")                                                      \
+    XX(E_NOT_FOUND, 7, "no layer, class or dataset of that name")                                            \
+    XX(E_NUMERIC, 8, "a computation produced NaN or infinity")                                               \
+    XX(E_CANCELLED, 9, "the progress callback asked to stop")                                                \
+    XX(E_SYSTEM, 10, "an operating-system or MPI call failed")                                               \
+    XX(E_EXISTS, 11, "the output exists and may not be overwritten")
+
+enum eg_status {
+#define XX(name, code, text) EG_##name = code,
+    EG_STATUS_MAP(XX)
+#undef XX
+};
+
+struct eg_error {
+    enum eg_status status;
+    char message[1000]; /* lower case, no full stop: "cannot open 'a.jpg': ..." */
+};
+
+EG_API const char *eg_version(void); /* "0.1.0" */
+EG_API const char *eg_cpu(void);     /* the kernel set in use: "avx2", "portable", ... */
+EG_API const char *eg_status_text(enum eg_status status);
+
+/* ---- handles (typedef = you may not look inside) --------------------------- */
+
+typedef struct eg_pool eg_pool;       /* worker threads */
+typedef struct eg_dataset eg_dataset; /* a folder, CSV or array of images and their labels */
+typedef struct eg_net eg_net;         /* a network, trained by somebody else or by engraft */
+typedef struct eg_run eg_run;         /* a network cut at some layers, with its memory */
+typedef struct eg_store eg_features;  /* an HDF5 feature file, open for reading */
+
+/* Called between steps of long work, always from the calling thread.
+ * Return false to stop: the caller then gets EG_E_CANCELLED. */
+typedef bool eg_progress_fn(void *user, size_t done, size_t total);
+
+/* n_threads   0 = the CPUs this process may use */
+EG_API EG_MUST_CHECK enum eg_status eg_pool_create(unsigned n_threads, eg_pool **pool, struct eg_error *err);
+EG_API unsigned eg_pool_threads(const eg_pool *pool);
+EG_API void eg_pool_free(eg_pool *pool);
+
+/* ---- image --------------------------------------------------------------- */
+
+struct eg_image {
+    uint8_t *rgb;         /* [height][width][3], owned */
+    size_t height, width; /* pixels */
+};
+
+enum eg_resize { EG_RESIZE_SHORT, EG_RESIZE_SQUASH, EG_RESIZE_NONE };
+enum eg_filter { EG_FILTER_BILINEAR, EG_FILTER_BICUBIC };
+
+/* The recipe: how a photo becomes a network's input. It travels with the
+ * network and into every feature file and trained model. The value of a sample
+ * is (x * scale - mean[c]) / std[c], x in 0..255, c in the order of `channels`. */
+struct eg_recipe {
+    enum eg_resize resize;
+    size_t size;    /* short side after resizing (EG_RESIZE_SHORT), pixels */
+    size_t crop[2]; /* height, width of the network's input, pixels */
+    enum eg_filter filter;
+    bool antialias;
+    bool bgr; /* channel order B,G,R instead of R,G,B */
+    double scale;
+    double mean[3], std[3];
+    bool exif;        /* apply the EXIF orientation */
+    bool fast_decode; /* scaled JPEG decoding allowed */
+};
+
+/* Decode a photo of any supported kind, told by its bytes, upright by its EXIF orientation.
+ * EG_E_FORMAT: damaged or no image. EG_E_UNSUPPORTED: a kind that is not built in, or more
+ * than 256 million pixels (refused before any memory is taken). */
+EG_API EG_MUST_CHECK enum eg_status eg_image_decode(const void *bytes, size_t n_bytes, struct eg_image *image,
+                                                    struct eg_error *err);
+EG_API void eg_image_release(struct eg_image *image);
+
+/* A photo's bytes to a network's input: out [crop[0]][crop[1]][3] floats, in the recipe's
+ * channel order. */
+EG_API EG_MUST_CHECK enum eg_status eg_image_input(const void *bytes, size_t n_bytes,
+                                                   const struct eg_recipe *recipe, float *out,
+                                                   struct eg_error *err);
+
+/* A preset ("torchvision", "keras-caffe", "keras-tf", "timm-bicubic", "efficientnet-lite",
+ * "plain"), a JSON object, or the path of a file that holds one. */
+EG_API EG_MUST_CHECK enum eg_status eg_recipe_load(const char *name, struct eg_recipe *recipe,
+                                                   struct eg_error *err);
+/* As JSON; free() it; NULL: no memory. Equal recipes give equal strings. */
+EG_API char *eg_recipe_json(const struct eg_recipe *recipe);
+
+/* ---- network --------------------------------------------------------------- */
+
+struct eg_net_options {
+    const char *folders;    /* "DIR:DIR": where the weights of built-in networks are looked for */
+    const char *preprocess; /* a recipe (as eg_recipe_load) in place of the network's own */
+    size_t height, width;   /* of the input, in place of the network's own */
+    bool no_weights;        /* the weights may be missing: to look at, not to run */
+    bool random_weights;    /* none are read: random ones, to measure speed */
+    uint64_t seed;          /* of the random weights */
+};
+
+/* model       "efficientnet-lite0" (a built-in network, its weights found in `folders`);
+ *             "net.onnx"; "vgg16=weights.pth"; "weights.safetensors" (matched by its contents) */
+EG_API EG_MUST_CHECK enum eg_status eg_net_load(const char *model, const struct eg_net_options *options,
+                                                eg_net **net, struct eg_error *err);
+/* What is left when everything past a cut is taken away (NULL: nothing is; the input size asked
+ * for is checked). Shares the weights. */
+EG_API EG_MUST_CHECK enum eg_status eg_net_cut(const eg_net *net, const char *cut, eg_net **cut_net,
+                                               struct eg_error *err);
+EG_API void eg_net_free(eg_net *net);
+
+struct eg_shape {
+    size_t h, w, c;
+}; /* of one image's value; a vector is {1,1,c} */
+
+struct eg_layer {
+    const char *name; /* as in the weights file */
+    const char *const *aliases;
+    size_t n_aliases;
+    const char *op;         /* "conv2d", "max_pool", ... */
+    const uint32_t *inputs; /* layers; none for the input itself */
+    size_t n_inputs;
+    struct eg_shape shape;                      /* of the output */
+    uint32_t kernel[2], stride[2], dilation[2]; /* 0 where the operator has none */
+    uint32_t padding[4];                        /* top, left, bottom, right */
+    uint32_t field[2]; /* receptive field: the pixels (height, width) that one value depends on */
+    uint32_t jump[2];  /* pixels from one value to the next */
+    uint32_t groups;
+    uint64_t parameters; /* trainable */
+    uint64_t macs;       /* multiply-adds for one image */
+    bool cut;            /* features may be taken here */
+};
+
+EG_API const char *eg_net_name(const eg_net *net);
+EG_API size_t eg_net_layer_count(const eg_net *net);
+EG_API struct eg_layer eg_net_layer(const eg_net *net, size_t index);
+/* By name, alias or "#31". EG_E_NOT_FOUND lists the nearest. */
+EG_API EG_MUST_CHECK enum eg_status eg_net_find(const eg_net *net, const char *layer, size_t *index,
+                                                struct eg_error *err);
+EG_API const char *eg_net_default_cut(const eg_net *net);        /* NULL: none known */
+EG_API const struct eg_recipe *eg_net_recipe(const eg_net *net); /* NULL: the file carries none */
+EG_API size_t eg_net_class_count(const eg_net *net);             /* length of the answer */
+EG_API const char *eg_net_class_name(const eg_net *net, size_t index);
+EG_API bool eg_net_is_trained(const eg_net *net); /* a classifier made by engraft */
+/* "engraft.cut", "engraft.classifier", ... of a file; NULL: none. Keys by index for listing. */
+EG_API const char *eg_net_metadata(const eg_net *net, const char *key);
+EG_API const char *eg_net_metadata_key(const eg_net *net, size_t index); /* NULL: past the last */
+EG_API const char *eg_net_weights_path(const eg_net *net);               /* NULL: none */
+/* Of the weights file's bytes, 64 digits and NUL: it is read for this. */
+EG_API EG_MUST_CHECK enum eg_status eg_net_weights_sha256(const eg_net *net, char hex[65],
+                                                          struct eg_error *err);
+
+/* Built-in networks. */
+struct eg_known_net {
+    const char *name, *title;
+    uint64_t parameters;
+    const char *file, *sha256, *url, *licence; /* of the official weights; NULL: none known */
+};
+EG_API size_t eg_known_net_count(void);
+EG_API struct eg_known_net eg_known_net_at(size_t index);
+/* The weights eg_net_load would use; free() it; NULL: not found. */
+EG_API char *eg_known_net_find_weights(const char *name, const char *folders);
+
+/* ---- run --------------------------------------------------------------------- */
+
+/* A cut is "LAYER" or "LAYER:POOL", POOL one of flatten, avg, max, gem. */
+struct eg_run_cuts {
+    const char *const *cuts;
+    size_t n_cuts;     /* 0 = the network's default cut */
+    const char *pool;  /* for cuts that name none; NULL = "flatten" */
+    const char *order; /* of flattened volumes: NULL = "chw", or "hwc" */
+    bool exact;        /* sums of products alone, no Winograd: slower, last digits differ */
+};
+
+/* Plan a forward pass that gives some cuts (NULL: the whole network's answer), and take all
+ * its memory: later calls allocate nothing. The pool must outlive the run; the net need not.
+ * A run belongs to one thread at a time. */
+EG_API EG_MUST_CHECK enum eg_status eg_run_create(const eg_net *net, const struct eg_run_cuts *cuts,
+                                                  size_t max_batch, eg_pool *pool, eg_run **run,
+                                                  struct eg_error *err);
+EG_API size_t eg_run_length(const eg_run *run, size_t cut); /* floats an image */
+EG_API size_t eg_run_bytes(const eg_run *run);
+/* images      [n][h][w][c] behind the recipe, n <= max_batch
+ * out         for each cut [n][length] */
+EG_API EG_MUST_CHECK enum eg_status eg_run_forward(eg_run *run, const float *images, size_t n,
+                                                   float *const *out, struct eg_error *err);
+/* The same from 8-bit RGB pixels [n][h][w][3]; the recipe's normalisation is done on the way. */
+EG_API EG_MUST_CHECK enum eg_status eg_run_forward_pixels(eg_run *run, const struct eg_recipe *recipe,
+                                                          const uint8_t *pixels, size_t n, float *const *out,
+                                                          struct eg_error *err);
+
+struct eg_step { /* what layers became after fusion */
+    const char *name, *algorithm;
+    uint64_t macs;
+    double seconds; /* in the last forward pass */
+};
+EG_API void eg_run_time_steps(eg_run *run, bool on);
+EG_API size_t eg_run_step_count(const eg_run *run);
+EG_API struct eg_step eg_run_step(const eg_run *run, size_t index);
+EG_API void eg_run_free(eg_run *run);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+/* engraft/report.h: how good a classifier is.
+ *
+ * The conventions of engraft.h hold for every function here. */
+#ifndef ENGRAFT_REPORT_H
+#define ENGRAFT_REPORT_H
+
+#include "engraft/features.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- metrics and evaluation ---------------------------------------------------------- */
+
+struct eg_class_metrics {
+    double precision, recall, f1;
+    size_t support;
+}; /* NAN: undefined */
+
+struct eg_metrics {
+    size_t n, n_classes;
+    double accuracy, accuracy_low, accuracy_high; /* Wilson, 95 % */
+    double top5;                                  /* NAN when n_classes <= 5 */
+    double log_loss, calibration_error;           /* ECE, 15 equal-width bins */
+    size_t n_rejected;                            /* answered "unknown" (predicted -1): wrong */
+    size_t *confusion;                            /* [truth][predicted], owned */
+    struct eg_class_metrics *per_class;           /* owned */
+    struct eg_class_metrics macro, weighted;
+};
+EG_API void eg_metrics_release(struct eg_metrics *metrics);
+/* In the layout scikit-learn's users know, then the confusion matrix; free() it. */
+EG_API char *eg_metrics_report(const struct eg_metrics *metrics, const char *const *classes);
+
+enum eg_rows { EG_ROWS_AUTO, EG_ROWS_TEST, EG_ROWS_ALL };
+struct eg_evaluate_options {
+    enum eg_rows rows; /* auto: the test rows of the file it was trained from, else all */
+    size_t batch;
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+struct eg_evaluate_report {
+    struct eg_metrics metrics;
+    bool trained_here; /* the data are those the model was trained from */
+    enum eg_rows rows; /* what was measured */
+    size_t n_unlabelled;
+    struct eg_skipped *unreadable;
+    size_t n_unreadable;
+};
+/* data        a feature file or images */
+EG_API EG_MUST_CHECK enum eg_status eg_evaluate(const eg_net *model, const char *data,
+                                                const struct eg_evaluate_options *options,
+                                                struct eg_evaluate_report *report, struct eg_error *err);
+EG_API void eg_evaluate_report_release(struct eg_evaluate_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

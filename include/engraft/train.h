@@ -1,0 +1,166 @@
+/* engraft/train.h: classifiers from features, and fine-tuning.
+ *
+ * The conventions of engraft.h hold for every function here. */
+#ifndef ENGRAFT_TRAIN_H
+#define ENGRAFT_TRAIN_H
+
+#include "engraft/report.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- training ------------------------------------------------------------------------ */
+
+struct eg_train_options {
+    const char *classifier; /* NULL = "logistic", or "svm", "forest", "mlp", "auto": the best of
+                               eg_features_compare */
+    const double *c;        /* grid of C; n_c 0 = the default one */
+    size_t n_c;
+    unsigned folds;       /* 0 = 5; 1 = no cross-validation */
+    double test_fraction; /* 0 = 0.25; below 0: none, train on every row */
+    const char *test;     /* a feature file or images to test on, in place of a part */
+    const char *features; /* a cut in the file; NULL = the first, for "auto" all are compared */
+    const char *group;    /* photos of one group stay on one side of every split: a POSIX extended regular
+                             expression; the group is what its first parentheses, or all of it, matched in
+                             the path; NULL = none */
+    const char *scale;    /* NULL = "auto", or "none", "unit", "root", "standard" */
+    bool hinge;           /* svm: hinge loss in place of squared hinge */
+    bool balance;         /* weigh classes as if they had the same number of rows */
+    size_t n_trees;       /* forest: 0 = 500 */
+    size_t hidden;        /* mlp: 0 = 256 */
+    const eg_net *from;   /* a model that engraft trained, to go on from: its classifier, scale and C unless
+                             they are given; the result is that of training anew, sooner; NULL: none */
+    double reject_rate;   /* answer "unknown" so often for known photos, by held-out folds; 0 = never */
+    size_t memory_bytes;  /* 0 = half of the machine's */
+    bool overwrite;
+    uint64_t seed;
+    const char *command; /* provenance */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+struct eg_grid_point {
+    double c, cv_accuracy;
+};
+/* What a classifier came to on a cut. */
+struct eg_compared {
+    char *features; /* the cut's name in the file */
+    size_t length;
+    const char *classifier, *scale;
+    double c, cv_accuracy, cv_low, cv_high; /* Wilson, 95 % */
+    double seconds;                         /* of the cross-validation */
+};
+struct eg_train_report {
+    char *cut; /* its name in the file */
+    const char *classifier, *scale;
+    double c; /* NAN: has none */
+    struct eg_grid_point *grid;
+    size_t n_grid;
+    double cv_accuracy;    /* NAN: no cross-validation */
+    double objective, gap; /* NAN: has none */
+    double reject_rate;    /* share of the held-out rows that it refuses; 0: none */
+    double seconds;
+    char **classes; /* in label order */
+    size_t n_classes, n_train, n_unlabelled;
+    size_t n_test_known;           /* test photos that are, byte for byte, training photos too */
+    struct eg_metrics test;        /* n = 0: no test rows */
+    struct eg_skipped *unreadable; /* of `test` photos */
+    size_t n_unreadable;
+    struct eg_compared *compared; /* "auto": best first */
+    size_t n_compared;
+};
+
+/* A feature file to a classifier of photos: one ONNX file.
+ * net         the network that made the features (eg_net_load_of); NULL: the classifier is
+ *             written alone, to be fed with features */
+EG_API EG_MUST_CHECK enum eg_status eg_train(eg_features *features, const eg_net *net, const char *path,
+                                             const struct eg_train_options *options,
+                                             struct eg_train_report *report, struct eg_error *err);
+EG_API void eg_train_report_release(struct eg_train_report *report);
+
+/* Which cut, and which classifier on it: every cut of the file (options->features: that one),
+ * each with logistic regression and the linear SVM (options->classifier: that one), at its best
+ * scale and C by cross-validation on the training rows. The rows that eg_train would keep for
+ * the test with the same options are not looked at. */
+struct eg_comparison {
+    struct eg_compared *compared; /* best first; of equals the shorter */
+    size_t n_compared;
+    size_t n_train, n_kept, n_unlabelled, n_classes; /* kept: for the test */
+    double seconds;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_features_compare(eg_features *features,
+                                                        const struct eg_train_options *options,
+                                                        struct eg_comparison *comparison,
+                                                        struct eg_error *err);
+EG_API void eg_comparison_release(struct eg_comparison *comparison);
+
+/* ---- fine-tuning ---------------------------------------------------------------------- */
+
+struct eg_epoch {
+    unsigned phase; /* 0: the head alone, 1: with the unfrozen layers */
+    unsigned epoch, epochs;
+    double train_loss, train_accuracy, valid_loss, valid_accuracy; /* NAN: no validation rows */
+    double rate;                                                   /* of the last step */
+    double seconds;
+    bool best; /* the best so far */
+};
+typedef void eg_epoch_fn(void *user, const struct eg_epoch *epoch);
+
+struct eg_tune_options {
+    const char *cut;        /* where the new head goes; NULL = the network's default cut */
+    size_t hidden;          /* of the head: FC hidden, ReLU, dropout, FC classes; 0 = 256 */
+    bool linear_head;       /* one FC layer */
+    const char *unfreeze;   /* NULL or "none": the head alone; a layer or block: from there up; "all" */
+    unsigned epochs;        /* 0 = 10, or 30 for the head alone */
+    double rate;            /* of the head, at its peak; 0 = found by trying */
+    const char *optimizer;  /* NULL = "adamw", or "sgd" */
+    const char *augment;    /* NULL = "standard", or "light", "none" */
+    unsigned views;         /* augmented views of a photo kept; 0 = new ones every epoch */
+    double valid_fraction;  /* of the training rows; 0 = 0.15; below 0: none, the last epoch is taken */
+    double test_fraction;   /* 0 = 0.25; below 0: none */
+    const char *group;      /* as in eg_train_options: of the test's and the validation's split */
+    double label_smoothing; /* 0 = 0.1; below 0: none */
+    double mixup;           /* alpha of its beta distribution; 0 = none */
+    bool train_batch_norm;  /* learn batch norms of the unfrozen layers; otherwise as they are */
+    size_t batch;           /* 0 = 16 */
+    size_t memory_bytes; /* for values computed once; past it they go to a file; 0 = half of the machine's */
+    bool resume, overwrite;
+    bool ranks; /* under MPI: every batch is divided among the ranks; built without: no meaning */
+    uint64_t seed;
+    const char *command; /* provenance */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    eg_epoch_fn *epoch;
+    void *user;
+};
+struct eg_rate_point {
+    double rate, loss;
+};
+struct eg_tune_report {
+    struct eg_train_report train; /* classifier "mlp"; its test is of the tuned network */
+    struct eg_epoch *epochs;
+    size_t n_epochs, n_valid;
+    struct eg_rate_point *curve; /* of the rate finder; n_curve 0: it did not run */
+    size_t n_curve;
+    double rate;
+    double linear_accuracy; /* of a linear classifier on the same rows; NAN: not measured */
+    size_t rank;            /* the same is reported on every rank; the first has written the file */
+};
+
+/* Photos to a classifier whose new FC head, and the layers from the cut down to `unfreeze`,
+ * are learned. After every epoch the state is saved to PATH.tuning: with `resume` a run that
+ * was stopped goes on and ends with the same weights, bit for bit. EG_E_CANCELLED: the best so
+ * far is in path. Cost: a forward and about two backward passes of the unfrozen layers per photo
+ * and epoch; what lies below them is computed once, or once a view.
+ * With ranks every rank of the MPI job makes this call, with the same arguments and a folder of
+ * PATH that all can read; gradients are summed, so that the batch and the losses are those of one. */
+EG_API EG_MUST_CHECK enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *path,
+                                            const struct eg_tune_options *options,
+                                            struct eg_tune_report *report, struct eg_error *err);
+EG_API void eg_tune_report_release(struct eg_tune_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
