@@ -1,4 +1,4 @@
-/* Preloaded: counts every write, sync, truncation, rename and removal, and at the k-th
+/* Preloaded: counts every write, sync, truncation, rename, new folder or link and removal, and at the k-th
  *   kill      dies before it
  *   torn      writes half of it, then dies
  *   drop      takes back all that no sync has made durable, then dies: a power cut
@@ -203,6 +203,27 @@ int renameat2(int a, const char *from, int b, const char *to, unsigned flags)
     REAL(int, "renameat2", int, const char *, int, const char *, unsigned)
     if (step(false)) return -1;
     return renamed(real(a, from, b, to, flags), from, to);
+}
+
+int mkdir(const char *path, mode_t access_mode)
+{
+    REAL(int, "mkdir", const char *, mode_t)
+    if (step(true)) return -1;
+    return real(path, access_mode);
+}
+
+int rmdir(const char *path)
+{
+    REAL(int, "rmdir", const char *)
+    if (step(false)) return -1;
+    return real(path);
+}
+
+int symlink(const char *target, const char *path)
+{
+    REAL(int, "symlink", const char *, const char *)
+    if (step(true)) return -1;
+    return real(target, path);
 }
 
 int unlink(const char *path)
