@@ -64,7 +64,6 @@ static enum eg_status describe(struct eg_builder *b, struct eg_error *err)
     uint32_t index;
     b->status = eg__graph_add(b->graph, &input, &index, err);
     if (!b->status) b->row->describe(b, b->row->variant);
-    if (!b->status) b->status = eg__graph_set_metadata(b->graph, "engraft.recipe", arch->recipe, err);
     b->graph->input_nchw = !b->keras;
     return b->status;
 }

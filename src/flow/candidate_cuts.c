@@ -15,6 +15,7 @@ enum { MOST_CUTS = 16, LONGEST = 32768 };
 
 struct walk {
     const struct eg_graph *graph;
+    bool cut_already; /* its end is features, not classes */
     uint32_t *waists, *n_readers;
     size_t n;
     double *done; /* [n] multiply-adds up to there */
@@ -107,8 +108,7 @@ static void find_waists(struct walk *w)
 static size_t features_end(const struct walk *w)
 {
     const struct eg_graph *graph = w->graph;
-    if (eg__graph_metadata(graph, "engraft.cut") && !eg__graph_metadata(graph, "engraft.classifier"))
-        return w->n; /* a network cut already */
+    if (w->cut_already) return w->n;
     for (size_t i = w->n; i-- > 0;)
         if (has_weights(graph->nodes[w->waists[i]].op)) return i;
     return w->n;
@@ -213,11 +213,13 @@ static enum eg_status list_given(const struct eg_graph *graph, const char *const
 }
 
 /* longest 0: LONGEST, but for the default cut. */
-static enum eg_status list_worth(const struct eg_graph *graph, size_t longest, struct eg_cut_list *list,
+static enum eg_status list_worth(const struct eg_net *net, size_t longest, struct eg_cut_list *list,
                                  struct eg_error *err)
 {
+    const struct eg_graph *graph = net->graph;
     size_t room = (size_t)graph->output + 1, n = 0, *kept = eg__alloc(room, sizeof *kept);
     struct walk w = {.graph = graph,
+                     .cut_already = net->card.cut && !net->card.classifier,
                      .waists = eg__alloc(room, sizeof *w.waists),
                      .n_readers = eg__zalloc(room, sizeof *w.n_readers),
                      .done = eg__alloc(room, sizeof *w.done)};
@@ -249,7 +251,7 @@ enum eg_status eg_net_list_cuts(const eg_net *net, const char *const *layers, si
     struct eg_cut_list list = {0};
     size_t most = longest ? longest : LONGEST;
     enum eg_status status = n_layers ? list_given(net->graph, layers, n_layers, most, &list, err)
-                                     : list_worth(net->graph, longest, &list, err);
+                                     : list_worth(net, longest, &list, err);
     if (!status && !list.n)
         status =
             eg__fail(err, EG_E_ARGUMENT, "no cut of '%s' has %zu features or fewer", eg_net_name(net), most);

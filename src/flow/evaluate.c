@@ -1,5 +1,6 @@
 /* evaluate.c: a trained model against labelled data. On the data it was trained from only the
  * test rows count: the split is made again from its seed, and known by its training rows. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,10 +93,8 @@ static enum eg_status find_cut(const struct trial *t, struct eg_store *store, co
                                struct eg_error *err)
 {
     const struct eg_store_spec *spec = eg__store_spec(store);
-    const char *layer = eg_net_metadata(t->model, "engraft.layer"),
-               *pool = eg_net_metadata(t->model, "engraft.pool");
-    const char *order = eg_net_metadata(t->model, "engraft.order"),
-               *name = eg_net_metadata(t->model, "engraft.cut");
+    const char *layer = t->model->card.layer, *pool = t->model->card.pool, *order = t->model->card.order;
+    const char *name = t->model->card.cut;
     for (size_t i = 0; i < spec->n_cuts; i++) {
         const struct eg_cut_info *c = &spec->cuts[i];
         if (layer && pool && order && c->layer_name && c->pool && c->order && !strcmp(c->layer_name, layer) &&
@@ -114,8 +113,7 @@ enum eg_status eg__model_source(const struct eg_net *model, const struct eg_stor
 {
     char *recipe = model->has_recipe ? eg__recipe_json(&model->recipe) : strdup("");
     if (!recipe) return eg__fail_memory(err, "a recipe");
-    struct eg_store_spec own = {.weights_sha256 = eg_net_metadata(model, "engraft.weights_sha256"),
-                                .recipe = recipe};
+    struct eg_store_spec own = {.weights_sha256 = model->card.weights_sha256, .recipe = recipe};
     enum eg_status status = eg__same_source(&own, spec, path, err);
     free(recipe);
     return status;
@@ -123,7 +121,7 @@ enum eg_status eg__model_source(const struct eg_net *model, const struct eg_stor
 
 enum eg_status eg__model_head(const struct eg_net *model, struct eg_graph **head, struct eg_error *err)
 {
-    const char *name = eg_net_metadata(model, "engraft.cut_node");
+    const char *name = model->card.cut_node;
     uint32_t node = 0;
     enum eg_status status = name ? eg__graph_find(model->graph, name, &node, err) : EG_OK;
     return status ? status : eg__graph_rest(model->graph, node, head, err);
@@ -171,23 +169,22 @@ static enum eg_status judge_file(struct trial *t, const char *path, struct eg_er
 /* part[i] = 1 for a test row, if these are the rows the model was trained from. */
 static enum eg_status recognise(struct trial *t, uint8_t *part, struct eg_error *err)
 {
-    const char *digest = eg_net_metadata(t->model, "engraft.training_digest");
-    const char *seed = eg_net_metadata(t->model, "engraft.split_seed");
-    const char *fraction_text = eg_net_metadata(t->model, "engraft.test_fraction");
-    if (!digest || !seed || !fraction_text || !t->n) return EG_OK;
-    double fraction = strtod(fraction_text, NULL);
+    const struct eg_card *card = &t->model->card;
+    if (!card->training_digest || !card->split_seed.known || isnan(card->test_fraction) || !t->n)
+        return EG_OK;
+    double fraction = card->test_fraction;
     char hex[65];
-    const char *pattern = eg_net_metadata(t->model, "engraft.group");
+    const char *pattern = card->group;
     int32_t *groups = pattern ? eg__alloc(t->n, sizeof *groups) : NULL;
     if (pattern && !groups) return eg__fail_memory(err, "the groups");
     bool can =
         fraction <= 0 || ((!pattern || !eg__groups(pattern, t->paths, t->n, groups, NULL)) && fraction < 1 &&
                           !eg__split(t->truth, t->n, t->model->n_classes, groups, fraction,
-                                     strtoull(seed, NULL, 10), part, NULL));
+                                     card->split_seed.value, part, NULL));
     free(groups);
     if (!can) return EG_OK; /* not to be split so: other data */
     enum eg_status status = eg__rows_digest((const uint8_t(*)[32])t->verdict.hashes, part, t->n, hex, err);
-    if (!status) t->report.trained_here = !strcmp(hex, digest);
+    if (!status) t->report.trained_here = !strcmp(hex, card->training_digest);
     return status;
 }
 

@@ -195,9 +195,8 @@ static bool is_auto(const struct training *t)
 }
 
 /* What was given, else the earlier model's, else the default. */
-static const char *setting(const struct training *t, const char *given, const char *key, const char *fallback)
+static const char *setting(const char *given, const char *earlier, const char *fallback)
 {
-    const char *earlier = t->options->from ? eg_net_metadata(t->options->from, key) : NULL;
     return given ? given : earlier ? earlier : fallback;
 }
 
@@ -214,8 +213,9 @@ static enum eg_status check_from(const struct training *t, struct eg_error *err)
 static enum eg_status choose_how(struct training *t, struct eg_error *err)
 {
     const struct eg_train_options *o = t->options;
-    const char *classifier = setting(t, o->classifier, "engraft.classifier", eg__learner_names[EG_LOGISTIC]);
-    const char *scaling = setting(t, o->scale, "engraft.scale", "auto");
+    const struct eg_card earlier = o->from ? o->from->card : eg__card_empty();
+    const char *classifier = setting(o->classifier, earlier.classifier, eg__learner_names[EG_LOGISTIC]);
+    const char *scaling = setting(o->scale, earlier.scale, "auto");
     int learner =
         find_word(eg__learner_names, N_LEARNERS, is_auto(t) ? eg__learner_names[EG_LOGISTIC] : classifier);
     int scale = find_word(eg__scaling_names, N_SCALINGS, scaling);
@@ -245,13 +245,14 @@ static enum eg_status choose_how(struct training *t, struct eg_error *err)
 static enum eg_status go_on(struct training *t, struct eg_error *err)
 {
     if (!t->options->from || is_auto(t)) return EG_OK;
-    if (strcmp(eg__learner_names[t->how.learner], setting(t, NULL, "engraft.classifier", ""))) return EG_OK;
-    t->c = strtod(setting(t, NULL, "engraft.C", "0"), NULL);
+    const struct eg_card *earlier = &t->options->from->card;
+    if (strcmp(eg__learner_names[t->how.learner], earlier->classifier)) return EG_OK;
+    t->c = isnan(earlier->c) ? 0 : earlier->c;
     if (!t->how.n_c && t->c > 0) {
         t->how.c = &t->c;
         t->how.n_c = 1;
     }
-    t->how.hinge = t->how.hinge || !strcmp(setting(t, NULL, "engraft.loss", ""), "hinge");
+    t->how.hinge = t->how.hinge || (earlier->loss && !strcmp(earlier->loss, "hinge"));
     enum eg_status status = eg__model_scores(t->options->from, t->store, t->cut, t->rows, t->n_train,
                                              t->options->pool, &t->start, err);
     t->how.start = t->start;
@@ -363,6 +364,7 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
     struct eg_judge_options how = {
         .pool = t->options->pool, .progress = t->options->progress, .user = t->options->user};
     if (!truth) status = eg__fail_memory(err, "labels");
+    if (!status) status = eg__card_read(t->graph, &whole.card, err);
     if (!status)
         status = eg__class_map(t->report.classes, t->report.n_classes, (const char *const *)images->classes,
                                images->n_classes, &map, err);

@@ -57,46 +57,41 @@ enum eg_status eg__rows_digest(const uint8_t (*hashes)[32], const uint8_t *part,
     return status;
 }
 
-__attribute__((format(printf, 4, 5))) static enum eg_status note(struct eg_graph *graph, struct eg_error *err,
-                                                                 const char *key, const char *format, ...)
-{
-    char *value;
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vasprintf(&value, format, arguments);
-    va_end(arguments);
-    if (n < 0) return eg__fail_memory(err, "metadata");
-    enum eg_status status = eg__graph_set_metadata(graph, key, value, err);
-    free(value);
-    return status;
-}
+/* What the card of a file being written is made of; texts it holds by itself. */
+struct writing {
+    struct eg_card card;
+    char date[32];
+    char *recipe, *classes;
+};
 
 /* Name, recipe, version, date: what every file we write says. */
-static enum eg_status note_common(struct eg_graph *graph, const struct eg_net *net, struct eg_error *err)
+static enum eg_status write_common(struct writing *w, const struct eg_net *net, struct eg_error *err)
 {
-    char date[32];
     time_t now = time(NULL);
     struct tm utc;
-    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    enum eg_status status = note(graph, err, "engraft.version", "%s", eg_version());
-    if (!status) status = note(graph, err, "engraft.date", "%s", date);
-    if (status || !net) return status;
-    status = note(graph, err, "engraft.network", "%s", eg_net_name(net));
-    if (status || !net->has_recipe) return status;
-    char *recipe = eg__recipe_json(&net->recipe);
-    status = recipe ? eg__graph_set_metadata(graph, "engraft.recipe", recipe, err)
-                    : eg__fail_memory(err, "a recipe");
-    free(recipe);
-    return status;
+    strftime(w->date, sizeof w->date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    w->card.version = eg_version();
+    w->card.date = w->date;
+    if (!net) return EG_OK;
+    w->card.network = eg_net_name(net);
+    if (!net->has_recipe) return EG_OK;
+    w->card.recipe = w->recipe = eg__recipe_json(&net->recipe);
+    return w->recipe ? EG_OK : eg__fail_memory(err, "a recipe");
 }
 
-static enum eg_status note_classes(struct eg_graph *graph, const char *const *classes, size_t n,
-                                   struct eg_error *err)
+static enum eg_status write_classes(struct writing *w, const char *const *classes, size_t n,
+                                    struct eg_error *err)
 {
-    char *names = eg__names_json(classes, n);
-    enum eg_status status = names ? eg__graph_set_metadata(graph, "engraft.classes", names, err)
-                                  : eg__fail(err, EG_E_FORMAT, "class names are not UTF-8 (rename them)");
-    free(names);
+    w->card.classes = w->classes = eg__names_json(classes, n);
+    return w->classes ? EG_OK : eg__fail(err, EG_E_FORMAT, "class names are not UTF-8 (rename them)");
+}
+
+static enum eg_status write_card(struct writing *w, struct eg_graph *graph, enum eg_status status,
+                                 struct eg_error *err)
+{
+    if (!status) status = eg__card_write(graph, &w->card, err);
+    free(w->recipe);
+    free(w->classes);
     return status;
 }
 
@@ -111,10 +106,12 @@ enum eg_status eg_net_convert(const eg_net *net, const char *path, const struct 
         o->cut ? eg__cuts_plan(net, &cuts, &plan, err) : eg__probabilities_plan(net, &plan, err);
     if (status) return status;
     struct eg_graph *graph = plan.graph;
-    status = note_common(graph, net, err);
-    if (!status && o->cut) status = note(graph, err, "engraft.cut", "%s", plan.infos[0].name);
+    struct writing w = {.card = o->cut ? eg__card_of_network(&net->card) : net->card};
+    status = write_common(&w, net, err);
+    if (o->cut) w.card.cut = plan.infos[0].name;
     if (!status && !o->cut)
-        status = note_classes(graph, (const char *const *)net->classes, net->n_classes, err);
+        status = write_classes(&w, (const char *const *)net->classes, net->n_classes, err);
+    status = write_card(&w, graph, status, err);
     struct eg_onnx_options how = {.overwrite = o->overwrite,
                                   .half = o->half,
                                   .output_name = o->cut ? "features" : "probabilities",
@@ -126,41 +123,35 @@ enum eg_status eg_net_convert(const eg_net *net, const char *path, const struct 
 
 /* ---- classifiers ------------------------------------------------------------------------ */
 
-static enum eg_status note_training(struct eg_graph *graph, const struct eg_trained *t, struct eg_error *err)
+static enum eg_status write_training(struct writing *w, const struct eg_trained *t, struct eg_error *err)
 {
     const struct eg_train_report *r = t->report;
-    enum eg_status status = note_classes(graph, (const char *const *)r->classes, r->n_classes, err);
-    if (!status) status = note(graph, err, "engraft.classifier", "%s", r->classifier);
-    if (!status && t->loss) status = note(graph, err, "engraft.loss", "%s", t->loss);
-    if (!status) status = note(graph, err, "engraft.scale", "%s", r->scale);
-    if (!status && r->c == r->c) status = note(graph, err, "engraft.C", "%.9g", r->c);
-    if (!status && r->cv_accuracy == r->cv_accuracy)
-        status = note(graph, err, "engraft.cv_accuracy", "%.6f", r->cv_accuracy);
-    if (!status && r->test.n)
-        status = note(graph, err, "engraft.accuracy", "%.6f (95 %%: %.6f to %.6f, %zu photos)",
-                      r->test.accuracy, r->test.accuracy_low, r->test.accuracy_high, r->test.n);
-    if (!status) status = note(graph, err, "engraft.split_seed", "%llu", (unsigned long long)t->seed);
-    if (!status) status = note(graph, err, "engraft.test_fraction", "%.9g", t->test_fraction);
-    if (!status && r->reject_rate > 0)
-        status = note(graph, err, "engraft.reject_rate", "%.6f", r->reject_rate);
-    if (!status && t->group) status = note(graph, err, "engraft.group", "%s", t->group);
-    if (!status) status = note(graph, err, "engraft.training_digest", "%s", t->digest);
-    if (!status) status = note(graph, err, "engraft.training_rows", "%zu", r->n_train);
-    if (!status && t->command) status = note(graph, err, "engraft.command", "%s", t->command);
-    return status;
+    struct eg_card *card = &w->card;
+    card->classifier = r->classifier;
+    card->loss = t->loss;
+    card->scale = r->scale;
+    card->c = r->c;
+    card->cv_accuracy = r->cv_accuracy;
+    card->accuracy =
+        (struct eg_card_score){r->test.accuracy, r->test.accuracy_low, r->test.accuracy_high, r->test.n};
+    card->split_seed = eg__card_whole(t->seed);
+    card->test_fraction = t->test_fraction;
+    if (r->reject_rate > 0) card->reject_rate = r->reject_rate;
+    card->group = t->group;
+    card->training_digest = t->digest;
+    card->training_rows = eg__card_whole(r->n_train);
+    card->command = t->command;
+    return write_classes(w, (const char *const *)r->classes, r->n_classes, err);
 }
 
-static enum eg_status note_cut(struct eg_graph *graph, const struct eg_trained *t, const char *node,
-                               struct eg_error *err)
+static void write_cut(struct eg_card *card, const struct eg_trained *t, const char *node)
 {
-    const struct eg_cut_info *c = t->cut;
-    enum eg_status status = note(graph, err, "engraft.weights_sha256", "%s", t->weights_sha256);
-    if (!status) status = note(graph, err, "engraft.cut", "%s", c->name);
-    if (!status) status = note(graph, err, "engraft.layer", "%s", c->layer_name);
-    if (!status) status = note(graph, err, "engraft.pool", "%s", c->pool);
-    if (!status) status = note(graph, err, "engraft.order", "%s", c->order);
-    if (!status) status = note(graph, err, "engraft.cut_node", "%s", node);
-    return status;
+    card->weights_sha256 = t->weights_sha256;
+    card->cut = t->cut->name;
+    card->layer = t->cut->layer_name;
+    card->pool = t->cut->pool;
+    card->order = t->cut->order;
+    card->cut_node = node;
 }
 
 /* An answer's label: the likeliest class, where the head has no rule of its own. */
@@ -179,6 +170,7 @@ enum eg_status eg__trained_build(const struct eg_net *net, const struct eg_train
 {
     enum eg_status status;
     struct eg_graph *graph = NULL;
+    struct writing w = {.card = eg__card_empty()};
     if (net) {
         struct eg_run_cuts cuts = {
             .cuts = &t->cut->layer, .n_cuts = 1, .pool = t->cut->pool, .order = t->cut->order};
@@ -189,7 +181,7 @@ enum eg_status eg__trained_build(const struct eg_net *net, const struct eg_train
         plan.graph = NULL;
         const char *node = graph->nodes[plan.outputs[0]].name;
         status = eg__graph_attach(graph, plan.outputs[0], head, err);
-        if (!status) status = note_cut(graph, t, node, err);
+        write_cut(&w.card, t, node);
         eg__cuts_release(&plan);
     } else {
         uint32_t last[2] = {head->label_output ? head->label_output : head->output, head->output};
@@ -197,8 +189,9 @@ enum eg_status eg__trained_build(const struct eg_net *net, const struct eg_train
         if (status) return status;
     }
     if (!status) status = add_label(graph, err);
-    if (!status) status = note_common(graph, net, err);
-    if (!status) status = note_training(graph, t, err);
+    if (!status) status = write_common(&w, net, err);
+    if (!status) status = write_training(&w, t, err);
+    status = write_card(&w, graph, status, err);
     if (status)
         eg__graph_free(graph);
     else

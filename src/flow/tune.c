@@ -553,6 +553,17 @@ static enum eg_status test(struct tuning *t, struct eg_error *err)
     return status;
 }
 
+static enum eg_status note_tuned(struct eg_graph *graph, const char *from, const char *weights,
+                                 struct eg_error *err)
+{
+    struct eg_card card;
+    enum eg_status status = eg__card_read(graph, &card, err);
+    if (status) return status;
+    card.tuned_from = from;
+    card.weights_sha256 = weights;
+    return eg__card_write(graph, &card, err);
+}
+
 static enum eg_status write_file(struct tuning *t, struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
@@ -562,7 +573,6 @@ static enum eg_status write_file(struct tuning *t, struct eg_error *err)
     if (!status) status = eg__trained_build(t->net, &t->trained, t->head, &graph, err);
     if (!status && t->trainer) {
         status = eg__tape_export(eg__trainer_tape(t->trainer), graph, err);
-        if (!status) status = eg__graph_set_metadata(graph, "engraft.tuned_from", t->unfreeze_from, err);
         /* not the weights any more that feature files of the network were made with */
         char hex[65], mark[80];
         uint8_t digest[32];
@@ -572,7 +582,7 @@ static enum eg_status write_file(struct tuning *t, struct eg_error *err)
         if (!status) {
             eg__hex(digest, sizeof digest, hex);
             snprintf(mark, sizeof mark, "tuned:%s", hex);
-            status = eg__graph_set_metadata(graph, "engraft.weights_sha256", mark, err);
+            status = note_tuned(graph, t->unfreeze_from, mark, err);
         }
     }
     if (!status && !t->dist.rank)

@@ -52,7 +52,7 @@ enum eg_status eg__model_scores(const struct eg_net *model, struct eg_store *sto
                                 struct eg_error *err)
 {
     const struct eg_store_spec *spec = eg__store_spec(store);
-    const char *classifier = eg_net_metadata(model, "engraft.classifier");
+    const char *classifier = model->card.classifier;
     struct eg_graph *head = NULL;
     struct eg_run *run = NULL;
     int32_t *columns = NULL;

@@ -6,12 +6,17 @@
 #include "graph/cut_info.h"
 #include "graph/graph.h"
 #include "image/dataset.h"
+#include "model/card.h"
 #include "net/net.h"
+
+struct eg_arch;
 
 struct eg_net {
     struct eg_graph *graph;
+    struct eg_card card; /* its strings are the graph's */
     struct eg_recipe recipe;
     bool has_recipe;
+    const struct eg_arch *built_in; /* NULL: the file said what the network is */
     size_t height, width; /* not 0: the input's size asked for, which something at the end forbids */
     char *model;          /* as train finds it again: a name, or a file by absolute path */
     char **classes;

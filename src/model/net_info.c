@@ -13,8 +13,7 @@ const char *eg_cpu(void) { return eg__kernels_name(); }
 
 const char *eg_net_name(const eg_net *net)
 {
-    const char *name = eg__graph_metadata(net->graph, "engraft.network");
-    return name && !eg_net_is_trained(net) ? name : net->graph->name;
+    return net->card.network && !eg_net_is_trained(net) ? net->card.network : net->graph->name;
 }
 
 size_t eg_net_layer_count(const eg_net *net) { return net->graph->n_nodes; }
@@ -67,10 +66,7 @@ size_t eg_net_class_count(const eg_net *net) { return net->n_classes; }
 
 const char *eg_net_class_name(const eg_net *net, size_t index) { return net->classes[index]; }
 
-bool eg_net_is_trained(const eg_net *net)
-{
-    return eg__graph_metadata(net->graph, "engraft.classifier") != NULL;
-}
+bool eg_net_is_trained(const eg_net *net) { return net->card.classifier != NULL; }
 
 const char *eg_net_metadata(const eg_net *net, const char *key)
 {
@@ -126,12 +122,17 @@ enum eg_status eg_net_cut(const eg_net *net, const char *cut, eg_net **out, stru
         made->has_recipe = net->has_recipe;
         made->model = strdup(net->model);
         made->graph = plan.graph;
+        made->card = cut ? eg__card_of_network(&net->card) : net->card;
         plan.graph = NULL;
     }
     eg__cuts_release(&plan);
     if (!made || !made->model) {
         eg_net_free(made);
         return eg__fail_memory(err, "a network");
+    }
+    if (cut && (status = eg__card_write(made->graph, &made->card, err))) {
+        eg_net_free(made);
+        return status;
     }
     size_t n = eg__shape_count(made->graph->nodes[made->graph->output].shape);
     made->classes = eg__zalloc(n ? n : 1, sizeof *made->classes);

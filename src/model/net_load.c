@@ -99,11 +99,15 @@ static enum eg_status is_onnx(const char *path, bool *onnx, struct eg_error *err
  * network it knows. */
 static enum eg_status adopt_names(struct eg_graph *graph, struct eg_error *err)
 {
-    const char *name = eg__graph_metadata(graph, "engraft.network");
-    const struct eg_arch *arch = name ? eg__arch_find(name) : NULL;
+    struct eg_card card;
+    uint32_t cut;
+    enum eg_status status = eg__card_read(graph, &card, err);
+    if (status) return status;
+    if (card.cut && !eg__graph_find(graph, card.cut, &cut, NULL)) graph->default_cut = cut;
+    const struct eg_arch *arch = card.network ? eg__arch_find(card.network) : NULL;
     if (!arch) return EG_OK;
     struct eg_graph *known = NULL;
-    enum eg_status status = eg__arch_build(arch, 0, true, &known, err);
+    status = eg__arch_build(arch, 0, true, &known, err);
     for (uint32_t i = 0; !status && i < known->n_nodes; i++) {
         const struct eg_node *node = &known->nodes[i];
         uint32_t index;
@@ -117,7 +121,7 @@ static enum eg_status adopt_names(struct eg_graph *graph, struct eg_error *err)
     return status;
 }
 
-static enum eg_status load_file(const char *path, const struct eg_arch *arch, struct eg_graph **graph,
+static enum eg_status load_file(const char *path, const struct eg_arch *arch, struct eg_net *net,
                                 struct eg_error *err)
 {
     bool onnx = false;
@@ -128,17 +132,17 @@ static enum eg_status load_file(const char *path, const struct eg_arch *arch, st
             return eg__fail(err, EG_E_ARGUMENT,
                             "'%s' is a whole network, not weights for '%s' (give it alone)", path,
                             arch->name);
-        status = eg__onnx_load(path, graph, err);
-        if (status) return status;
-        status = adopt_names(*graph, err);
-        if (status) eg__graph_free(*graph);
-        return status;
+        status = eg__onnx_load(path, &net->graph, err);
+        return status ? status : adopt_names(net->graph, err);
     }
     struct eg_weights *weights = NULL;
     status = eg__weights_load(path, &weights, err);
     if (status) return status;
-    status = eg__arch_load(arch, weights, graph, err);
-    if (status) eg__weights_free(weights);
+    status = eg__arch_load(arch, weights, &net->graph, err);
+    if (status)
+        eg__weights_free(weights);
+    else
+        net->built_in = eg__arch_find(net->graph->name);
     return status;
 }
 
@@ -194,7 +198,8 @@ static bool is_preset(const char *name)
 static enum eg_status settle_recipe(struct eg_net *net, const struct eg_net_options *o, struct eg_error *err)
 {
     const struct eg_shape input = net->graph->nodes[0].shape;
-    const char *own = eg__graph_metadata(net->graph, "engraft.recipe");
+    const struct eg_arch *arch = net->card.recipe ? NULL : net->built_in;
+    const char *own = arch ? arch->recipe : net->card.recipe;
     size_t h = o->height, w = o->width;
     enum eg_status status = EG_OK;
     if (o->preprocess) {
@@ -206,7 +211,6 @@ static enum eg_status settle_recipe(struct eg_net *net, const struct eg_net_opti
         }
     } else if (own) {
         status = eg__recipe_parse(own, &net->recipe, err);
-        const struct eg_arch *arch = is_preset(own) ? eg__arch_find(net->graph->name) : NULL;
         if (!status && arch) {
             net->recipe.crop[0] = net->recipe.crop[1] = arch->size;
             net->recipe.size = arch->resize;
@@ -241,7 +245,7 @@ static enum eg_status add_class(struct eg_net *net, const char *name, struct eg_
 static enum eg_status name_classes(struct eg_net *net, struct eg_error *err)
 {
     size_t n = eg__shape_count(net->graph->nodes[net->graph->output].shape);
-    const char *listed = eg__graph_metadata(net->graph, "engraft.classes");
+    const char *listed = net->card.classes;
     json_t *names = listed ? json_loads(listed, 0, NULL) : NULL;
     bool known = eg__arch_find(net->graph->name) && n == 1000;
     if (names && json_array_size(names) != n) {
@@ -279,7 +283,7 @@ static enum eg_status load_known(const struct eg_arch *arch, const char *name, c
     char *path = o->random_weights ? NULL : find_weights(arch ? arch->name : name, arch, o->folders);
     if (path) {
         const struct eg_arch *given = ends_with(path, ".onnx") ? NULL : arch;
-        enum eg_status status = load_file(path, given, &net->graph, err);
+        enum eg_status status = load_file(path, given, net, err);
         free(path);
         return status;
     }
@@ -291,6 +295,7 @@ static enum eg_status load_known(const struct eg_arch *arch, const char *name, c
         return eg__fail(err, EG_E_IO,
                         "no weights for '%s' on the model path: run `engraft fetch %s`, or give %s=FILE",
                         arch->name, arch->name, arch->name);
+    net->built_in = arch;
     enum eg_status status = eg__arch_build(arch, 0, true, &net->graph, err);
     if (!status && o->random_weights) status = fill_random(net->graph, o->seed, err);
     return status;
@@ -313,13 +318,13 @@ static enum eg_status load_graph(const char *model, const struct eg_net_options 
             snprintf(prefix, sizeof prefix, "%s=", arch->name);
             net->model = absolute(prefix, equals + 1);
             if (!net->model) return eg__fail_memory(err, "a file name");
-            return load_file(equals + 1, arch, &net->graph, err);
+            return load_file(equals + 1, arch, net, err);
         }
     }
     if (!looks_like_file(model)) return load_known(eg__arch_find(model), model, o, net, err);
     net->model = absolute("", model);
     if (!net->model) return eg__fail_memory(err, "a file name");
-    return load_file(model, NULL, &net->graph, err);
+    return load_file(model, NULL, net, err);
 }
 
 enum eg_status eg_net_load(const char *model, const struct eg_net_options *options, eg_net **out,
@@ -330,6 +335,7 @@ enum eg_status eg_net_load(const char *model, const struct eg_net_options *optio
     struct eg_net *net = eg__zalloc(1, sizeof *net);
     if (!net) return eg__fail_memory(err, "a network");
     enum eg_status status = load_graph(model, o, net, err);
+    if (!status) status = eg__card_read(net->graph, &net->card, err);
     if (!status) status = settle_recipe(net, o, err);
     if (!status) status = name_classes(net, err);
     if (status) {

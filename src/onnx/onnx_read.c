@@ -346,10 +346,7 @@ static bool is_weighted(enum eg_op op) { return op == EG_OP_CONV || op == EG_OP_
  * pooling (SqueezeNet), what goes into it. */
 static uint32_t find_default_cut(const struct eg_graph *graph)
 {
-    const char *named = eg__graph_metadata(graph, "engraft.cut");
-    uint32_t cut;
-    if (named && !eg__graph_find(graph, named, &cut, NULL)) return cut;
-    uint32_t pool = graph->output;
+    uint32_t cut, pool = graph->output;
     bool weights_after = false;
     for (; pool && !is_pool(graph->nodes[pool].op); pool--)
         weights_after |= is_weighted(graph->nodes[pool].op);

@@ -21,7 +21,6 @@ static void builds_with_the_parameters_it_says(void **state)
                      (unsigned long long)parameters, (unsigned long long)arch->parameters);
         assert_true(graph->default_cut > 0);
         assert_int_equal(graph->nodes[graph->output].shape.c, 1000);
-        assert_string_equal(eg__graph_metadata(graph, "engraft.recipe"), arch->recipe);
         eg__graph_free(graph);
 
         assert_int_equal(eg__arch_build(arch, 5, true, &graph, &err), EG_OK);
