@@ -21,12 +21,12 @@ enum eg_activation {
     EG_ACT_NEG,
     EG_ACT_SQRT,
     EG_ACT_EXP,
-    /* these call the C library lane by lane */
-    EG_ACT_SIGN,
     EG_ACT_TANH,
     EG_ACT_ERF,
     EG_ACT_GELU, /* x/2 (1 + erf(x/sqrt 2)) */
     EG_ACT_GELU_TANH,
+    /* these call the C library lane by lane */
+    EG_ACT_SIGN,
     EG_ACT_POW, /* x^a */
 };
 

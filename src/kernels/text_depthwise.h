@@ -45,6 +45,9 @@ ALWAYS_INLINE void depthwise_vector(const struct eg_depthwise *d, size_t first, 
         const vf low_value = vset(e->a), high_value = vset(e->b);
 #pragma GCC unroll 8
         for (size_t i = 0; i < pixels; i++) sum[i] = vmin(high_value, vmax(low_value, sum[i]));
+    } else if (e->act == EG_ACT_SILU) {
+#pragma GCC unroll 8
+        for (size_t i = 0; i < pixels; i++) sum[i] *= vsigmoid(sum[i]);
     } else if (e->act) {
 #pragma GCC unroll 8
         for (size_t i = 0; i < pixels; i++) sum[i] = act_vector(e->act, e->a, e->b, sum[i]);

@@ -107,14 +107,7 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
             else
                 vstore_n(p, sum[i][v], last);
         }
-    if (e && e->act > EG_ACT_CLAMP) {
-        for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < t->columns; j += VL) {
-                size_t n = t->columns - j < VL ? t->columns - j : VL;
-                float *p = c + i * t->ldc + j;
-                vstore_n(p, act_vector(e->act, e->a, e->b, vload_n(p, n)), n);
-            }
-    }
+    if (e && e->act > EG_ACT_CLAMP) activate_rows(e->act, e->a, e->b, c, t->ldc, rows, t->columns);
 }
 
 /* One function per size, so that each is compiled with its sizes known. */
@@ -143,8 +136,8 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
     TILE_COLUMNS(X, 4)                                                                                       \
     TILE_COLUMNS(X, 5)                                                                                       \
     TILE_COLUMNS(X, 6)                                                                                       \
-    TILE_COLUMNS(X, 7) TILE_COLUMNS(X, 8) TILE_COLUMNS(X, 9) TILE_COLUMNS(X, 10) TILE_COLUMNS(X, 11)         \
-        TILE_COLUMNS(X, 12)
+    TILE_COLUMNS(X, 7)                                                                                       \
+    TILE_COLUMNS(X, 8) TILE_COLUMNS(X, 9) TILE_COLUMNS(X, 10) TILE_COLUMNS(X, 11) TILE_COLUMNS(X, 12)
 #elif TILE_ROWS == 8
 #define TILE_ALL(X)                                                                                          \
     TILE_COLUMNS(X, 1)                                                                                       \

@@ -82,11 +82,11 @@ static void grad_unary(enum eg_unary f, float alpha, float beta, const float *x,
     case EG_UNARY_HARD_SIGMOID: EACH(fminf(1, fmaxf(0, alpha * v + beta)));
     case EG_UNARY_HARD_SWISH: EACH(v * fminf(1, fmaxf(0, v * (1.0f / 6) + 0.5f)));
     case EG_UNARY_SILU: EACH_VECTOR(v * vsigmoid(v)); return;
-    case EG_UNARY_GELU: EACH(0.5f * v * (1 + erff(v * 0.70710678118654752f)));
-    case EG_UNARY_GELU_TANH: EACH(0.5f * v * (1 + tanhf(0.79788456080286536f * (v + 0.044715f * v * v * v))));
-    case EG_UNARY_TANH: EACH(tanhf(v));
-    case EG_UNARY_ERF: EACH(erff(v));
-    case EG_UNARY_EXP: EACH(expf(v));
+    case EG_UNARY_GELU: EACH_VECTOR(vgelu(v)); return;
+    case EG_UNARY_GELU_TANH: EACH_VECTOR(v * vgelu_tanh_gate(v)); return;
+    case EG_UNARY_TANH: EACH_VECTOR(vtanh(v)); return;
+    case EG_UNARY_ERF: EACH_VECTOR(verf(v)); return;
+    case EG_UNARY_EXP: EACH_VECTOR(vexp(v)); return;
     case EG_UNARY_SQRT: EACH(sqrtf(v));
     case EG_UNARY_ABS: EACH(fabsf(v));
     case EG_UNARY_SIGN: EACH((float)((v > 0) - (v < 0)));
@@ -103,29 +103,33 @@ static inline vf silu_slope(vf v)
     return vfma(v * p, vset(1.0f) - p, p);
 }
 
-static void silu_gradient(const float *x, const float *dy, float *dx, size_t n, bool add)
+static inline vf gelu_slope(vf v)
 {
-    size_t i = 0;
-    for (; i + VL <= n; i += VL) {
-        vf d = vload(dy + i) * silu_slope(vload(x + i));
-        vstore(dx + i, add ? vload(dx + i) + d : d);
-    }
-    if (i < n) {
-        vf d = vload_n(dy + i, n - i) * silu_slope(vload_n(x + i, n - i));
-        vstore_n(dx + i, add ? vload_n(dx + i, n - i) + d : d, n - i);
-    }
+    vf e = vexp_normal(vmax(vset(-87.0f), vset(-0.5f) * v * v));
+    return vfma(v * vset(0.39894228040143268f), e,
+                vset(0.5f) * (vset(1.0f) + verf(v * vset(0.70710678118654752f))));
 }
 
-static inline float gelu_slope(float v)
+static inline vf gelu_tanh_slope(vf v)
 {
-    return 0.5f * (1 + erff(v * 0.70710678118654752f)) + v * 0.39894228040143268f * expf(-0.5f * v * v);
+    vf p = vgelu_tanh_gate(v), z = v * v;
+    vf inner = vset(1.59576912160573071f) * vfma(z, vset(3 * 0.044715f), vset(1.0f));
+    return vfma(v * p * (vset(1.0f) - p), inner, p);
 }
 
-static inline float gelu_tanh_slope(float v)
-{
-    float u = 0.79788456080286536f * (v + 0.044715f * v * v * v), t = tanhf(u);
-    return 0.5f * (1 + t) + 0.5f * v * (1 - t * t) * 0.79788456080286536f * (1 + 3 * 0.044715f * v * v);
-}
+/* dx (+)= dy slope(x) */
+#define EACH_DX_VECTOR(slope)                                                                                \
+    do {                                                                                                     \
+        size_t i = 0;                                                                                        \
+        for (; i + VL <= n; i += VL) {                                                                       \
+            vf d = vload(dy + i) * slope(vload(x + i));                                                      \
+            vstore(dx + i, add ? vload(dx + i) + d : d);                                                     \
+        }                                                                                                    \
+        if (i < n) {                                                                                         \
+            vf d = vload_n(dy + i, n - i) * slope(vload_n(x + i, n - i));                                    \
+            vstore_n(dx + i, add ? vload_n(dx + i, n - i) + d : d, n - i);                                   \
+        }                                                                                                    \
+    } while (0)
 
 /* The slope from x (v) or from y (w); the unused one is not read, as it may be overwritten. */
 #define EACH_DX(expression)                                                                                  \
@@ -148,9 +152,9 @@ static void grad_unary_gradient(enum eg_unary f, float alpha, float beta, const 
     case EG_UNARY_SIGMOID: EACH_DX(W * (1 - W));
     case EG_UNARY_HARD_SIGMOID: EACH_DX(alpha * V + beta > 0 && alpha * V + beta < 1 ? alpha : 0.0f);
     case EG_UNARY_HARD_SWISH: EACH_DX(hard_swish_slope(V));
-    case EG_UNARY_SILU: silu_gradient(x, dy, dx, n, add); return;
-    case EG_UNARY_GELU: EACH_DX(gelu_slope(V));
-    case EG_UNARY_GELU_TANH: EACH_DX(gelu_tanh_slope(V));
+    case EG_UNARY_SILU: EACH_DX_VECTOR(silu_slope); return;
+    case EG_UNARY_GELU: EACH_DX_VECTOR(gelu_slope); return;
+    case EG_UNARY_GELU_TANH: EACH_DX_VECTOR(gelu_tanh_slope); return;
     case EG_UNARY_TANH: EACH_DX(1 - W * W);
     case EG_UNARY_ERF: EACH_DX(1.1283791670955126f * expf(-V * V));
     case EG_UNARY_EXP: EACH_DX(W);

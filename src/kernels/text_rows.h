@@ -28,18 +28,6 @@ static void transpose(const float *x, size_t ldx, size_t rows, size_t columns, f
         for (size_t j = 0; j < columns; j++) y[j * ldy + i] = x[i * ldx + j];
 }
 
-static void activate(enum eg_activation act, float a, float b, const float *x, float *y, size_t n)
-{
-    size_t i = 0;
-    if (act == EG_ACT_CLAMP) {
-        vf low = vset(a), high = vset(b);
-        for (; i + VL <= n; i += VL) vstore(y + i, vmin(high, vmax(low, vload(x + i))));
-    } else {
-        for (; i + VL <= n; i += VL) vstore(y + i, act_vector(act, a, b, vload(x + i)));
-    }
-    if (i < n) vstore_n(y + i, act_vector(act, a, b, vload_n(x + i, n - i)), n - i);
-}
-
 static void scale_shift(const float *x, const float *scale, const float *shift, enum eg_activation act,
                         float a, float b, float *y, size_t n)
 {
