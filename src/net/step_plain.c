@@ -69,7 +69,8 @@ static void line_binary(const struct eg_plain_pass *p, size_t image, size_t y, f
     };
     const struct eg_view *a = &p->in[0], *b = &p->in[1];
     const size_t c = p->out.c;
-    const bool dense = a->ld == c && b->ld == c && p->out.ld == c && a->w == b->w && a->w == p->out.w;
+    const bool dense = a->c == c && b->c == c && a->ld == c && b->ld == c && p->out.ld == c &&
+                       a->w == p->out.w && b->w == p->out.w; /* a view may have fewer channels than its ld */
     const size_t pixels = dense ? 1 : p->out.w, length = dense ? p->out.w * c : c;
     for (size_t x = 0; x < pixels; x++) {
         size_t step_a, step_b;
