@@ -56,6 +56,7 @@ static double reference_unary(const struct eg_node *n, double x)
     case EG_OP_ABS: return fabs(x);
     case EG_OP_SIGN: return x > 0 ? 1 : x < 0 ? -1 : 0;
     case EG_OP_NEG: return -x;
+    case EG_OP_CAST: return n->size == EG_BOOL ? x != 0 : trunc(x); /* to 64 bits */
     case EG_OP_POW: return pow(x, a);
     default: return x; /* identity, dropout */
     }

@@ -42,6 +42,14 @@ static inline uint16_t eg__f32_to_f16(float f)
     return (uint16_t)(sign | (eg__f32_bits(shifted) - 0x3f000000u));
 }
 
+/* Rounded to even; a NaN stays one. */
+static inline uint16_t eg__f32_to_bf16(float f)
+{
+    uint32_t bits = eg__f32_bits(f);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(bits >> 16 | 0x40u);
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
 static inline float eg__bf16_to_f32(uint16_t half) { return eg__bits_f32((uint32_t)half << 16); }
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/half.h"
 #include "base/mem.h"
 #include "base/pool.h"
 
@@ -93,6 +94,38 @@ static void line_where(const struct eg_plain_pass *p, size_t image, size_t y, fl
         float *to = out_pixel(p, image, y, x);
         for (size_t c = 0; c < p->out.c; c++)
             to[c] = v[0][c * step[0]] != 0 ? v[1][c * step[1]] : v[2][c * step[2]];
+    }
+}
+
+/* x as a number of that type: whole ones are cut short, halves rounded to even. */
+static float cast_number(enum eg_dtype dtype, float x)
+{
+    static const struct {
+        float low, high;
+    } range[] = {[EG_I64] = {-0x1p63f, 0x1p63f},
+                 [EG_I32] = {-0x1p31f, 0x1p31f},
+                 [EG_I16] = {-32768, 32767},
+                 [EG_I8] = {-128, 127},
+                 [EG_U8] = {0, 255}};
+    switch (dtype) {
+    case EG_F32:
+    case EG_F64: return x;
+    case EG_F16: return eg__f16_to_f32(eg__f32_to_f16(x));
+    case EG_BF16: return eg__bf16_to_f32(eg__f32_to_bf16(x));
+    case EG_BOOL: return x != 0;
+    default: break;
+    }
+    if (isnan(x)) return 0;
+    return truncf(fmaxf(range[dtype].low, fminf(range[dtype].high, x)));
+}
+
+static void line_cast(const struct eg_plain_pass *p, size_t image, size_t y, float *scratch)
+{
+    (void)scratch;
+    for (size_t x = 0; x < p->out.w; x++) {
+        const float *from = pixel_at(&p->in[0], image, y, x);
+        float *to = out_pixel(p, image, y, x);
+        for (size_t c = 0; c < p->out.c; c++) to[c] = cast_number((enum eg_dtype)p->step->node.size, from[c]);
     }
 }
 
@@ -309,6 +342,7 @@ enum eg_status eg__plan_plain(struct eg_run *run, struct eg_run_step *step, cons
         [EG_OP_MIN] = line_binary,
         [EG_OP_LESS] = line_binary,
         [EG_OP_WHERE] = line_where,
+        [EG_OP_CAST] = line_cast,
         [EG_OP_CONCAT] = line_copy, /* one member */
         [EG_OP_SLICE] = line_copy,
         [EG_OP_IDENTITY] = line_copy,

@@ -70,6 +70,6 @@ const struct eg_tape_op eg__tape_ops[EG_OP_COUNT] = {
     [EG_OP_REDUCE_SUM] = REDUCE,
     [EG_OP_REDUCE_MEAN] = REDUCE,
     [EG_OP_REDUCE_MAX] = REDUCE,
-    /* LESS, ARG_MAX and TREE_ENSEMBLE are steps: they have no gradient. */
+    /* LESS, CAST, ARG_MAX and TREE_ENSEMBLE are steps: they have no gradient. */
 };
 /* clang-format on */

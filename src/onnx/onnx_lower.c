@@ -365,8 +365,55 @@ static enum eg_status lower_dropout(struct eg_reading *step)
     return status ? status : lower_unary(step, node);
 }
 
-/* float to float, or a label to an integer: the same layer under another name. */
-static enum eg_status lower_cast(struct eg_reading *step) { return eg__lower_identity(step); }
+/* Are the numbers of a node whole, or (truths) 0 and 1, whatever the image? `depth` bounds the look back. */
+static bool is_whole(const struct eg_graph *graph, uint32_t index, bool truths, unsigned depth)
+{
+    const struct eg_node *node = &graph->nodes[index];
+    unsigned first = 0;
+    switch (node->op) {
+    case EG_OP_LESS: return true;
+    case EG_OP_ARG_MAX:
+    case EG_OP_SIGN: return !truths;
+    case EG_OP_CAST:
+        if (node->size == EG_BOOL || (!truths && node->size != EG_F16 && node->size != EG_BF16)) return true;
+        break;
+    case EG_OP_WHERE: first = 1; break;
+    case EG_OP_NEG:
+    case EG_OP_ADD:
+    case EG_OP_SUB:
+        if (truths) return false;
+        break;
+    case EG_OP_MUL:
+    case EG_OP_MAX:
+    case EG_OP_MIN:
+    case EG_OP_IDENTITY:
+    case EG_OP_SLICE:
+    case EG_OP_CONCAT:
+    case EG_OP_FLATTEN: break;
+    default: return false;
+    }
+    if (!depth || node->params[0]) return false;
+    for (unsigned i = first; i < node->n_inputs; i++)
+        if (!is_whole(graph, node->inputs[i], truths, depth - 1)) return false;
+    return true;
+}
+
+/* What does not change the numbers is the same layer under another name. */
+static enum eg_status lower_cast(struct eg_reading *step)
+{
+    enum { LOOK_BACK = 4 };
+    enum eg_dtype dtype;
+    if (!step->n_in || !step->in[0]) return eg__step_broken(step, "input 0 is missing");
+    struct eg_value in = *step->in[0];
+    enum eg_status status = eg__onnx_dtype(step->onnx, eg__step_int(step, "to", 0), &dtype);
+    if (status) return status;
+    bool half = dtype == EG_F16 || dtype == EG_BF16;
+    if (dtype == EG_F32 || dtype == EG_F64 ||
+        (!half && is_whole(step->onnx->graph, in.node, dtype == EG_BOOL, LOOK_BACK)))
+        return eg__lower_identity(step);
+    struct eg_node node = {.op = EG_OP_CAST, .size = dtype};
+    return add_like(step, &node, &in);
+}
 
 static enum eg_status lower_softmax(struct eg_reading *step)
 {
@@ -531,6 +578,18 @@ static enum eg_status lower_many(struct eg_reading *step)
     return EG_OK;
 }
 
+/* Integers, whose quotient ONNX cuts short. */
+static bool divides_whole(const struct eg_reading *step)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const struct eg_value *value = step->in[i];
+        enum eg_dtype dtype = value->tensor.dtype;
+        if (value->is_constant ? dtype < EG_I64 : !is_whole(step->onnx->graph, value->node, false, 1))
+            return false;
+    }
+    return true;
+}
+
 static enum eg_status lower_binary(struct eg_reading *step)
 {
     size_t row = 0;
@@ -541,6 +600,7 @@ static enum eg_status lower_binary(struct eg_reading *step)
     if (step->n_in > 2 && many) return lower_many(step);
     if (step->n_in != 2 || !step->in[0] || !step->in[1])
         return eg__step_refuse(step, "it has %zu inputs", step->n_in);
+    if (op == EG_OP_DIV && divides_whole(step)) return eg__step_refuse(step, "it divides whole numbers");
     if (step->in[1]->is_constant) return with_constant(step, op, binary[row].turned, 0);
     if (step->in[0]->is_constant) return with_constant(step, op, binary[row].turned, 1);
     struct eg_value *out = eg__step_output(step, 0);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "onnx/onnx_private.h"
+#include "onnx/onnx_writer.h"
 
 enum {
     DIMS = 1,
@@ -110,18 +111,19 @@ struct eg_span eg__onnx_tensor_name(struct eg_span span)
     return parse(span, &parsed) ? parsed.name : (struct eg_span){NULL, 0};
 }
 
+int64_t eg__onnx_data_type(enum eg_dtype dtype)
+{
+    static const int64_t codes[] = {
+        [EG_F32] = 1, [EG_U8] = 2,   [EG_I8] = 3,   [EG_I16] = 5,  [EG_I32] = 6,
+        [EG_I64] = 7, [EG_BOOL] = 9, [EG_F16] = 10, [EG_F64] = 11, [EG_BF16] = 16};
+    return codes[dtype];
+}
+
 enum eg_status eg__onnx_dtype(struct eg_onnx *onnx, int64_t data_type, enum eg_dtype *dtype)
 {
-    static const struct {
-        int64_t code;
-        enum eg_dtype dtype;
-    } types[] = {
-        {1, EG_F32}, {2, EG_U8},   {3, EG_I8},   {5, EG_I16},  {6, EG_I32},
-        {7, EG_I64}, {9, EG_BOOL}, {10, EG_F16}, {11, EG_F64}, {16, EG_BF16},
-    };
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (types[i].code != data_type) continue;
-        *dtype = types[i].dtype;
+    for (enum eg_dtype i = EG_F32; i <= EG_BOOL; i++) {
+        if (eg__onnx_data_type(i) != data_type) continue;
+        *dtype = i;
         return EG_OK;
     }
     return eg__fail(onnx->err, EG_E_UNSUPPORTED,

@@ -369,6 +369,17 @@ static void write_binary(struct layer *layer, const char *op)
     eg__writer_int(layer->writer, cast, "to", EG_ONNX_FLOAT);
 }
 
+static void write_cast(struct layer *layer)
+{
+    const char *in = input(layer, 0, layer->is_vector),
+               *narrow = eg__writer_name(layer->writer, part(layer, "narrow"));
+    EgOnnx__NodeProto *there = eg__writer_node(layer->writer, "Cast", layer->name, narrow, 1, &in);
+    eg__writer_int(layer->writer, there, "to", eg__onnx_data_type((enum eg_dtype)layer->node->size));
+    EgOnnx__NodeProto *back =
+        eg__writer_node(layer->writer, "Cast", part(layer, "float"), layer->output, 1, &narrow);
+    eg__writer_int(layer->writer, back, "to", EG_ONNX_FLOAT);
+}
+
 static void write_where(struct layer *layer)
 {
     EgOnnx__NodeProto *cast;
@@ -667,6 +678,7 @@ static void write_operator(struct layer *layer)
     case EG_OP_MAX: write_binary(layer, "Max"); break;
     case EG_OP_MIN: write_binary(layer, "Min"); break;
     case EG_OP_LESS: write_binary(layer, "Less"); break;
+    case EG_OP_CAST: write_cast(layer); break;
     case EG_OP_WHERE: write_where(layer); break;
     case EG_OP_CONCAT: write_concat(layer); break;
     case EG_OP_SLICE: write_slice(layer); break;

@@ -10,6 +10,9 @@
 
 enum { EG_ONNX_FLOAT = 1, EG_ONNX_INT64 = 7, EG_ONNX_BOOL = 9, EG_ONNX_FLOAT16 = 10 };
 
+/* ONNX's number for a type. */
+int64_t eg__onnx_data_type(enum eg_dtype dtype);
+
 /* An initializer; its numbers are read from the view when the file is written. */
 struct eg_written_tensor {
     EgOnnx__TensorProto proto;

@@ -31,8 +31,10 @@ static enum eg_status run(char **word, size_t n_cuts, size_t *length, struct eg_
     float *images = read_images(word[1], &count), *out[CUTS_MAX] = {NULL};
     struct eg_run_cuts cuts = {.cuts = (const char *const *)&word[4], .n_cuts = n_cuts};
     enum eg_status status = eg_net_load(word[0], NULL, &net, err);
-    if (!status && eg_net_layer(net, 0).shape.h * eg_net_layer(net, 0).shape.w * eg_net_layer(net, 0).shape.c *
-                           n != count) exit(2);
+    if (!status &&
+        eg_net_layer(net, 0).shape.h * eg_net_layer(net, 0).shape.w * eg_net_layer(net, 0).shape.c * n !=
+            count)
+        exit(2);
     if (!status) status = eg_run_create(net, &cuts, n, NULL, &run, err);
     for (size_t i = 0; i < n_cuts && !status; i++) {
         length[i] = eg_run_length(run, i);

@@ -238,6 +238,8 @@ static struct eg_graph *pointwise(void)
         with(g, EG_OP_ADD, one(g, EG_OP_ABS, one(g, EG_OP_REDUCE_MAX, sum)), vector(g, NULL, 1, 1), false));
     mean = two(g, EG_OP_MUL, sum, mean);
     uint32_t less = with(g, EG_OP_LESS, mean, vector(g, NULL, 1, 0), false);
+    struct eg_node cast = {.op = EG_OP_CAST, .n_inputs = 1, .inputs = {mean}, .size = EG_I32};
+    mean = two(g, EG_OP_ADD, mean, add(g, cast));
     sum = add(g, (struct eg_node){.op = EG_OP_WHERE, .n_inputs = 3, .inputs = {less, mean, sum}});
     struct eg_node pad = {.op = EG_OP_PAD, .n_inputs = 1, .inputs = {sum}, .alpha = 0.5f};
     pad.window = (struct eg_window){.pad_top = 1, .pad_right = 2};
