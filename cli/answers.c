@@ -71,7 +71,8 @@ static int classify(struct invocation *in, struct answers *a, const eg_net *net,
 {
     struct progress progress;
     progress_begin(&progress, in, in->command->name);
-    struct eg_classify_options how = {.top = a->top,
+    struct eg_classify_options how = {EG_SIZED(eg_classify_options),
+                                      .top = a->top,
                                       .batch = (size_t)option_integer(in, "batch"),
                                       .pool = pool,
                                       .progress = progress_step,

@@ -141,7 +141,7 @@ struct progress {
     bool quiet, terminal, shown;
     bool bytes; /* done and total are bytes */
     double start, last;
-    size_t first; /* done before the start: not counted in the rate */
+    size_t first;  /* done before the start: not counted in the rate */
     size_t before; /* done at the last step */
     bool started;
 };
@@ -170,7 +170,9 @@ int run_answers(struct invocation *in, bool csv);
 
 /* ---- what commands share (shared.c) ------------------------------------------------ */
 
-/* Print the error and give its exit code. */
+/* The error, and what can be done about it (hints.c), to standard error. */
+void print_error(const struct invocation *in, const struct eg_error *err);
+/* The same, and its exit code. */
 int report_error(const struct invocation *in, enum eg_status status, const struct eg_error *err);
 /* The unreadable inputs, on standard error. */
 void list_skipped(const struct invocation *in, const struct eg_skipped *skipped, size_t n);

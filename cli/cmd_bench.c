@@ -106,7 +106,8 @@ static int bench(struct invocation *in, struct bench *b, eg_pool *pool)
     char last[32];
     snprintf(last, sizeof last, "#%zu", eg_net_layer_count(b->net) - 1);
     const char *cut = b->cut ? b->cut : last;
-    struct eg_run_cuts cuts = {.cuts = &cut, .n_cuts = 1, .exact = option_flag(in, "exact")};
+    struct eg_run_cuts cuts = {EG_SIZED(eg_run_cuts), .cuts = &cut, .n_cuts = 1,
+                               .exact = option_flag(in, "exact")};
     enum eg_status status = eg_run_create(b->net, &cuts, b->batch, pool, &b->run, &err);
     if (status) return report_error(in, status, &err);
     struct eg_shape shape = eg_net_layer(b->net, 0).shape;

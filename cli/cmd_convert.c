@@ -9,7 +9,7 @@ static int run(struct invocation *in)
     eg_net *net = NULL;
     int code = load_model(in, in->operands[0], &net);
     if (code) return code;
-    struct eg_convert_options how = {.cut = option_text(in, "cut"),
+    struct eg_convert_options how = {EG_SIZED(eg_convert_options), .cut = option_text(in, "cut"),
                                      .half = dtype && !strcmp(dtype, "f16"),
                                      .overwrite = option_flag(in, "force")};
     struct eg_error err;

@@ -12,8 +12,8 @@ struct ranking {
     struct invocation *in;
     const eg_net *net;
     eg_features *features;
-    struct eg_comparison found;
-    struct eg_extract_report extracted;
+    struct eg_comparison *found;
+    struct eg_extract_report *extracted;
     const char *file; /* of the features */
     bool keep;        /* it was asked for */
 };
@@ -135,12 +135,12 @@ static bool is_repeated(const struct eg_comparison *found, size_t i)
 
 static void print_report(const struct ranking *r)
 {
-    const struct eg_comparison *found = &r->found;
+    const struct eg_comparison *found = r->found;
     FILE *to = r->in->out;
     long long top = option_integer(r->in, "top");
     size_t rank = 0;
     fprintf(to, "%s: %zu cuts on %zu photos in %zu classes, %lld folds", eg_net_name(r->net),
-            r->extracted.n_cuts, found->n_train, found->n_classes, option_integer(r->in, "cv"));
+            r->extracted->n_cuts, found->n_train, found->n_classes, option_integer(r->in, "cv"));
     if (found->n_kept) fprintf(to, "; %zu photos are kept for the test", found->n_kept);
     fprintf(to, "\n\n  #  %-20s %-7s %6s  %-8s %-8s %7s  %-6s  %-11s %5s %4s\n", "cut", "pool", "length",
             "by", "scale", "C", "right", "95 %", "depth", "s");
@@ -157,14 +157,14 @@ static void print_report(const struct ranking *r)
         to,
         "\nextraction took %.1f s, comparison %.1f s; the first of many is flattered by being first: the\n"
         "test report of engraft train, on photos not looked at here, is the number to quote\n",
-        r->extracted.seconds, found->seconds);
+        r->extracted->seconds, found->seconds);
 }
 
 static json_t *report_json(const struct ranking *r)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < r->found.n_compared; i++) {
-        const struct eg_compared *c = &r->found.compared[i];
+    for (size_t i = 0; i < r->found->n_compared; i++) {
+        const struct eg_compared *c = &r->found->compared[i];
         struct eg_features_cut cut = cut_of(r, c);
         json_t *row =
             json_pack("{s:I,s:o,s:o,s:o,s:I,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "rank", (json_int_t)i + 1,
@@ -175,12 +175,13 @@ static json_t *report_json(const struct ranking *r)
                       "depth", json_number(depth_of(r->net, cut.layer)), "seconds", json_number(c->seconds));
         json_array_append_new(list, row);
     }
-    return json_pack(
-        "{s:o,s:o,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "network", json_text(eg_net_name(r->net)), "cuts", list,
-        "train_count", (json_int_t)r->found.n_train, "kept_for_test", (json_int_t)r->found.n_kept, "folds",
-        (json_int_t)option_integer(r->in, "cv"), "output", json_text(r->keep ? r->file : NULL), "unreadable",
-        json_skipped(r->extracted.unreadable, r->extracted.n_unreadable), "extract_seconds",
-        json_number(r->extracted.seconds), "seconds", json_number(r->extracted.seconds + r->found.seconds));
+    return json_pack("{s:o,s:o,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "network", json_text(eg_net_name(r->net)),
+                     "cuts", list, "train_count", (json_int_t)r->found->n_train, "kept_for_test",
+                     (json_int_t)r->found->n_kept, "folds", (json_int_t)option_integer(r->in, "cv"), "output",
+                     json_text(r->keep ? r->file : NULL), "unreadable",
+                     json_skipped(r->extracted->unreadable, r->extracted->n_unreadable), "extract_seconds",
+                     json_number(r->extracted->seconds), "seconds",
+                     json_number(r->extracted->seconds + r->found->seconds));
 }
 
 /* ---- the work ---------------------------------------------------------------------------- */
@@ -207,7 +208,10 @@ static int extract(struct ranking *r, const eg_dataset *images, eg_pool *pool, b
     if (status) return report_error(in, status, &err);
     struct progress progress;
     progress_begin(&progress, in, "extract");
-    struct eg_extract_options how = {.cuts = {.cuts = (const char *const *)list.cuts, .n_cuts = list.n},
+    struct eg_run_cuts cuts = {EG_SIZED(eg_run_cuts), .cuts = (const char *const *)list.cuts,
+                               .n_cuts = list.n};
+    struct eg_extract_options how = {EG_SIZED(eg_extract_options),
+                                     .cuts = &cuts,
                                      .batch = (size_t)option_integer(in, "batch"),
                                      .overwrite = option_flag(in, "force"),
                                      .command = in->line,
@@ -219,8 +223,8 @@ static int extract(struct ranking *r, const eg_dataset *images, eg_pool *pool, b
     eg_cut_list_release(&list);
     if (status == EG_E_CANCELLED) return stopped(r, remove_file);
     if (status) return report_error(in, status, &err);
-    list_skipped(in, r->extracted.unreadable, r->extracted.n_unreadable);
-    if (r->extracted.n_unreadable < r->extracted.rows) return EXIT_DONE;
+    list_skipped(in, r->extracted->unreadable, r->extracted->n_unreadable);
+    if (r->extracted->n_unreadable < r->extracted->rows) return EXIT_DONE;
     fprintf(stderr, "engraft cuts: no photo could be read\n");
     return EXIT_FAILED;
 }
@@ -236,7 +240,8 @@ static int compare(struct ranking *r, eg_pool *pool, bool *remove_file)
     struct progress progress;
     double part = option_real(in, "test");
     progress_begin(&progress, in, "compare");
-    struct eg_train_options how = {.classifier = option_text(in, "classifier"),
+    struct eg_train_options how = {EG_SIZED(eg_train_options),
+                                   .classifier = option_text(in, "classifier"),
                                    .c = grid,
                                    .n_c = n_grid,
                                    .folds = (unsigned)option_integer(in, "cv"),
@@ -279,8 +284,8 @@ static void fill_series(const struct ranking *r, const char *const *layers, size
                         double *y)
 {
     for (size_t i = 0; i < n; i++) y[i] = NAN;
-    for (size_t k = 0; k < r->found.n_compared; k++) {
-        const struct eg_compared *c = &r->found.compared[k];
+    for (size_t k = 0; k < r->found->n_compared; k++) {
+        const struct eg_compared *c = &r->found->compared[k];
         struct eg_features_cut cut = cut_of(r, c);
         if (*pool_of(cut) != '-' && strcmp(cut.pool, pool) != 0) continue;
         for (size_t i = 0; i < n; i++)
@@ -290,8 +295,8 @@ static void fill_series(const struct ranking *r, const char *const *layers, size
 
 static bool has_pool(const struct ranking *r, const char *pool)
 {
-    for (size_t k = 0; k < r->found.n_compared; k++) {
-        struct eg_features_cut cut = cut_of(r, &r->found.compared[k]);
+    for (size_t k = 0; k < r->found->n_compared; k++) {
+        struct eg_features_cut cut = cut_of(r, &r->found->compared[k]);
         if (*pool_of(cut) != '-' && !strcmp(cut.pool, pool)) return true;
     }
     return false;
@@ -316,13 +321,13 @@ static bool draw(const struct ranking *r, FILE *to)
         fill_series(r, layers, n, pools[p], y);
         series[n_series++] = (struct chart_series){pool_titles[p], x, y, n};
     }
-    const struct eg_compared *best = r->found.compared;
+    const struct eg_compared *best = r->found->compared;
     struct eg_features_cut cut = cut_of(r, best);
     for (size_t i = 0; i < n; i++)
         if (!strcmp(layers[i], cut.layer)) best_at = i;
     char title[256], mark[300], *network = printable(eg_net_name(r->net));
     snprintf(title, sizeof title, "Which cut of %s? %zu photos in %zu classes, %lld folds",
-             network ? network : "?", r->found.n_train, r->found.n_classes, option_integer(r->in, "cv"));
+             network ? network : "?", r->found->n_train, r->found->n_classes, option_integer(r->in, "cv"));
     snprintf(mark, sizeof mark, "%.3f", best->cv_accuracy);
     free(network);
     struct chart chart = {.title = title,
@@ -362,7 +367,7 @@ static int finish(struct ranking *r)
         print_json(r->in, report_json(r));
     else
         print_report(r);
-    return r->extracted.n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
+    return r->extracted->n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
 }
 
 /* A folder for features that nobody asked to keep: in $TMPDIR or /var/tmp, as they may be large. */
@@ -414,8 +419,8 @@ static int run(struct invocation *in)
         if (file) unlink(file);
         rmdir(folder);
     }
-    eg_comparison_release(&r.found);
-    eg_extract_report_release(&r.extracted);
+    eg_comparison_free(r.found);
+    eg_extract_report_free(r.extracted);
     eg_dataset_free(images);
     eg_pool_free(pool);
     eg_net_free(net);

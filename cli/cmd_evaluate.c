@@ -47,14 +47,15 @@ static int run(struct invocation *in)
         const char *rows = option_text(in, "rows");
         struct progress progress;
         progress_begin(&progress, in, "evaluate");
-        struct eg_evaluate_options how = {.rows = !rows                  ? EG_ROWS_AUTO
+        struct eg_evaluate_options how = {EG_SIZED(eg_evaluate_options),
+                                          .rows = !rows                  ? EG_ROWS_AUTO
                                                   : strcmp(rows, "test") ? EG_ROWS_ALL
                                                                          : EG_ROWS_TEST,
                                           .batch = (size_t)option_integer(in, "batch"),
                                           .pool = pool,
                                           .progress = progress_step,
                                           .user = &progress};
-        struct eg_evaluate_report report;
+        struct eg_evaluate_report *report;
         struct eg_error err;
         enum eg_status status = eg_evaluate(net, in->operands[1], &how, &report, &err);
         progress_end(&progress);
@@ -64,10 +65,10 @@ static int run(struct invocation *in)
         } else if (status) {
             code = report_error(in, status, &err);
         } else {
-            list_skipped(in, report.unreadable, report.n_unreadable);
-            code = show(in, net, &report);
-            if (!code && report.n_unreadable) code = EXIT_SKIPPED;
-            eg_evaluate_report_release(&report);
+            list_skipped(in, report->unreadable, report->n_unreadable);
+            code = show(in, net, report);
+            if (!code && report->n_unreadable) code = EXIT_SKIPPED;
+            eg_evaluate_report_free(report);
         }
     }
     eg_pool_free(pool);

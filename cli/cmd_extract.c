@@ -58,10 +58,12 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
     struct progress progress;
     progress_begin(&progress, in, "extract");
     if (later_rank() && !shard) progress.quiet = true;
+    struct eg_run_cuts cuts = {EG_SIZED(eg_run_cuts), .pool = option_text(in, "pool"),
+                               .order = option_text(in, "order"), .exact = option_flag(in, "exact")};
+    cuts.cuts = option_list(in, "cut", &cuts.n_cuts);
     struct eg_extract_options how = {
-        .cuts = {.pool = option_text(in, "pool"),
-                 .order = option_text(in, "order"),
-                 .exact = option_flag(in, "exact")},
+        EG_SIZED(eg_extract_options),
+        .cuts = &cuts,
         .half = dtype && !strcmp(dtype, "f16"),
         .batch = (size_t)option_integer(in, "batch"),
         .no_exif = option_flag(in, "no-exif"),
@@ -79,8 +81,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         return usage_error(in, "--shard '%s' is not I/N with I from 0 to N-1", shard);
     if (how.append && (shard || how.overwrite))
         return usage_error(in, "--append excludes %s", shard ? "--shard" : "--force");
-    how.cuts.cuts = option_list(in, "cut", &how.cuts.n_cuts);
-    struct eg_extract_report report;
+    struct eg_extract_report *report;
     struct eg_error err;
     enum eg_status status = eg_extract(net, images, output, &how, &report, &err);
     progress_end(&progress);
@@ -92,21 +93,21 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
-    if (report.rank) { /* the first speaks for all */
-        eg_extract_report_release(&report);
+    if (report->rank) { /* the first speaks for all */
+        eg_extract_report_free(report);
         return EXIT_DONE;
     }
-    list_skipped(in, report.unreadable, report.n_unreadable);
-    int code = report.n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
-    if (report.n_unreadable == report.rows) {
+    list_skipped(in, report->unreadable, report->n_unreadable);
+    int code = report->n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
+    if (report->n_unreadable == report->rows) {
         fprintf(stderr, "engraft extract: no photo could be read\n");
         code = EXIT_FAILED;
     }
     if (option_flag(in, "json"))
-        print_json(in, report_json(output, &report));
+        print_json(in, report_json(output, report));
     else
-        print_report(in, output, &report);
-    eg_extract_report_release(&report);
+        print_report(in, output, report);
+    eg_extract_report_free(report);
     return code;
 }
 

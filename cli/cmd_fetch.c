@@ -40,8 +40,9 @@ static int fetch(struct invocation *in, const char *name, const char *folder)
     struct progress progress;
     progress_begin(&progress, in, name);
     progress.bytes = true;
-    struct eg_fetch_options how = {
-        .folder = folder, .mirror = option_text(in, "mirror"), .progress = progress_step, .user = &progress};
+    struct eg_fetch_options how = {EG_SIZED(eg_fetch_options), .folder = folder,
+                                   .mirror = option_text(in, "mirror"), .progress = progress_step,
+                                   .user = &progress};
     struct eg_error err;
     char *path = NULL;
     enum eg_status status = eg_fetch(name, &how, &path, &err);

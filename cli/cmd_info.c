@@ -224,11 +224,10 @@ static int report_check(struct invocation *in, const struct eg_check_report *rep
 static int check_features(struct invocation *in, eg_features *features)
 {
     struct progress progress;
-    struct eg_check_options how = {.sample = (size_t)option_integer(in, "recompute"),
-                                   .root = option_text(in, "root"),
-                                   .seed = (uint64_t)option_integer(in, "seed"),
-                                   .progress = progress_step,
-                                   .user = &progress};
+    struct eg_check_options how = {
+        EG_SIZED(eg_check_options),      .sample = (size_t)option_integer(in, "recompute"),
+        .root = option_text(in, "root"), .seed = (uint64_t)option_integer(in, "seed"),
+        .progress = progress_step,       .user = &progress};
     struct eg_error err;
     eg_net *net = NULL;
     int code = make_pool(in, &how.pool);
@@ -240,12 +239,12 @@ static int check_features(struct invocation *in, eg_features *features)
         how.net = net;
     }
     if (!code) {
-        struct eg_check_report report;
+        struct eg_check_report *report;
         progress_begin(&progress, in, "check");
         enum eg_status status = eg_features_check(features, &how, &report, &err);
         progress_end(&progress);
-        code = status ? report_error(in, status, &err) : report_check(in, &report);
-        if (!status) eg_check_report_release(&report);
+        code = status ? report_error(in, status, &err) : report_check(in, report);
+        if (!status) eg_check_report_free(report);
     }
     eg_pool_free(how.pool);
     eg_net_free(net);

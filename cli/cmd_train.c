@@ -121,6 +121,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
     struct progress progress;
     progress_begin(&progress, in, "train");
     struct eg_train_options how = {
+        EG_SIZED(eg_train_options),
         .classifier = option_text(in, "classifier"),
         .c = grid,
         .n_c = n_grid,
@@ -146,7 +147,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         how.test = option_text(in, "test");
     else
         how.test_fraction = fraction > 0 ? fraction : -1;
-    struct eg_train_report report;
+    struct eg_train_report *report;
     struct eg_error err;
     enum eg_status status = eg_train(features, net, output, &how, &report, &err);
     progress_end(&progress);
@@ -155,21 +156,21 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
-    list_skipped(in, report.unreadable, report.n_unreadable);
-    if (report.n_unlabelled && !option_flag(in, "quiet"))
-        fprintf(stderr, "engraft train: %zu rows without a label were not used\n", report.n_unlabelled);
-    if (report.n_test_known && !option_flag(in, "quiet"))
+    list_skipped(in, report->unreadable, report->n_unreadable);
+    if (report->n_unlabelled && !option_flag(in, "quiet"))
+        fprintf(stderr, "engraft train: %zu rows without a label were not used\n", report->n_unlabelled);
+    if (report->n_test_known && !option_flag(in, "quiet"))
         fprintf(stderr,
                 "engraft train: %zu of the %zu test photos are training photos too, so the test is too good "
                 "(engraft info FILE.h5 --duplicates lists them; --group keeps photos together)\n",
-                report.n_test_known, report.test.n);
+                report->n_test_known, report->test.n);
     int code = EXIT_DONE;
     if (option_flag(in, "json"))
-        print_json(in, json_train(output, &report));
+        print_json(in, json_train(output, report));
     else
-        code = print_report(in, output, &report);
-    if (!code && report.n_unreadable) code = EXIT_SKIPPED;
-    eg_train_report_release(&report);
+        code = print_report(in, output, report);
+    if (!code && report->n_unreadable) code = EXIT_SKIPPED;
+    eg_train_report_free(report);
     return code;
 }
 
@@ -194,14 +195,16 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
     if (code) return code;
     struct progress progress;
     progress_begin(&progress, in, "extract");
-    struct eg_extract_options how = {.cuts = {.pool = option_text(in, "pool")},
+    struct eg_run_cuts cuts = {EG_SIZED(eg_run_cuts), .pool = option_text(in, "pool")};
+    cuts.cuts = option_list(in, "cut", &cuts.n_cuts);
+    struct eg_extract_options how = {EG_SIZED(eg_extract_options),
+                                     .cuts = &cuts,
                                      .batch = (size_t)option_integer(in, "batch"),
                                      .command = in->line,
                                      .pool = pool,
                                      .progress = progress_step,
                                      .user = &progress};
-    how.cuts.cuts = option_list(in, "cut", &how.cuts.n_cuts);
-    struct eg_extract_report report;
+    struct eg_extract_report *report;
     struct eg_error err;
     enum eg_status status = eg_extract(net, images, path, &how, &report, &err);
     if (status == EG_E_EXISTS && option_flag(in, "force")) { /* other photos, another network: anew */
@@ -218,15 +221,15 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
-    list_skipped(in, report.unreadable, report.n_unreadable);
-    *skipped = report.n_unreadable > 0;
-    if (report.n_unreadable == report.rows) {
+    list_skipped(in, report->unreadable, report->n_unreadable);
+    *skipped = report->n_unreadable > 0;
+    if (report->n_unreadable == report->rows) {
         fprintf(stderr, "engraft train: no photo could be read\n");
         code = EXIT_FAILED;
     } else if (!option_flag(in, "quiet")) {
-        fprintf(stderr, "features of %zu photos are in %s\n", report.rows - report.n_unreadable, path);
+        fprintf(stderr, "features of %zu photos are in %s\n", report->rows - report->n_unreadable, path);
     }
-    eg_extract_report_release(&report);
+    eg_extract_report_free(report);
     return code;
 }
 

@@ -188,6 +188,7 @@ static int run(struct invocation *in)
     double part = option_real(in, "test"), valid = option_real(in, "valid");
     long long hidden = option_integer(in, "head");
     struct eg_tune_options options = {
+        EG_SIZED(eg_tune_options),
         .cut = option_text(in, "cut"),
         .hidden = (size_t)hidden,
         .linear_head = hidden == 0,
@@ -221,7 +222,7 @@ static int run(struct invocation *in)
     if (!code) code = load_model(in, in->operands[0], &net);
     if (!code) code = open_images(in, in->operands[1], &images);
     if (!code) {
-        struct eg_tune_report report;
+        struct eg_tune_report *report;
         struct eg_error err;
         progress_begin(&watch.progress, in, "tune");
         if (later_rank()) watch.progress.quiet = true;
@@ -232,8 +233,8 @@ static int run(struct invocation *in)
             if (status == EG_E_CANCELLED)
                 fprintf(stderr, "engraft tune: run the same command with --resume to go on\n");
         } else {
-            if (!report.rank) code = finish(in, output, &report); /* the first speaks for all */
-            eg_tune_report_release(&report);
+            if (!report->rank) code = finish(in, output, report); /* the first speaks for all */
+            eg_tune_report_free(report);
         }
     }
     eg_dataset_free(images);

@@ -10,9 +10,7 @@
 
 int report_error(const struct invocation *in, enum eg_status status, const struct eg_error *err)
 {
-    char *shown = printable(err->message);
-    fprintf(stderr, "engraft %s: %s\n", in->command->name, shown ? shown : err->message);
-    free(shown);
+    print_error(in, err);
     if (status == EG_E_CANCELLED) return EXIT_INTERRUPTED;
     return status == EG_E_NOT_FOUND ? EXIT_USAGE : EXIT_FAILED;
 }
@@ -110,7 +108,7 @@ static bool parse_size(const char *text, size_t *height, size_t *width)
 
 int model_options(const struct invocation *in, struct eg_net_options *options, char **folders)
 {
-    *options = (struct eg_net_options){.preprocess = option_text(in, "preprocess")};
+    *options = (struct eg_net_options){EG_SIZED(eg_net_options), .preprocess = option_text(in, "preprocess")};
     const char *size = option_text(in, "size");
     if (size && !parse_size(size, &options->height, &options->width))
         return usage_error(in, "--size '%s' is not N or HxW, 1 to 16384 pixels", size);

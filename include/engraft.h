@@ -12,7 +12,9 @@
  *   ownership  Arguments are borrowed for the call. X_create/open/load/fit
  *              pair with X_free or X_close; X_free(NULL) does nothing.
  *              A returned const pointer lives as long as its object.
- *   options    Zero means "default" for every member; NULL means all zero.
+ *   options    Zero means "default" for every member; NULL means all zero. They begin with their
+ *              size (EG_SIZED), so that later versions can add members at the end.
+ *   reports    Made by the library, X_report_free by the caller; they, too, grow at the end.
  *   layout     Dense float arrays are row-major; images are N,H,W,C.
  *   threads    Distinct objects may be used from distinct threads. An eg_net is
  *              immutable once made and may be shared.

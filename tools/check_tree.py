@@ -41,7 +41,7 @@ OWNED = {
 
 BANNED = r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|rand|srand|strtok|alloca|system)\s*\("
 # The library never prints, exits or reads the environment; one place may pick the kernels.
-BANNED_IN_LIBRARY = r"\b(printf|puts|putchar|perror|exit|_exit|abort|getenv|secure_getenv|setenv)\s*\(|\bstd(out|err)\b"
+BANNED_IN_LIBRARY = r"\b(printf|puts|putchar|perror|exit|_exit|abort|getenv|secure_getenv|setenv|umask)\s*\(|\bstd(out|err)\b"
 ENVIRONMENT_READER = "src/kernels/"
 
 breaches = []
@@ -107,6 +107,16 @@ def check_banned(path, text):
             breach(path, number, f"the library does not use {match.group().strip(' (')}")
 
 
+# The library does not know the program: neither its options nor its commands.
+PROGRAM_WORDS = r"""(^|[\s(`'"])--[a-z]|\bengraft (models|fetch|inspect|classify|extract|merge|rows|info|train|evaluate|predict|tune|bench|convert|audit|explain|similar|verify|serve)\b"""
+
+
+def check_words(path, text):
+    for number, line in enumerate(text.splitlines(), 1):
+        if any(re.search(PROGRAM_WORDS, words) for words in re.findall(r'"((?:\\.|[^"\\])*)"', line)):
+            breach(path, number, "the library does not speak of the program's options or commands")
+
+
 def nm(*arguments, kinds="TDBRVW"):
     output = subprocess.run(["nm", *arguments], check=True, capture_output=True, text=True).stdout
     return {line.split()[2] for line in output.splitlines() if re.match(rf"[0-9a-f]+ [{kinds}] ", line)}
@@ -141,6 +151,8 @@ def main():
         lines = text.splitlines()
         check_includes(path, lines)
         check_banned(path, text)
+        if path.parts[0] == "src":
+            check_words(path, text)
         if path.suffix == ".c" and len(lines) > 1000:
             breach(path, len(lines), "a file past 1000 lines is two files")
     if len(sys.argv) > 1:

@@ -43,6 +43,7 @@ struct eg_answer {
 typedef void eg_answer_fn(void *user, const struct eg_answer *answer);
 
 struct eg_classify_options {
+    size_t size;  /* EG_SIZED(eg_classify_options) */
     size_t top;   /* 0 = 5 */
     size_t batch; /* 0 = 8 */
     eg_pool *pool;
@@ -57,6 +58,7 @@ EG_API EG_MUST_CHECK enum eg_status eg_classify(const eg_net *net, const eg_data
 /* ---- getting and writing networks ------------------------------------------------ */
 
 struct eg_fetch_options {
+    size_t size;              /* EG_SIZED(eg_fetch_options) */
     const char *folder;       /* that is there, to put the file into */
     const char *mirror;       /* the URL of a folder to get it from; NULL: its maker */
     eg_progress_fn *progress; /* bytes; NULL: none */
@@ -70,6 +72,7 @@ EG_API EG_MUST_CHECK enum eg_status eg_fetch(const char *name, const struct eg_f
 
 /* One ONNX file: pixels 0..255 to probabilities, or to the features of a cut. */
 struct eg_convert_options {
+    size_t size;     /* EG_SIZED(eg_convert_options) */
     const char *cut; /* NULL = the whole network */
     bool half;       /* weights as float16 */
     bool overwrite;
@@ -99,10 +102,11 @@ struct eg_skipped {
 };
 
 struct eg_extract_options {
-    struct eg_run_cuts cuts;
-    bool half;        /* float16 on disk */
-    size_t batch;     /* 0 = 8 */
-    unsigned deflate; /* 1..9; 0 = none */
+    size_t size;                    /* EG_SIZED(eg_extract_options) */
+    const struct eg_run_cuts *cuts; /* NULL: the default cut */
+    bool half;                      /* float16 on disk */
+    size_t batch;                   /* 0 = 8 */
+    unsigned deflate;               /* 1..9; 0 = none */
     bool no_exif, fast_decode;
     bool overwrite;
     bool append;            /* the images have changed: compute new and changed ones (eg_extract) */
@@ -137,8 +141,8 @@ struct eg_extract_report {
  * (eg_features_merge). A program that calls more than once starts and ends MPI itself. */
 EG_API EG_MUST_CHECK enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const char *path,
                                                const struct eg_extract_options *options,
-                                               struct eg_extract_report *report, struct eg_error *err);
-EG_API void eg_extract_report_release(struct eg_extract_report *report);
+                                               struct eg_extract_report **report, struct eg_error *err);
+EG_API void eg_extract_report_free(struct eg_extract_report *report);
 
 /* One file out of the finished shards of one listing, given in any order: virtual datasets over
  * them (they stay, in the same folder) or, with copy, a plain file. */
@@ -194,6 +198,7 @@ EG_API EG_MUST_CHECK enum eg_status eg_features_history(eg_features *features, s
  * hash, those that could not be read say why, names are there and told apart. With `sample` some
  * rows that are done are computed again from their photos. */
 struct eg_check_options {
+    size_t size;       /* EG_SIZED(eg_check_options) */
     size_t sample;     /* rows to compute again, drawn by seed; 0 = none */
     const eg_net *net; /* with sample: what made the features (eg_net_load_of) */
     const char *root;  /* where the photos are now; NULL = where they were */
@@ -211,8 +216,8 @@ struct eg_check_report {
 };
 EG_API EG_MUST_CHECK enum eg_status eg_features_check(eg_features *features,
                                                       const struct eg_check_options *options,
-                                                      struct eg_check_report *report, struct eg_error *err);
-EG_API void eg_check_report_release(struct eg_check_report *report);
+                                                      struct eg_check_report **report, struct eg_error *err);
+EG_API void eg_check_report_free(struct eg_check_report *report);
 
 /* Groups of the same or nearly the same images: rows[starts[g]] up to rows[starts[g + 1]]. */
 struct eg_groups {

@@ -18,6 +18,19 @@
 extern "C" {
 #endif
 
+/* The version of these headers; eg_version() is that of the library. */
+#define EG_VERSION_MAJOR 0
+#define EG_VERSION_MINOR 1
+#define EG_VERSION_PATCH 0
+#define EG_VERSION_AT_LEAST(major, minor, patch)                                                             \
+    ((EG_VERSION_MAJOR)*1000000 + (EG_VERSION_MINOR)*1000 + (EG_VERSION_PATCH) >=                            \
+     (major)*1000000 + (minor)*1000 + (patch))
+
+/* The first member of every struct of options, so that later versions of the library can add more
+ * at its end: `struct eg_net_options how = {EG_SIZED(eg_net_options), .height = 128}`. Without it (0)
+ * the struct is taken as that of the library's own version: for what is built together with it. */
+#define EG_SIZED(type) .size = sizeof(struct type)
+
 /* ---- status ------------------------------------------------------------ */
 
 #define EG_STATUS_MAP(XX)                                                                                    \
@@ -40,14 +53,64 @@ enum eg_status {
 #undef XX
 };
 
+/* Why, where a caller can do something about it: advice and exceptions go by these. Numbers stay
+ * what they are; an unknown one is to be taken as OTHER. */
+#define EG_REASON_MAP(XX)                                                                                    \
+    XX(OTHER, 0, "the status and the message say all")                                                       \
+    XX(OUTPUT_EXISTS, 1, "an output is there and may not be replaced")                                       \
+    XX(OUTPUT_FOREIGN, 2, "an output is there and is not one to go on with")                                 \
+    XX(MADE_OTHERWISE, 3, "a feature file is of another network, recipe, cut or type")                       \
+    XX(PHOTOS_CHANGED, 4, "a feature file is of other photos or classes")                                    \
+    XX(PHOTOS_OTHER, 5, "a feature file shares fewer than half of its photos with the list")                 \
+    XX(RUN_UNFINISHED, 6, "there is an unfinished run under that name")                                      \
+    XX(NETWORK_UNKNOWN, 7, "no network of that name")                                                        \
+    XX(WEIGHTS_MISSING, 8, "a built-in network's weights are not there")                                     \
+    XX(LAYER_UNKNOWN, 9, "no layer of that name")                                                            \
+    XX(NOT_A_CUT, 10, "a layer that gives no features")                                                      \
+    XX(NO_DEFAULT_CUT, 11, "the network has no default cut")                                                 \
+    XX(NO_RECIPE, 12, "the network does not say how photos become its input")                                \
+    XX(NETWORK_ELSEWHERE, 13, "the network that made the features is not found")                             \
+    XX(NETWORK_OTHER, 14, "a network is not the one that made the features")                                 \
+    XX(FEW_ROWS, 15, "a class has fewer rows than there are folds")                                          \
+    XX(ONE_GROUP, 16, "all rows of a class are of one group")                                                \
+    XX(NOT_TRAINED_HERE, 17, "no rows that a model kept for its test")                                       \
+    XX(LEARNED_ALL, 18, "every row is one that the model learned from")                                      \
+    XX(RATE_TOO_HIGH, 19, "learning diverged")                                                               \
+    XX(NO_ROOM, 20, "a disk has no room")                                                                    \
+    XX(HALF_OVERFLOW, 21, "a number too large for float16")                                                  \
+    XX(SHARD_ELSEWHERE, 22, "a shard is not in its master's folder")                                         \
+    XX(ONE_PROCESS, 23, "something that one process does alone")                                             \
+    XX(SPLIT_FOLDERS, 24, "a folder's classes are train, val, test")                                         \
+    XX(PAST_THE_CUT, 25, "a layer that the cut takes away")                                                  \
+    XX(NOTHING_LEARNS, 26, "nothing that could be learned is left")                                          \
+    XX(CLASS_UNKNOWN, 27, "no class of that name")                                                           \
+    XX(CUT_UNKNOWN, 28, "a feature file has no cut of that name")                                            \
+    XX(NO_PHOTOS, 29, "no photos there")                                                                     \
+    XX(NO_LABELS, 30, "no labels there, or one class alone")                                                 \
+    XX(MANY_RANKS, 31, "one of many ranks, and built without MPI")                                           \
+    XX(PHOTOS_ELSEWHERE, 32, "photos are not where they were")                                               \
+    XX(OPERATOR_UNKNOWN, 33, "an operator that is not known")                                                \
+    XX(NO_CLASSIFIER, 34, "a network that gives no classes")                                                 \
+    XX(LIBRARY_MISSING, 35, "a library that is loaded when needed is not installed")                         \
+    XX(OPTION_UNKNOWN, 36, "options of a later version of this library")
+
+enum eg_reason {
+#define XX(name, code, text) EG_REASON_##name = code,
+    EG_REASON_MAP(XX)
+#undef XX
+};
+
 struct eg_error {
     enum eg_status status;
+    enum eg_reason reason;
+    char subject[512];  /* the file, layer, class, ... that `message` quotes first; may be empty */
     char message[1000]; /* lower case, no full stop: "cannot open 'a.jpg': ..." */
 };
 
 EG_API const char *eg_version(void); /* "0.1.0" */
 EG_API const char *eg_cpu(void);     /* the kernel set in use: "avx2", "portable", ... */
 EG_API const char *eg_status_text(enum eg_status status);
+EG_API const char *eg_reason_name(enum eg_reason reason); /* "OUTPUT_EXISTS" */
 
 /* ---- handles (typedef = you may not look inside) --------------------------- */
 
@@ -115,6 +178,7 @@ EG_API char *eg_recipe_json(const struct eg_recipe *recipe);
 /* ---- network --------------------------------------------------------------- */
 
 struct eg_net_options {
+    size_t size;            /* EG_SIZED(eg_net_options) */
     const char *folders;    /* "DIR:DIR": where the weights of built-in networks are looked for */
     const char *preprocess; /* a recipe (as eg_recipe_load) in place of the network's own */
     size_t height, width;   /* of the input, in place of the network's own */
@@ -189,6 +253,7 @@ EG_API char *eg_known_net_find_weights(const char *name, const char *folders);
 
 /* A cut is "LAYER" or "LAYER:POOL", POOL one of flatten, avg, max, gem. */
 struct eg_run_cuts {
+    size_t size; /* EG_SIZED(eg_run_cuts) */
     const char *const *cuts;
     size_t n_cuts;     /* 0 = the network's default cut */
     const char *pool;  /* for cuts that name none; NULL = "flatten" */

@@ -33,6 +33,7 @@ EG_API char *eg_metrics_report(const struct eg_metrics *metrics, const char *con
 
 enum eg_rows { EG_ROWS_AUTO, EG_ROWS_TEST, EG_ROWS_ALL };
 struct eg_evaluate_options {
+    size_t size;       /* EG_SIZED(eg_evaluate_options) */
     enum eg_rows rows; /* auto: the test rows of the file it was trained from, else all */
     size_t batch;
     eg_pool *pool;
@@ -50,8 +51,8 @@ struct eg_evaluate_report {
 /* data        a feature file or images */
 EG_API EG_MUST_CHECK enum eg_status eg_evaluate(const eg_net *model, const char *data,
                                                 const struct eg_evaluate_options *options,
-                                                struct eg_evaluate_report *report, struct eg_error *err);
-EG_API void eg_evaluate_report_release(struct eg_evaluate_report *report);
+                                                struct eg_evaluate_report **report, struct eg_error *err);
+EG_API void eg_evaluate_report_free(struct eg_evaluate_report *report);
 
 #ifdef __cplusplus
 }

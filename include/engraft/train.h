@@ -13,6 +13,7 @@ extern "C" {
 /* ---- training ------------------------------------------------------------------------ */
 
 struct eg_train_options {
+    size_t size;            /* EG_SIZED(eg_train_options) */
     const char *classifier; /* NULL = "logistic", or "svm", "forest", "mlp", "auto": the best of
                                eg_features_compare */
     const double *c;        /* grid of C; n_c 0 = the default one */
@@ -76,8 +77,8 @@ struct eg_train_report {
  *             written alone, to be fed with features */
 EG_API EG_MUST_CHECK enum eg_status eg_train(eg_features *features, const eg_net *net, const char *path,
                                              const struct eg_train_options *options,
-                                             struct eg_train_report *report, struct eg_error *err);
-EG_API void eg_train_report_release(struct eg_train_report *report);
+                                             struct eg_train_report **report, struct eg_error *err);
+EG_API void eg_train_report_free(struct eg_train_report *report);
 
 /* Which cut, and which classifier on it: every cut of the file (options->features: that one),
  * each with logistic regression and the linear SVM (options->classifier: that one), at its best
@@ -91,9 +92,9 @@ struct eg_comparison {
 };
 EG_API EG_MUST_CHECK enum eg_status eg_features_compare(eg_features *features,
                                                         const struct eg_train_options *options,
-                                                        struct eg_comparison *comparison,
+                                                        struct eg_comparison **comparison,
                                                         struct eg_error *err);
-EG_API void eg_comparison_release(struct eg_comparison *comparison);
+EG_API void eg_comparison_free(struct eg_comparison *comparison);
 
 /* ---- fine-tuning ---------------------------------------------------------------------- */
 
@@ -108,6 +109,7 @@ struct eg_epoch {
 typedef void eg_epoch_fn(void *user, const struct eg_epoch *epoch);
 
 struct eg_tune_options {
+    size_t size;            /* EG_SIZED(eg_tune_options) */
     const char *cut;        /* where the new head goes; NULL = the network's default cut */
     size_t hidden;          /* of the head: FC hidden, ReLU, dropout, FC classes; 0 = 256 */
     bool linear_head;       /* one FC layer */
@@ -157,8 +159,8 @@ struct eg_tune_report {
  * PATH that all can read; gradients are summed, so that the batch and the losses are those of one. */
 EG_API EG_MUST_CHECK enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *path,
                                             const struct eg_tune_options *options,
-                                            struct eg_tune_report *report, struct eg_error *err);
-EG_API void eg_tune_report_release(struct eg_tune_report *report);
+                                            struct eg_tune_report **report, struct eg_error *err);
+EG_API void eg_tune_report_free(struct eg_tune_report *report);
 
 #ifdef __cplusplus
 }

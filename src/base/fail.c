@@ -1,6 +1,7 @@
 #define EG_BASE_FAIL_C
 #include "base/fail.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,13 +19,57 @@ const char *eg_status_text(enum eg_status status)
     return "unknown status";
 }
 
+const char *eg_reason_name(enum eg_reason reason)
+{
+    switch (reason) {
+#define XX(name, code, text)                                                                                 \
+    case EG_REASON_##name: return #name;
+        EG_REASON_MAP(XX)
+#undef XX
+    }
+    return "OTHER";
+}
+
+/* What the message quotes first. An apostrophe within a name is followed by a letter. */
+static void find_subject(struct eg_error *err)
+{
+    const char *first = err->message;
+    err->subject[0] = '\0';
+    while ((first = strchr(first, '\'')) && first > err->message && isalnum((unsigned char)first[-1]))
+        first++;
+    if (!first) return;
+    const char *last = ++first;
+    while ((last = strchr(last, '\'')) && isalnum((unsigned char)last[1])) last++;
+    if (last) snprintf(err->subject, sizeof err->subject, "%.*s", (int)(last - first), first);
+}
+
+static void fill(struct eg_error *err, enum eg_status status, enum eg_reason reason, const char *format,
+                 va_list arguments)
+{
+    err->status = status;
+    err->reason = reason;
+    vsnprintf(err->message, sizeof err->message, format, arguments);
+    find_subject(err);
+}
+
 enum eg_status eg__fail(struct eg_error *err, enum eg_status status, const char *format, ...)
 {
     if (err) {
         va_list arguments;
         va_start(arguments, format);
-        err->status = status;
-        vsnprintf(err->message, sizeof err->message, format, arguments);
+        fill(err, status, EG_REASON_OTHER, format, arguments);
+        va_end(arguments);
+    }
+    return status;
+}
+
+enum eg_status eg__fail_for(struct eg_error *err, enum eg_status status, enum eg_reason reason,
+                            const char *format, ...)
+{
+    if (err) {
+        va_list arguments;
+        va_start(arguments, format);
+        fill(err, status, reason, format, arguments);
         va_end(arguments);
     }
     return status;

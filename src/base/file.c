@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,25 +46,36 @@ void eg__unmap_file(struct eg_mapping *mapping)
     *mapping = (struct eg_mapping){0};
 }
 
+/* mkstemp, but with the rights that the process gives to its new files: asking for its umask would
+ * set it for a moment, in all threads. name ends in XXXXXX. */
+static int create_beside(char *name)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    char *end = name + strlen(name) - 6;
+    for (int tries = 0; tries < 100; tries++) {
+        uint8_t random[6];
+        if (getrandom(random, sizeof random, 0) != sizeof random) return -1;
+        for (int i = 0; i < 6; i++) end[i] = letters[random[i] % (sizeof letters - 1)];
+        int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST) return fd;
+    }
+    return -1;
+}
+
 enum eg_status eg__outfile_open(const char *path, bool overwrite, struct eg_outfile *file,
                                 struct eg_error *err)
 {
     struct eg_outfile made = {.overwrite = overwrite};
     if (!overwrite && !access(path, F_OK))
-        return eg__fail(err, EG_E_EXISTS, "'%s' exists (use --force to overwrite it)", path);
+        return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_EXISTS, "'%s' exists", path);
     made.path = strdup(path);
     const char *last = eg__path_last(path);
     if (!made.path || asprintf(&made.temporary, "%.*s.%s.XXXXXX", (int)(last - path), path, last) < 0) {
         free(made.path);
         return eg__fail_memory(err, "a file name");
     }
-    int fd = mkostemp(made.temporary, O_CLOEXEC);
-    if (fd >= 0) {
-        mode_t mask = umask(0);
-        umask(mask);
-        fchmod(fd, 0666 & ~mask);
-        made.stream = fdopen(fd, "wb");
-    }
+    int fd = create_beside(made.temporary);
+    if (fd >= 0) made.stream = fdopen(fd, "wb");
     if (!made.stream) {
         enum eg_status status = eg__fail(err, EG_E_IO, "cannot create '%s': %s", path, strerror(errno));
         if (fd >= 0) {
@@ -100,7 +112,7 @@ enum eg_status eg__outfile_commit(struct eg_outfile *file, struct eg_error *err)
                    ? rename(file->temporary, file->path)
                    : renameat2(AT_FDCWD, file->temporary, AT_FDCWD, file->path, RENAME_NOREPLACE)) {
         if (errno == EEXIST)
-            status = eg__fail(err, EG_E_EXISTS, "'%s' exists (use --force to overwrite it)", file->path);
+            status = eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_EXISTS, "'%s' exists", file->path);
         else if (errno == EINVAL && !link(file->temporary, file->path)) /* no RENAME_NOREPLACE here */
             unlink(file->temporary);
         else

@@ -381,17 +381,15 @@ enum eg_status eg__store_open_to_write(const char *path, const struct eg_store_s
     struct eg_error why;
     enum eg_status status = open_store(path, true, &store, &why);
     if (status == EG_E_FORMAT || status == EG_E_UNSUPPORTED || status == EG_E_NOT_FOUND)
-        return eg__fail(err, EG_E_EXISTS,
-                        "'%s' exists and no run can go on with it: %s (use --force to overwrite it)", path,
-                        why.message);
+        return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_FOREIGN,
+                            "'%s' exists and no run can go on with it: %s", path, why.message);
     if (status) return eg__fail(err, status, "%s", why.message);
     if (store->foreign)
-        status = eg__fail(err, EG_E_EXISTS,
-                          "'%s' exists and is another program's file (use --force to overwrite it)", path);
+        status = eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_FOREIGN,
+                              "'%s' exists and is another program's file", path);
     else if (eg__h5_set_shape(store->cut_sets[0])->is_virtual)
-        status =
-            eg__fail(err, EG_E_EXISTS,
-                     "'%s' joins shards: write those and merge again (or use --force to overwrite it)", path);
+        status = eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_FOREIGN,
+                              "'%s' joins shards: write those and merge again", path);
     if (status) {
         eg__store_discard(store);
         return status;

@@ -8,11 +8,9 @@
 static enum eg_status differs(const struct eg_store *store, struct eg_error *err, const char *what,
                               const char *found, const char *wanted)
 {
-    return eg__fail(
-        err, EG_E_EXISTS,
-        "'%s' was made otherwise: its %s is '%s', this run's is '%s' (use another name, or --force "
-        "to begin anew)",
-        store->path, what, found ? found : "", wanted ? wanted : "");
+    return eg__fail_for(err, EG_E_EXISTS, EG_REASON_MADE_OTHERWISE,
+                        "'%s' was made otherwise: its %s is '%s', this run's is '%s'", store->path, what,
+                        found ? found : "", wanted ? wanted : "");
 }
 
 static enum eg_status compare_numbers(const struct eg_store *store, struct eg_error *err, const char *what,
@@ -84,15 +82,10 @@ enum eg_status eg__store_compare_making(const struct eg_store *store, const stru
     return status;
 }
 
-enum eg_status eg__store_compare(const struct eg_store *store, const struct eg_store_spec *wanted,
-                                 struct eg_error *err)
+static enum eg_status compare_list(const struct eg_store *store, const struct eg_store_spec *wanted,
+                                   struct eg_error *err)
 {
     const struct eg_store_spec *found = &store->spec;
-    enum eg_status status = eg__store_compare_making(store, wanted, err);
-    if (status) return status;
-    status = compare_numbers(store, err, "number of shards", found->n_shards, wanted->n_shards);
-    if (!status) status = compare_numbers(store, err, "shard", found->shard, wanted->shard);
-    if (status) return status;
     char what[64];
     size_t n = found->n_rows < wanted->n_rows ? found->n_rows : wanted->n_rows;
     for (size_t i = 0; i < n; i++) {
@@ -100,7 +93,7 @@ enum eg_status eg__store_compare(const struct eg_store *store, const struct eg_s
         snprintf(what, sizeof what, "image %zu", i + 1);
         return differs(store, err, what, found->paths[i], wanted->paths[i]);
     }
-    status = compare_numbers(store, err, "number of images", found->n_rows, wanted->n_rows);
+    enum eg_status status = compare_numbers(store, err, "number of images", found->n_rows, wanted->n_rows);
     if (status) return status;
     n = found->n_classes < wanted->n_classes ? found->n_classes : wanted->n_classes;
     for (size_t i = 0; i < n; i++) {
@@ -115,5 +108,18 @@ enum eg_status eg__store_compare(const struct eg_store *store, const struct eg_s
             status = differs(store, err, "class of an image", a < 0 ? "none" : found->classes[a],
                              b < 0 ? "none" : wanted->classes[b]);
         }
+    return status;
+}
+
+enum eg_status eg__store_compare(const struct eg_store *store, const struct eg_store_spec *wanted,
+                                 struct eg_error *err)
+{
+    const struct eg_store_spec *found = &store->spec;
+    enum eg_status status = eg__store_compare_making(store, wanted, err);
+    if (!status) status = compare_numbers(store, err, "number of shards", found->n_shards, wanted->n_shards);
+    if (!status) status = compare_numbers(store, err, "shard", found->shard, wanted->shard);
+    if (status) return status;
+    status = compare_list(store, wanted, err);
+    if (status && err) err->reason = EG_REASON_PHOTOS_CHANGED;
     return status;
 }

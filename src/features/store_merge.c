@@ -204,9 +204,8 @@ static enum eg_status check_folder(const struct merge *merge, struct eg_error *e
         char *a = strdup(merge->path), *b = realpath(name, NULL);
         char *home = a ? realpath(dirname(a), NULL) : NULL;
         if (!home || !b || strcmp(dirname(b), home))
-            status = eg__fail(err, EG_E_ARGUMENT,
-                              "shard '%s' is not in the folder of '%s' (put it there, or merge with --copy)",
-                              name, merge->path);
+            status = eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_SHARD_ELSEWHERE,
+                                  "shard '%s' is not in the folder of '%s'", name, merge->path);
         if (!status) status = eg__store_check_shard_names(&name, 1, err);
         free(a);
         free(b);

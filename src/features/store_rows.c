@@ -126,9 +126,9 @@ static enum eg_status to_halves(struct eg_store *store, const struct eg_cut_info
         store->halves[i] = eg__f32_to_f16(values[i]);
         if ((store->halves[i] & 0x7fffu) == 0x7c00u && values[i] - values[i] == 0) {
             size_t row = first + i / cut->length;
-            return eg__fail(err, EG_E_NUMERIC,
-                            "row %zu of cut '%s' ('%s') holds %g, past float16's 65504 (use --dtype f32)",
-                            row, cut->name, store->spec.paths[row], (double)values[i]);
+            return eg__fail_for(err, EG_E_NUMERIC, EG_REASON_HALF_OVERFLOW,
+                                "row %zu of cut '%s' ('%s') holds %g, past float16's 65504", row, cut->name,
+                                store->spec.paths[row], (double)values[i]);
         }
     }
     return EG_OK;

@@ -8,6 +8,7 @@
 #include "base/half.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/versioned.h"
 #include "flow/flow.h"
 
 /* Rows computed on another instruction set differ in the last digits (docs/engine.md); rows that are
@@ -31,7 +32,7 @@ static enum eg_status add_problem(void *context, size_t row, const char *words)
     return eg__skip(&c->report.problems, &c->report.n_listed, path, words, NULL);
 }
 
-void eg_check_report_release(struct eg_check_report *report)
+void eg__check_report_release(struct eg_check_report *report)
 {
     eg__skipped_free(report->problems, report->n_listed);
     *report = (struct eg_check_report){0};
@@ -254,23 +255,28 @@ static enum eg_status recompute_sample(struct checking *c, struct eg_error *err)
 }
 
 enum eg_status eg_features_check(eg_features *features, const struct eg_check_options *options,
-                                 struct eg_check_report *report, struct eg_error *err)
+                                 struct eg_check_report **report, struct eg_error *err)
 {
-    static const struct eg_check_options defaults;
-    struct checking c = {.features = features, .options = options ? options : &defaults};
+    struct eg_check_options own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
+    struct checking c = {.features = features, .options = &own};
     const struct eg_store_spec *spec = eg__store_spec(features);
     c.root = c.options->root ? c.options->root : spec->root ? spec->root : "";
     c.report.n_rows = spec->n_rows;
-    enum eg_status status =
-        eg__store_check(features, add_problem, &c, c.options->progress, c.options->user, err);
+    status = eg__store_check(features, add_problem, &c, c.options->progress, c.options->user, err);
     if (status == EG_E_MEMORY) status = eg__fail_memory(err, "a list of problems");
     struct eg_recipe recipe;
     if (!status && spec->recipe && *spec->recipe && eg_recipe_load(spec->recipe, &recipe, NULL))
         status = add_problem(&c, SIZE_MAX, "its recipe cannot be read");
     if (!status && c.options->sample) status = recompute_sample(&c, err);
-    if (status)
-        eg_check_report_release(&c.report);
-    else
-        *report = c.report;
+    if (!status) status = eg__hand_out(&c.report, sizeof c.report, report, err);
+    if (status) eg__check_report_release(&c.report);
     return status;
+}
+
+void eg_check_report_free(struct eg_check_report *report)
+{
+    if (report) eg__check_report_release(report);
+    free(report);
 }

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/versioned.h"
 #include "flow/flow.h"
 
 struct answers {
@@ -56,15 +57,16 @@ enum eg_status eg_classify(const eg_net *net, const eg_dataset *images,
                            const struct eg_classify_options *options, eg_answer_fn *answer, void *answer_user,
                            struct eg_error *err)
 {
-    static const struct eg_classify_options defaults;
-    const struct eg_classify_options *o = options ? options : &defaults;
+    struct eg_classify_options own, *o = &own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
     struct answers a = {.net = net, .answer = answer, .user = answer_user, .k = net->n_classes};
     a.n_top = o->top ? o->top : 5;
     if (a.n_top > a.k) a.n_top = a.k;
     a.top = eg__zalloc(a.n_top + 1, sizeof *a.top);
     if (!a.top) return eg__fail_memory(err, "answers");
     struct eg_judge_options how = {o->batch, o->pool, o->progress, o->user};
-    enum eg_status status = eg__judge_each(net, images, &how, take, &a, err);
+    status = eg__judge_each(net, images, &how, take, &a, err);
     free(a.top);
     return status;
 }

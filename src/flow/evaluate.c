@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/versioned.h"
 #include "eval/metrics.h"
 #include "flow/trained.h"
 #include "image/photo.h"
@@ -197,14 +198,11 @@ static enum eg_status keep_test_rows(struct trial *t, const char *data, struct e
     size_t n_test = 0;
     for (size_t i = 0; i < t->n; i++) n_test += part[i];
     if (!status && rows == EG_ROWS_TEST && !t->report.trained_here)
-        status =
-            eg__fail(err, EG_E_ARGUMENT,
-                     "the model was not trained from '%s', so it has no test rows (use --rows all)", data);
+        status = eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NOT_TRAINED_HERE,
+                              "the model was not trained from '%s', so it has no test rows", data);
     if (!status && rows != EG_ROWS_ALL && t->report.trained_here && !n_test)
-        status = eg__fail(
-            err, EG_E_ARGUMENT,
-            "the model learned from every row of '%s' (use --rows all to measure on them all the same)",
-            data);
+        status = eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_LEARNED_ALL,
+                              "the model learned from every row of '%s'", data);
     bool only_test = t->report.trained_here && rows != EG_ROWS_ALL;
     t->report.rows = only_test ? EG_ROWS_TEST : EG_ROWS_ALL;
     if (!status && only_test) {
@@ -221,11 +219,13 @@ static enum eg_status keep_test_rows(struct trial *t, const char *data, struct e
 }
 
 enum eg_status eg_evaluate(const eg_net *model, const char *data, const struct eg_evaluate_options *options,
-                           struct eg_evaluate_report *report, struct eg_error *err)
+                           struct eg_evaluate_report **report, struct eg_error *err)
 {
-    static const struct eg_evaluate_options defaults;
-    struct trial t = {.model = model, .options = options ? options : &defaults};
-    enum eg_status status = eg__is_hdf5(data) ? judge_file(&t, data, err) : judge_images(&t, data, err);
+    struct eg_evaluate_options own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
+    struct trial t = {.model = model, .options = &own};
+    status = eg__is_hdf5(data) ? judge_file(&t, data, err) : judge_images(&t, data, err);
     if (!status && !t.n)
         status = eg__fail(err, EG_E_ARGUMENT, "nothing in '%s' could be read and has a label", data);
     if (!status) status = keep_test_rows(&t, data, err);
@@ -237,16 +237,20 @@ enum eg_status eg_evaluate(const eg_net *model, const char *data, const struct e
     free(t.paths);
     eg__dataset_free(t.images);
     if (eg__store_close(t.store, NULL) && !status) status = eg__fail(err, EG_E_IO, "cannot close '%s'", data);
-    if (status)
-        eg_evaluate_report_release(&t.report);
-    else
-        *report = t.report;
+    if (!status) status = eg__hand_out(&t.report, sizeof t.report, report, err);
+    if (status) eg__evaluate_report_release(&t.report);
     return status;
 }
 
-void eg_evaluate_report_release(struct eg_evaluate_report *report)
+void eg__evaluate_report_release(struct eg_evaluate_report *report)
 {
     eg_metrics_release(&report->metrics);
     eg__skipped_free(report->unreadable, report->n_unreadable);
     *report = (struct eg_evaluate_report){0};
+}
+
+void eg_evaluate_report_free(struct eg_evaluate_report *report)
+{
+    if (report) eg__evaluate_report_release(report);
+    free(report);
 }

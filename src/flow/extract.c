@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/versioned.h"
 #include "flow/flow.h"
 #include "image/photo.h"
 
@@ -30,7 +31,7 @@ static enum eg_status prepare(struct extraction *e, const struct eg_net *net, co
     enum eg_status status =
         eg__feeder_init(net->has_recipe ? recipe : NULL, net->graph->name, e->plan.graph->nodes[0].shape,
                         images, e->batch, o->pool, &e->feeder, err);
-    struct eg_run_options run_options = {.max_batch = e->batch, .exact = o->cuts.exact};
+    struct eg_run_options run_options = {.max_batch = e->batch, .exact = o->cuts && o->cuts->exact};
     if (!status)
         status =
             eg__run_create(e->plan.graph, e->plan.outputs, e->plan.n, &run_options, o->pool, &e->run, err);
@@ -226,6 +227,7 @@ enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, con
                                 const struct eg_extract_options *options, struct eg_extract_report *out,
                                 struct eg_error *err)
 {
+    static const struct eg_run_cuts default_cut;
     struct extraction e = {.options = options};
     struct eg_recipe recipe = net->recipe;
     if (e.options->no_exif) recipe.exif = false;
@@ -234,7 +236,8 @@ enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, con
     struct eg_extract_report report = {.rows = images->n_items, .ignored = images->n_ignored, .n_ranks = 1};
     double start = eg__seconds();
     if (!images->n_items) return eg__fail(err, EG_E_IO, "there are no photos in '%s'", images->root);
-    enum eg_status status = eg__cuts_plan(net, &e.options->cuts, &e.plan, err);
+    enum eg_status status =
+        eg__cuts_plan(net, e.options->cuts ? e.options->cuts : &default_cut, &e.plan, err);
     if (!status) status = prepare(&e, net, images, &recipe, err);
     if (!status) status = open_store(&e, net, images, &recipe, path, err);
     if (!status) {
@@ -254,26 +257,38 @@ enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, con
     release(&e);
     report.seconds = eg__seconds() - start;
     if (status)
-        eg_extract_report_release(&report);
+        eg__extract_report_release(&report);
     else
         *out = report;
     return status;
 }
 
 enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const char *path,
-                          const struct eg_extract_options *options, struct eg_extract_report *report,
+                          const struct eg_extract_options *options, struct eg_extract_report **report,
                           struct eg_error *err)
 {
-    static const struct eg_extract_options defaults;
-    if (!options) options = &defaults;
-    return options->ranks ? eg__extract_ranks(net, images, path, options, report, err)
-                          : eg__extract_here(net, images, path, options, report, err);
+    struct eg_extract_options own;
+    struct eg_extract_report made;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (!status)
+        status = own.ranks ? eg__extract_ranks(net, images, path, &own, &made, err)
+                           : eg__extract_here(net, images, path, &own, &made, err);
+    if (status) return status;
+    status = eg__hand_out(&made, sizeof made, report, err);
+    if (status) eg__extract_report_release(&made);
+    return status;
 }
 
-void eg_extract_report_release(struct eg_extract_report *report)
+void eg__extract_report_release(struct eg_extract_report *report)
 {
     eg__skipped_free(report->unreadable, report->n_unreadable);
     for (size_t i = 0; i < report->n_cuts; i++) free(report->cuts[i].name);
     free(report->cuts);
     *report = (struct eg_extract_report){0};
+}
+
+void eg_extract_report_free(struct eg_extract_report *report)
+{
+    if (report) eg__extract_report_release(report);
+    free(report);
 }

@@ -61,10 +61,9 @@ static enum eg_status check_output(const struct job *job, bool overwrite, struct
     enum eg_status status =
         eg__store_joins(job->path, (const char *const *)job->shards, job->n_shards, &ours);
     if (status || !ours)
-        return eg__fail(err, EG_E_EXISTS,
-                        "'%s' exists and is not what this job of %zu ranks makes (use another name, or "
-                        "--force to overwrite it)",
-                        job->path, job->dist.n_ranks);
+        return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_FOREIGN,
+                            "'%s' exists and is not what this job of %zu ranks makes", job->path,
+                            job->dist.n_ranks);
     return EG_OK;
 }
 
@@ -136,8 +135,9 @@ enum eg_status eg__extract_ranks(const eg_net *net, const eg_dataset *images, co
     double start = eg__seconds();
     job.n_shards = images->n_items < job.dist.n_ranks ? images->n_items : job.dist.n_ranks;
     if (options->append || options->n_shards)
-        status = eg__fail(err, EG_E_ARGUMENT, "'%s' is written by %zu ranks: %s is for one process alone",
-                          path, job.dist.n_ranks, options->append ? "--append" : "--shard");
+        status = eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_ONE_PROCESS,
+                              "'%s' is written by %zu ranks: %s is for one process alone", path,
+                              job.dist.n_ranks, options->append ? "going on with other photos" : "a shard");
     if (!status) status = name_shards(&job, err);
     if (!status) status = check_output(&job, options->overwrite, err);
     status = agree(&job, status, err);
@@ -157,7 +157,7 @@ enum eg_status eg__extract_ranks(const eg_net *net, const eg_dataset *images, co
     report.n_ranks = job.dist.n_ranks;
     job_release(&job);
     if (status)
-        eg_extract_report_release(&report);
+        eg__extract_report_release(&report);
     else
         *out = report;
     return status;

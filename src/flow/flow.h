@@ -74,6 +74,14 @@ char *eg__names_json(const char *const *names, size_t n);
 EG_MUST_CHECK enum eg_status eg__same_source(const struct eg_store_spec *a, const struct eg_store_spec *b,
                                              const char *path, struct eg_error *err);
 
+/* ---- what reports hold, freed; the report itself stays ----------------------------------------- */
+
+void eg__extract_report_release(struct eg_extract_report *report);
+void eg__check_report_release(struct eg_check_report *report);
+void eg__train_report_release(struct eg_train_report *report);
+void eg__evaluate_report_release(struct eg_evaluate_report *report);
+void eg__tune_report_release(struct eg_tune_report *report);
+
 /* ---- small things --------------------------------------------------------------------------- */
 
 EG_MUST_CHECK enum eg_status eg__skip(struct eg_skipped **list, size_t *n, const char *path,

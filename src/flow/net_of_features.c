@@ -23,11 +23,11 @@ enum eg_status eg_net_load_of(const eg_features *features, const char *folders, 
         eg_net_free(net);
     }
     if (other)
-        return eg__fail(
-            err, EG_E_IO,
-            "the weights of '%s' found here are not those that made the features (sha256 %.12s...): give "
-            "the right ones with --model",
+        return eg__fail_for(
+            err, EG_E_IO, EG_REASON_NETWORK_OTHER,
+            "the weights of '%s' found here are not those that made the features (sha256 %.12s...)",
             spec->network, spec->weights_sha256);
-    return eg__fail(err, EG_E_IO, "the network '%s' that made the features is not here: give it with --model",
-                    spec->network ? spec->network : "");
+    return eg__fail_for(err, EG_E_IO, EG_REASON_NETWORK_ELSEWHERE,
+                        "the network '%s' that made the features is not here",
+                        spec->network ? spec->network : "");
 }

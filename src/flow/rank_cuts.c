@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/versioned.h"
 #include "eval/metrics.h"
 #include "flow/training.h"
 
@@ -98,33 +99,37 @@ enum eg_status eg__training_compare(struct training *t, struct eg_error *err)
 }
 
 enum eg_status eg_features_compare(eg_features *features, const struct eg_train_options *options,
-                                   struct eg_comparison *comparison, struct eg_error *err)
+                                   struct eg_comparison **comparison, struct eg_error *err)
 {
-    static const struct eg_train_options defaults = {.classifier = "auto"};
-    struct eg_train_options asked = options ? *options : defaults;
+    struct eg_train_options asked;
+    enum eg_status status = eg__options(&asked, sizeof asked, options, err);
+    if (status) return status;
     if (!asked.classifier) asked.classifier = "auto";
     struct training t = {.store = features, .spec = eg__store_spec(features), .options = &asked};
     double start = eg__seconds();
-    enum eg_status status = eg__training_begin(&t, err);
+    status = eg__training_begin(&t, err);
     if (!status) status = eg__training_compare(&t, err);
     if (!status) {
-        *comparison = (struct eg_comparison){.compared = t.report.compared,
-                                             .n_compared = t.report.n_compared,
-                                             .n_train = t.n_train,
-                                             .n_kept = t.n - t.n_train,
-                                             .n_unlabelled = t.report.n_unlabelled,
-                                             .n_classes = t.report.n_classes,
-                                             .seconds = eg__seconds() - start};
+        const struct eg_comparison made = {.compared = t.report.compared,
+                                           .n_compared = t.report.n_compared,
+                                           .n_train = t.n_train,
+                                           .n_kept = t.n - t.n_train,
+                                           .n_unlabelled = t.report.n_unlabelled,
+                                           .n_classes = t.report.n_classes,
+                                           .seconds = eg__seconds() - start};
+        status = eg__hand_out(&made, sizeof made, comparison, err);
+    }
+    if (!status) {
         t.report.compared = NULL;
         t.report.n_compared = 0;
     }
     eg__training_release(&t);
-    eg_train_report_release(&t.report);
+    eg__train_report_release(&t.report);
     return status;
 }
 
-void eg_comparison_release(struct eg_comparison *comparison)
+void eg_comparison_free(struct eg_comparison *comparison)
 {
-    eg__compared_free(comparison->compared, comparison->n_compared);
-    *comparison = (struct eg_comparison){0};
+    if (comparison) eg__compared_free(comparison->compared, comparison->n_compared);
+    free(comparison);
 }

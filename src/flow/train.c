@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/versioned.h"
 #include "eval/metrics.h"
 #include "flow/training.h"
 #include "image/photo.h"
@@ -155,15 +156,15 @@ static enum eg_status check_classes(const struct training *t, struct eg_error *e
                               "class '%s' has no photo to learn from (add some, or take it out)",
                               t->report.classes[k]);
         else if (folds > 1 && count[k] < folds)
-            status = eg__fail(
-                err, EG_E_ARGUMENT,
-                "class '%s' has %zu training photos, fewer than the %u folds (use --cv %zu, or add some)",
-                t->report.classes[k], count[k], folds, count[k]);
+            status = eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_FEW_ROWS,
+                                  "class '%s' has %zu training photos, fewer than the %u folds",
+                                  t->report.classes[k], count[k], folds);
         else if (folds > 1 && t->groups && !parted[k])
-            status = eg__fail(err, EG_E_ARGUMENT,
-                              "all training photos of class '%s' are of one group, so no fold can both learn "
-                              "and test it (use --cv 1, or add a group)",
-                              t->report.classes[k]);
+            status =
+                eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_ONE_GROUP,
+                             "all training photos of class '%s' are of one group, so no fold can both learn "
+                             "and test it",
+                             t->report.classes[k]);
     }
     free(count);
     free(first);
@@ -474,28 +475,25 @@ static enum eg_status train(struct training *t, const char *path, struct eg_erro
 }
 
 enum eg_status eg_train(eg_features *features, const eg_net *net, const char *path,
-                        const struct eg_train_options *options, struct eg_train_report *report,
+                        const struct eg_train_options *options, struct eg_train_report **report,
                         struct eg_error *err)
 {
-    static const struct eg_train_options defaults;
-    struct training t = {.store = features,
-                         .spec = eg__store_spec(features),
-                         .net = net,
-                         .options = options ? options : &defaults};
+    struct eg_train_options own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
+    struct training t = {.store = features, .spec = eg__store_spec(features), .net = net, .options = &own};
     if (!t.options->overwrite && !access(path, F_OK))
-        return eg__fail(err, EG_E_EXISTS, "'%s' exists (use --force to overwrite it)", path);
+        return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_EXISTS, "'%s' exists", path);
     double start = eg__seconds();
-    enum eg_status status = train(&t, path, err);
+    status = train(&t, path, err);
     t.report.seconds = eg__seconds() - start;
     eg__training_release(&t);
-    if (status)
-        eg_train_report_release(&t.report);
-    else
-        *report = t.report;
+    if (!status) status = eg__hand_out(&t.report, sizeof t.report, report, err);
+    if (status) eg__train_report_release(&t.report);
     return status;
 }
 
-void eg_train_report_release(struct eg_train_report *report)
+void eg__train_report_release(struct eg_train_report *report)
 {
     free(report->grid);
     free(report->cut);
@@ -505,4 +503,10 @@ void eg_train_report_release(struct eg_train_report *report)
     eg_metrics_release(&report->test);
     eg__skipped_free(report->unreadable, report->n_unreadable);
     *report = (struct eg_train_report){0};
+}
+
+void eg_train_report_free(struct eg_train_report *report)
+{
+    if (report) eg__train_report_release(report);
+    free(report);
 }

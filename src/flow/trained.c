@@ -9,6 +9,7 @@
 #include "arch/arch.h"
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/versioned.h"
 #include "flow/flow.h"
 #include "flow/trained.h"
 #include "image/photo.h"
@@ -98,12 +99,13 @@ static enum eg_status write_card(struct writing *w, struct eg_graph *graph, enum
 enum eg_status eg_net_convert(const eg_net *net, const char *path, const struct eg_convert_options *options,
                               struct eg_error *err)
 {
-    static const struct eg_convert_options defaults;
-    const struct eg_convert_options *o = options ? options : &defaults;
-    struct eg_run_cuts cuts = {.cuts = &o->cut, .n_cuts = 1};
+    struct eg_convert_options own, *o = &own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
+    const char *cut = o->cut;
+    struct eg_run_cuts cuts = {.cuts = &cut, .n_cuts = 1};
     struct eg_cut_plan plan;
-    enum eg_status status =
-        o->cut ? eg__cuts_plan(net, &cuts, &plan, err) : eg__probabilities_plan(net, &plan, err);
+    status = o->cut ? eg__cuts_plan(net, &cuts, &plan, err) : eg__probabilities_plan(net, &plan, err);
     if (status) return status;
     struct eg_graph *graph = plan.graph;
     struct writing w = {.card = o->cut ? eg__card_of_network(&net->card) : net->card};

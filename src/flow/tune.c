@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "base/versioned.h"
 #include "eval/metrics.h"
 #include "flow/trained.h"
 #include "flow/tune.h"
@@ -70,9 +71,9 @@ static enum eg_status choose_layers(struct tuning *t, struct eg_error *err)
         if (eg__graph_find(graph, name, &from, NULL) || from > t->cut) {
             enum eg_status status = eg__graph_find(t->net->graph, name, &somewhere, err);
             return status ? status
-                          : eg__fail(err, EG_E_ARGUMENT,
-                                     "--unfreeze '%s' is past the cut '%s': there is nothing of it left",
-                                     name, t->plan.infos[0].name);
+                          : eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_PAST_THE_CUT,
+                                         "layer '%s' is past the cut '%s': there is nothing of it left", name,
+                                         t->plan.infos[0].name);
         }
         size_t length = strlen(name);
         for (uint32_t i = from; i-- > 0;)
@@ -100,9 +101,8 @@ static enum eg_status choose_layers(struct tuning *t, struct eg_error *err)
         t->rate_scale[i] = (float)(0.2 * pow(2.0 / 3, halvings));
     }
     if (!any)
-        return eg__fail(err, EG_E_ARGUMENT,
-                        "--unfreeze '%s': no layer from there to the cut '%s' has parameters", name,
-                        t->plan.infos[0].name);
+        return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NOTHING_LEARNS,
+                            "no layer from '%s' to the cut '%s' has parameters", name, t->plan.infos[0].name);
     return EG_OK;
 }
 
@@ -624,9 +624,8 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
         return eg__fail(err, EG_E_ARGUMENT, "there is no run to go on with: '%s' is not there",
                         t->state_path);
     if (!o->resume && !o->overwrite && !access(t->state_path, F_OK))
-        return eg__fail(err, EG_E_EXISTS,
-                        "'%s' is of an unfinished run (go on with --resume, or begin anew with --force)",
-                        t->state_path);
+        return eg__fail_for(err, EG_E_EXISTS, EG_REASON_RUN_UNFINISHED, "'%s' is of an unfinished run",
+                            t->state_path);
     if (!t->dist.rank && !status) { /* a folder that cannot be written to: better said now */
         struct eg_outfile file;
         status = eg__outfile_open(t->state_path, true, &file, err);
@@ -698,23 +697,21 @@ static enum eg_status tune(struct tuning *t, struct eg_error *err)
 }
 
 enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *path,
-                       const struct eg_tune_options *options, struct eg_tune_report *report,
+                       const struct eg_tune_options *options, struct eg_tune_report **report,
                        struct eg_error *err)
 {
-    static const struct eg_tune_options defaults;
-    struct tuning t = {.net = net,
-                       .dataset = images,
-                       .path = path,
-                       .options = options ? options : &defaults,
-                       .dist = {.n_ranks = 1}};
+    struct eg_tune_options own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
+    struct tuning t = {.net = net, .dataset = images, .path = path, .options = &own, .dist = {.n_ranks = 1}};
     if (!t.options->overwrite && !t.options->resume && !access(path, F_OK))
-        return eg__fail(err, EG_E_EXISTS, "'%s' exists (use --force to overwrite it)", path);
+        return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_EXISTS, "'%s' exists", path);
     double start = eg__seconds();
-    enum eg_status status = t.options->ranks ? eg__dist_init(&t.dist, err) : EG_OK;
+    status = t.options->ranks ? eg__dist_init(&t.dist, err) : EG_OK;
     if (!status && t.dist.n_ranks > 1 && t.options->train_batch_norm)
         status = eg__fail(err, EG_E_UNSUPPORTED,
                           "batch norms would learn from a part of each batch only: with several processes "
-                          "leave them as they are (no --train-batch-norm)");
+                          "leave them as they are");
     if (!status) status = tune(&t, err);
     t.report.train.seconds = eg__seconds() - start;
     eg__tune_source_release(&t.source);
@@ -734,17 +731,21 @@ enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *
     free(t.rows);
     t.report.rank = t.dist.rank;
     eg__dist_release(&t.dist);
-    if (status)
-        eg_tune_report_release(&t.report);
-    else
-        *report = t.report;
+    if (!status) status = eg__hand_out(&t.report, sizeof t.report, report, err);
+    if (status) eg__tune_report_release(&t.report);
     return status;
 }
 
-void eg_tune_report_release(struct eg_tune_report *report)
+void eg__tune_report_release(struct eg_tune_report *report)
 {
-    eg_train_report_release(&report->train);
+    eg__train_report_release(&report->train);
     free(report->epochs);
     free(report->curve);
     *report = (struct eg_tune_report){0};
+}
+
+void eg_tune_report_free(struct eg_tune_report *report)
+{
+    if (report) eg__tune_report_release(report);
+    free(report);
 }

@@ -31,9 +31,8 @@ static enum eg_status map_nameless(struct eg_tune_cache *cache, size_t bytes, co
     if (fd >= 0) close(fd);
     free(name);
     if (map == MAP_FAILED)
-        return eg__fail(err, EG_E_IO,
-                        "no room for %zu MB of features beside '%s' (free the disk, or give more --memory)",
-                        bytes >> 20, path);
+        return eg__fail_for(err, EG_E_IO, EG_REASON_NO_ROOM, "no room for %zu MB of features beside '%s'",
+                            bytes >> 20, path);
     cache->bytes = map;
     cache->in_file = true;
     return EG_OK;

@@ -157,10 +157,11 @@ static enum eg_status take_step(struct batches *b, size_t epoch, size_t first, d
     if (status) return status;
     double loss = result.loss / result.weight, ignorance = log((double)phase->report->train.n_classes);
     if (loss > DIVERGED * (1 + ignorance))
-        return eg__fail(err, EG_E_NUMERIC,
-                        "the loss diverged: it is %.4g at step %llu with rate %.3g, and %.2g for who knows "
-                        "nothing (try a lower --lr)",
-                        loss, (unsigned long long)step, rate, ignorance);
+        return eg__fail_for(
+            err, EG_E_NUMERIC, EG_REASON_RATE_TOO_HIGH,
+            "the loss diverged: it is %.4g at step %llu with rate %.3g, and %.2g for who knows "
+            "nothing",
+            loss, (unsigned long long)step, rate, ignorance);
     sum->loss += result.loss;
     sum->weight += result.weight;
     sum->right += result.right;

@@ -1,12 +1,10 @@
-/* fetch.c: downloads over libcurl, which sees to proxies and certificates. A part that was cut
+/* fetch.c: downloads by libcurl, which sees to proxies and certificates. A part that was cut
  * off is gone on with; only what has the right checksum gets the final name. */
 #include "formats/fetch.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +15,12 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "formats/curl_loaded.h"
 
 enum { SIZE_MAX_GB = 8, REDIRECTS_MAX = 5, SECONDS_TO_CONNECT = 30, SECONDS_STALLED = 60 };
 
 struct transfer {
+    const struct eg_curl *curl;
     const struct eg_fetch_job *job;
     char *part;
     int fd;
@@ -72,31 +72,31 @@ static bool is_loopback(const char *url)
 static void configure(CURL *curl, struct transfer *t)
 {
     const struct eg_fetch_job *job = t->job;
-    curl_easy_setopt(curl, CURLOPT_URL, job->url);
+    CURLcode (*set)(CURL *, CURLoption, ...) = t->curl->setopt;
+    set(curl, CURLOPT_URL, job->url);
 #if LIBCURL_VERSION_NUM >= 0x075500
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, is_loopback(job->url) ? "http,https" : "https");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+    set(curl, CURLOPT_PROTOCOLS_STR, is_loopback(job->url) ? "http,https" : "https");
+    set(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
 #else
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS,
-                     is_loopback(job->url) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS);
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS, (long)CURLPROTO_HTTPS);
+    set(curl, CURLOPT_PROTOCOLS, is_loopback(job->url) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS);
+    set(curl, CURLOPT_REDIR_PROTOCOLS, (long)CURLPROTO_HTTPS);
 #endif
-    if (is_loopback(job->url)) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
-    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)SECONDS_TO_CONNECT);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)SECONDS_STALLED);
-    curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)SIZE_MAX_GB << 30);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "engraft/" EG_VERSION);
-    curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, t->resumed);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+    if (is_loopback(job->url)) set(curl, CURLOPT_NOPROXY, "*");
+    set(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    set(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+    set(curl, CURLOPT_FAILONERROR, 1L);
+    set(curl, CURLOPT_NOSIGNAL, 1L);
+    set(curl, CURLOPT_CONNECTTIMEOUT, (long)SECONDS_TO_CONNECT);
+    set(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(curl, CURLOPT_LOW_SPEED_TIME, (long)SECONDS_STALLED);
+    set(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)SIZE_MAX_GB << 30);
+    set(curl, CURLOPT_USERAGENT, "engraft/" EG_VERSION);
+    set(curl, CURLOPT_RESUME_FROM_LARGE, t->resumed);
+    set(curl, CURLOPT_WRITEFUNCTION, on_bytes);
+    set(curl, CURLOPT_WRITEDATA, t);
+    set(curl, CURLOPT_NOPROGRESS, 0L);
+    set(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    set(curl, CURLOPT_XFERINFODATA, t);
 }
 
 static enum eg_status describe_failure(const struct transfer *t, CURLcode code, long http, const char *words,
@@ -133,19 +133,19 @@ static enum eg_status request(struct transfer *t, bool *again, struct eg_error *
     *again = false;
     if (fstat(t->fd, &info)) return eg__fail(err, EG_E_IO, "cannot read '%s': %s", t->part, strerror(errno));
     t->resumed = (curl_off_t)info.st_size;
-    CURL *curl = curl_easy_init();
+    CURL *curl = t->curl->init();
     if (!curl) return eg__fail_memory(err, "a download");
     configure(curl, t);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http);
-    curl_easy_cleanup(curl);
+    t->curl->setopt(curl, CURLOPT_ERRORBUFFER, words);
+    CURLcode code = t->curl->perform(curl);
+    t->curl->getinfo(curl, CURLINFO_RESPONSE_CODE, &http);
+    t->curl->cleanup(curl);
     if (!code) return EG_OK;
     if (t->resumed && (code == CURLE_RANGE_ERROR || http == 416)) {
         *again = true; /* the server cannot go on from there */
         return EG_OK;
     }
-    return describe_failure(t, code, http, words[0] ? words : curl_easy_strerror(code), err);
+    return describe_failure(t, code, http, words[0] ? words : t->curl->strerror(code), err);
 }
 
 /* ---- the checksum ------------------------------------------------------------------------ */
@@ -211,11 +211,8 @@ static enum eg_status transfer(struct transfer *t, struct eg_error *err)
     return install(t, err);
 }
 
-static void start_curl(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
-
 enum eg_status eg__fetch(const struct eg_fetch_job *job, struct eg_error *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct transfer t = {.job = job};
     if (!job->sha256 && !job->md5)
         return eg__fail(err, EG_E_UNSUPPORTED,
@@ -224,15 +221,14 @@ enum eg_status eg__fetch(const struct eg_fetch_job *job, struct eg_error *err)
     if (!access(job->path, F_OK)) return eg__fail(err, EG_E_EXISTS, "'%s' is here already", job->path);
     if (asprintf(&t.part, "%s.part", job->path) < 0) return eg__fail_memory(err, "a file name");
     t.fd = open(t.part, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    enum eg_status status = EG_OK;
-    if (t.fd < 0)
+    enum eg_status status = eg__curl_load(&t.curl, err);
+    if (status)
+        ;
+    else if (t.fd < 0)
         status = eg__fail(err, EG_E_IO, "cannot create '%s': %s", t.part, strerror(errno));
     else if (flock(t.fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
         status = eg__fail(err, EG_E_IO, "'%s' is being downloaded by another run", job->path);
-    if (!status) {
-        pthread_once(&once, start_curl);
-        status = transfer(&t, err);
-    }
+    if (!status) status = transfer(&t, err);
     struct stat info;
     if (status && t.fd >= 0 && !fstat(t.fd, &info) && !info.st_size)
         unlink(t.part); /* nothing to go on with */

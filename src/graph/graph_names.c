@@ -170,9 +170,9 @@ static enum eg_status fail_with_nearest(const struct eg_graph *graph, const char
     struct eg_text list = {0};
     for (size_t i = 0; i < n; i++) eg__text_append(&list, "%s%.120s", i ? ", " : "", nearest[i]);
     char *typed = eg__printable(name);
-    enum eg_status status = eg__fail(
-        err, EG_E_NOT_FOUND, "no layer '%.200s' in '%.100s' (nearest: %s; 'engraft inspect' lists all)",
-        typed ? typed : "?", graph->name, list.failed || !list.chars ? "none" : list.chars);
+    enum eg_status status = eg__fail_for(err, EG_E_NOT_FOUND, EG_REASON_LAYER_UNKNOWN,
+                                         "no layer '%.200s' in '%.100s' (nearest: %s)", typed ? typed : "?",
+                                         graph->name, list.failed || !list.chars ? "none" : list.chars);
     free(typed);
     free(list.chars);
     return status;

@@ -200,7 +200,7 @@ static enum eg_status hold_replaced(struct eg_h5 *h5, bool overwrite, struct eg_
 {
     struct stat info;
     if (stat(h5->path, &info)) return EG_OK;
-    if (!overwrite) return eg__fail(err, EG_E_EXISTS, "'%s' exists (use --force to overwrite it)", h5->path);
+    if (!overwrite) return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_EXISTS, "'%s' exists", h5->path);
     enum eg_status status = open_locked(h5, true, err);
     h5->replaced = h5->lock;
     h5->lock = -1;

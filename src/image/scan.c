@@ -202,10 +202,10 @@ enum eg_status eg__scan_folder(struct eg_dataset_builder *builder, const char *f
         bool first = !*next;
         free(next);
         if (!status && labelled && first && scan.n_first && scan.n_first == scan.n_first_split)
-            status = eg__fail(err, EG_E_ARGUMENT,
-                              "'%s' is split into folders train, val, test: pass one of them, as '%s/train', "
-                              "and another with --test",
-                              folder, folder);
+            status =
+                eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_SPLIT_FOLDERS,
+                             "'%s' is split into folders train, val, test: take one of them, as '%s/train'",
+                             folder, folder);
     }
     while ((next = next_folder(&scan))) free(next);
     free(scan.real.folders);

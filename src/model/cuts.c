@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/versioned.h"
 #include "model/model.h"
 
 static const struct {
@@ -41,9 +42,8 @@ static enum eg_status parse_cut(const struct eg_net *net, const char *text, cons
     enum eg_status status = eg__graph_find(net->graph, cut->layer, &cut->node, err);
     if (status) return status;
     if (!eg__node_is_cut(net->graph, cut->node))
-        return eg__fail(err, EG_E_ARGUMENT,
-                        "layer '%s' gives no features (`engraft inspect` marks those that do)",
-                        net->graph->nodes[cut->node].name);
+        return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NOT_A_CUT, "layer '%s' gives no features",
+                            net->graph->nodes[cut->node].name);
     return EG_OK;
 }
 
@@ -140,7 +140,8 @@ static enum eg_status plan_cuts(const struct eg_net *net, const struct eg_run_cu
     const char *const *typed = cuts->n_cuts ? cuts->cuts : &own;
     size_t n = cuts->n_cuts ? cuts->n_cuts : 1;
     if (!typed[0])
-        return eg__fail(err, EG_E_ARGUMENT, "'%s' has no default cut: give one with --cut", net->graph->name);
+        return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NO_DEFAULT_CUT, "'%s' has no default cut",
+                            net->graph->name);
     if (strcmp(order, "chw") && strcmp(order, "hwc"))
         return eg__fail(err, EG_E_ARGUMENT, "order '%s' is neither chw nor hwc", order);
     struct cut *parsed = eg__zalloc(n, sizeof *parsed);
@@ -165,7 +166,9 @@ enum eg_status eg__cuts_plan(const struct eg_net *net, const struct eg_run_cuts 
                              struct eg_cut_plan *out, struct eg_error *err)
 {
     struct eg_cut_plan plan = {0};
-    enum eg_status status = cuts ? plan_cuts(net, cuts, &plan, err) : plan_whole(net, &plan, err);
+    struct eg_run_cuts own;
+    enum eg_status status = eg__options(&own, sizeof own, cuts, err);
+    if (!status) status = cuts ? plan_cuts(net, &own, &plan, err) : plan_whole(net, &plan, err);
     if (status)
         eg__cuts_release(&plan);
     else

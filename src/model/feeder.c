@@ -37,8 +37,8 @@ static enum eg_status check_photos(const struct eg_recipe *recipe, const char *n
                                    struct eg_error *err)
 {
     if (!recipe)
-        return eg__fail(err, EG_E_ARGUMENT,
-                        "'%s' does not say how photos become its input: give it with --preprocess", network);
+        return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NO_RECIPE,
+                            "'%s' does not say how photos become its input", network);
     if (shape.c != 3)
         return eg__fail(err, EG_E_SHAPE, "'%s' takes %zu channels, photos have 3", network, shape.c);
     if (recipe->crop[0] != shape.h || recipe->crop[1] != shape.w)

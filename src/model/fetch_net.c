@@ -5,6 +5,7 @@
 
 #include "arch/arch.h"
 #include "base/fail.h"
+#include "base/versioned.h"
 #include "formats/fetch.h"
 
 /* FILE at the end of the maker's URL, or of the mirror's. */
@@ -20,16 +21,19 @@ static char *source_of(const struct eg_arch *arch, const char *mirror)
 enum eg_status eg_fetch(const char *name, const struct eg_fetch_options *options, char **path,
                         struct eg_error *err)
 {
+    struct eg_fetch_options own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
     const struct eg_arch *arch = eg__arch_find(name);
     if (!arch)
-        return eg__fail(err, EG_E_NOT_FOUND, "no built-in network is called '%.100s' (see engraft models)",
-                        name);
+        return eg__fail_for(err, EG_E_NOT_FOUND, EG_REASON_NETWORK_UNKNOWN,
+                            "no built-in network is called '%.100s'", name);
     if (!arch->file || !arch->url)
         return eg__fail(err, EG_E_UNSUPPORTED,
                         "no official weights are known for '%s' (bring a file of your own: '%s=FILE')",
                         arch->name, arch->name);
-    char *url = source_of(arch, options->mirror), *target = NULL;
-    if (!url || asprintf(&target, "%s/%s", options->folder, arch->file) < 0) {
+    char *url = source_of(arch, own.mirror), *target = NULL;
+    if (!url || asprintf(&target, "%s/%s", own.folder, arch->file) < 0) {
         free(url);
         return eg__fail_memory(err, "a file name");
     }
@@ -37,9 +41,9 @@ enum eg_status eg_fetch(const char *name, const struct eg_fetch_options *options
                                .path = target,
                                .sha256 = arch->sha256,
                                .md5 = arch->md5,
-                               .progress = options->progress,
-                               .user = options->user};
-    enum eg_status status = eg__fetch(&job, err);
+                               .progress = own.progress,
+                               .user = own.user};
+    status = eg__fetch(&job, err);
     free(url);
     if (status && status != EG_E_EXISTS)
         free(target);

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/versioned.h"
 #include "formats/weight_files.h"
 #include "image/photo.h"
 #include "model/model.h"
@@ -288,13 +289,11 @@ static enum eg_status load_known(const struct eg_arch *arch, const char *name, c
         return status;
     }
     if (!arch)
-        return eg__fail(
-            err, EG_E_NOT_FOUND,
-            "there is no network '%s' (`engraft models` lists them; a file needs a '/' or its suffix)", name);
+        return eg__fail_for(err, EG_E_NOT_FOUND, EG_REASON_NETWORK_UNKNOWN,
+                            "there is no network '%s' (a file needs a '/' or its suffix)", name);
     if (!o->random_weights && !o->no_weights)
-        return eg__fail(err, EG_E_IO,
-                        "no weights for '%s' on the model path: run `engraft fetch %s`, or give %s=FILE",
-                        arch->name, arch->name, arch->name);
+        return eg__fail_for(err, EG_E_IO, EG_REASON_WEIGHTS_MISSING, "no weights for '%s' on the model path",
+                            arch->name);
     net->built_in = arch;
     enum eg_status status = eg__arch_build(arch, 0, true, &net->graph, err);
     if (!status && o->random_weights) status = fill_random(net->graph, o->seed, err);
@@ -310,9 +309,8 @@ static enum eg_status load_graph(const char *model, const struct eg_net_options 
         const struct eg_arch *arch = name ? eg__arch_find(name) : NULL;
         free(name);
         if (!arch && access(model, F_OK))
-            return eg__fail(err, EG_E_NOT_FOUND,
-                            "there is no built-in network '%.*s' (`engraft models` lists them)",
-                            (int)(equals - model), model);
+            return eg__fail_for(err, EG_E_NOT_FOUND, EG_REASON_NETWORK_UNKNOWN,
+                                "there is no built-in network '%.*s'", (int)(equals - model), model);
         if (arch) {
             char prefix[128];
             snprintf(prefix, sizeof prefix, "%s=", arch->name);
@@ -330,11 +328,12 @@ static enum eg_status load_graph(const char *model, const struct eg_net_options 
 enum eg_status eg_net_load(const char *model, const struct eg_net_options *options, eg_net **out,
                            struct eg_error *err)
 {
-    static const struct eg_net_options defaults;
-    const struct eg_net_options *o = options ? options : &defaults;
+    struct eg_net_options own, *o = &own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
     struct eg_net *net = eg__zalloc(1, sizeof *net);
     if (!net) return eg__fail_memory(err, "a network");
-    enum eg_status status = load_graph(model, o, net, err);
+    status = load_graph(model, o, net, err);
     if (!status) status = eg__card_read(net->graph, &net->card, err);
     if (!status) status = settle_recipe(net, o, err);
     if (!status) status = name_classes(net, err);

@@ -9,6 +9,7 @@
  * are added part by part, in order. */
 #include <string.h>
 
+#include "base/fail.h"
 #include "base/pool.h"
 #include "kernels/grad_kernels.h"
 #include "kernels/kernels.h"
@@ -137,10 +138,7 @@ static enum eg_status run_positions(const struct position_work *work, eg_task_fn
     w.status = status;
     eg__pool_run(pool, POSITIONS, task, &w);
     for (int p = 0; p < POSITIONS; p++)
-        if (status[p]) {
-            if (err) *err = (struct eg_error){status[p], "out of memory for a matrix product"};
-            return status[p];
-        }
+        if (status[p]) return eg__fail_memory(err, "a matrix product");
     return EG_OK;
 }
 

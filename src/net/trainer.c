@@ -174,8 +174,9 @@ enum eg_status eg__trainer_step(struct eg_trainer *trainer, const float *const *
     if (!status) status = eg__trainer_sum_results(trainer, &result, err);
     if (status) return status;
     if (!isfinite(result.loss))
-        return eg__fail(err, EG_E_NUMERIC, "the loss became %g at step %llu with rate %g (try a lower --lr)",
-                        result.loss, (unsigned long long)step, rate);
+        return eg__fail_for(err, EG_E_NUMERIC, EG_REASON_RATE_TOO_HIGH,
+                            "the loss became %g at step %llu with rate %g", result.loss,
+                            (unsigned long long)step, rate);
     float *gradients = eg__tape_gradients(trainer->tape);
     if (n)
         status = eg__tape_backward(trainer->tape, trainer->d_logits, err);
@@ -186,9 +187,9 @@ enum eg_status eg__trainer_step(struct eg_trainer *trainer, const float *const *
     double scale = result.weight > 0 ? 1 / result.weight : 0, limit = o->clip_norm;
     double length = length_of_gradient(gradients, trainer->n_values, scale);
     if (!isfinite(length))
-        return eg__fail(err, EG_E_NUMERIC,
-                        "the gradient became %g at step %llu with rate %g (try a lower --lr)", length,
-                        (unsigned long long)step, rate);
+        return eg__fail_for(err, EG_E_NUMERIC, EG_REASON_RATE_TOO_HIGH,
+                            "the gradient became %g at step %llu with rate %g", length,
+                            (unsigned long long)step, rate);
     if (limit > 0 && length > limit) scale *= limit / length;
     trainer->t++;
     update(trainer, rate, scale);
