@@ -4,7 +4,7 @@
 
 #include "cli.h"
 
-/* %s: the error's subject, at most once. A row of a command comes before the row of all. */
+/* %s: the error's subject. A row of a command comes before the row of all. */
 static const struct hint {
     enum eg_reason reason;
     const char *command, *text;
@@ -18,7 +18,7 @@ static const struct hint {
     {EG_REASON_PHOTOS_OTHER, "train", "use another name, or --fresh to compute it again"},
     {EG_REASON_RUN_UNFINISHED, NULL, "go on with --resume, or begin anew with --force"},
     {EG_REASON_NETWORK_UNKNOWN, NULL, "engraft models lists them"},
-    {EG_REASON_WEIGHTS_MISSING, NULL, "run engraft fetch %s, or give NAME=FILE"},
+    {EG_REASON_WEIGHTS_MISSING, NULL, "run engraft fetch %s, or give %s=FILE"},
     {EG_REASON_LAYER_UNKNOWN, NULL, "engraft inspect lists all"},
     {EG_REASON_NOT_A_CUT, NULL, "engraft inspect marks those that do"},
     {EG_REASON_NO_DEFAULT_CUT, NULL, "give one with --cut"},
@@ -35,7 +35,7 @@ static const struct hint {
     {EG_REASON_HALF_OVERFLOW, NULL, "use --dtype f32"},
     {EG_REASON_SHARD_ELSEWHERE, NULL, "put it there, or merge with --copy"},
     {EG_REASON_ONE_PROCESS, NULL, "--append and --shard are not for mpirun"},
-    {EG_REASON_SPLIT_FOLDERS, "train", "give the other with --test"},
+    {EG_REASON_SPLIT_FOLDERS, NULL, "train takes another with --test"},
     {EG_REASON_PAST_THE_CUT, "tune", "choose another --unfreeze"},
     {EG_REASON_NOTHING_LEARNS, "tune", "choose another --unfreeze"},
 };
@@ -59,11 +59,9 @@ void print_error(const struct invocation *in, const struct eg_error *err)
         size_t n = strlen(shown);
         bool open = n && shown[n - 1] == ')';
         fprintf(stderr, "%.*s%s", (int)(open ? n - 1 : n), shown, open ? "; " : " (");
-        const char *place = strstr(hint, "%s");
-        if (place)
-            fprintf(stderr, "%.*s%s%s)\n", (int)(place - hint), hint, subject ? subject : "", place + 2);
-        else
-            fprintf(stderr, "%s)\n", hint);
+        for (const char *place; (place = strstr(hint, "%s")); hint = place + 2)
+            fprintf(stderr, "%.*s%s", (int)(place - hint), hint, subject ? subject : "");
+        fprintf(stderr, "%s)\n", hint);
     }
     free(message);
     free(subject);

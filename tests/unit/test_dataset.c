@@ -189,7 +189,7 @@ static void splits_and_empty_folders_are_refused(void **state)
     mkdir("train", 0700);
     mkdir("val", 0700);
     put("train/a.jpg", "");
-    refuse(".", EG_E_ARGUMENT, "--test");
+    refuse(".", EG_E_ARGUMENT, "take one of them");
     mkdir("other", 0700);
     struct eg_dataset *d = open_images(".");
     EXPECT_ROWS(d, "train/a.jpg=train");
