@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "engraft.h"
+#include "extent.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SKIPPED = 3, EXIT_INTERRUPTED = 130 };
 

@@ -110,7 +110,7 @@ static int bench(struct invocation *in, struct bench *b, eg_pool *pool)
                                .exact = option_flag(in, "exact")};
     enum eg_status status = eg_run_create(b->net, &cuts, b->batch, pool, &b->run, &err);
     if (status) return report_error(in, status, &err);
-    struct eg_shape shape = eg_net_layer(b->net, 0).shape;
+    struct extent shape = extent_of(eg_net_layer(b->net, 0).shape);
     size_t n = b->batch * shape.h * shape.w * shape.c;
     b->images = malloc(n * sizeof *b->images);
     b->out = malloc((b->batch * eg_run_length(b->run, 0) + 1) * sizeof *b->out);

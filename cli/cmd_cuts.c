@@ -43,7 +43,7 @@ static double depth_of(const eg_net *net, const char *layer)
 
 static const char *pool_of(struct eg_features_cut cut)
 {
-    bool vector = cut.shape.h == 1 && cut.shape.w == 1 && !strcmp(cut.pool, "flatten");
+    bool vector = extent_of(cut.shape).h == 1 && extent_of(cut.shape).w == 1 && !strcmp(cut.pool, "flatten");
     return vector ? "-" : cut.pool;
 }
 

@@ -22,12 +22,13 @@ static json_t *layer_json(const eg_net *net, size_t index)
         json_array_append_new(inputs, json_integer(layer.inputs[i]));
         json_array_append_new(shapes, json_shape(input_shape(net, &layer, i)));
     }
-    json_t *json = json_pack("{s:I,s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:b,s:I}", "index", (json_int_t)index,
-                             "name", json_text(layer.name), "aliases", aliases, "op", layer.op, "inputs",
-                             inputs, "input_shape", json_shape(input_shape(net, &layer, 0)), "input_shapes",
-                             shapes, "output_shape", json_shape(layer.shape), "parameters",
-                             (json_int_t)layer.parameters, "macs", (json_int_t)layer.macs, "cut", layer.cut,
-                             "feature_length", (json_int_t)(layer.shape.h * layer.shape.w * layer.shape.c));
+    json_t *json = json_pack(
+        "{s:I,s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:b,s:I}", "index", (json_int_t)index, "name",
+        json_text(layer.name), "aliases", aliases, "op", layer.op, "inputs", inputs, "input_shape",
+        json_shape(input_shape(net, &layer, 0)), "input_shapes", shapes, "output_shape",
+        json_shape(layer.shape), "parameters", (json_int_t)layer.parameters, "macs", (json_int_t)layer.macs,
+        "cut", layer.cut, "feature_length",
+        (json_int_t)(extent_of(layer.shape).h * extent_of(layer.shape).w * extent_of(layer.shape).c));
     json_object_update_new(json, json_pack("{s:[i,i],s:[i,i]}", "receptive_field", layer.field[0],
                                            layer.field[1], "jump", layer.jump[0], layer.jump[1]));
     if (layer.kernel[0])
@@ -52,7 +53,7 @@ static void window_text(const struct eg_layer *layer, char text[32])
         n += snprintf(text + n, 32 - (size_t)n, " p%ux%u", p[0], p[1]);
     else if (p[0])
         n += snprintf(text + n, 32 - (size_t)n, " p%u", p[0]);
-    if (layer->groups > 1 && layer->groups == layer->shape.c)
+    if (layer->groups > 1 && layer->groups == extent_of(layer->shape).c)
         snprintf(text + n, 32 - (size_t)n, " dw");
     else if (layer->groups > 1)
         snprintf(text + n, 32 - (size_t)n, " g%u", layer->groups);
@@ -92,7 +93,7 @@ static void field_text(const struct eg_layer *layer, char text[32])
 {
     uint32_t field = layer->field[0] > layer->field[1] ? layer->field[0] : layer->field[1];
     uint32_t jump = layer->jump[0] > layer->jump[1] ? layer->jump[0] : layer->jump[1];
-    if (layer->shape.h * layer->shape.w > 1)
+    if (extent_of(layer->shape).h * extent_of(layer->shape).w > 1)
         snprintf(text, 32, "%u/%u", field, jump);
     else
         snprintf(text, 32, "%u", field);
@@ -100,7 +101,7 @@ static void field_text(const struct eg_layer *layer, char text[32])
 
 static size_t feature_length(const struct eg_layer *layer)
 {
-    return layer->shape.h * layer->shape.w * layer->shape.c;
+    return extent_of(layer->shape).h * extent_of(layer->shape).w * extent_of(layer->shape).c;
 }
 
 /* The table: 100 columns, or as many as the terminal has and the names need. */

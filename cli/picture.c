@@ -57,7 +57,7 @@ static bool mark_cut(struct drawing *d)
     size_t at = d->picture->cut_layer, i = 0;
     if (at == SIZE_MAX) return true;
     while (i + 1 < d->n_slabs && d->slabs[i].last < at) i++;
-    struct eg_shape shape = eg_net_layer(d->picture->net, at).shape;
+    struct extent shape = extent_of(eg_net_layer(d->picture->net, at).shape);
     const struct slab *slab = &d->slabs[i];
     bool same = shape.c == slab->shape.c && shape.h == slab->shape.h && shape.w == slab->shape.w;
     if (slab->last != at && !(same && at >= slab->made)) {
@@ -131,7 +131,7 @@ static size_t named_layer(const struct drawing *d, const struct slab *slab)
     for (; last > slab->first; last--) {
         struct eg_layer layer = eg_net_layer(d->picture->net, last);
         bool next_block = !strcmp(layer.op, "layer_norm"); /* a norm that comes first, as in ConvNeXt */
-        struct eg_shape a = layer.shape, b = slab->shape;
+        struct extent a = extent_of(layer.shape), b = slab->shape;
         if (!next_block && a.h == b.h && a.w == b.w && a.c == b.c) break;
     }
     return last;
@@ -164,7 +164,7 @@ static void describe(const struct drawing *d, struct stage *stage)
 /* "56 × 56 × 256"; vectors one behind the other: "4096 · 4096 · 1000". */
 static void describe_volume(const struct drawing *d, struct stage *stage)
 {
-    struct eg_shape shape = d->slabs[stage->end - 1].shape;
+    struct extent shape = d->slabs[stage->end - 1].shape;
     if (shape.h * shape.w > 1) {
         snprintf(stage->volume, sizeof stage->volume, "%zu × %zu × %zu", shape.h, shape.w, shape.c);
         return;
@@ -415,7 +415,7 @@ static bool make_stages(struct drawing *d)
     d->x = calloc(d->n_slabs + 1, sizeof *d->x);
     if (!d->stages || !d->x) return false;
     for (size_t i = 0; i < d->n_slabs; i++) {
-        struct eg_shape a = d->slabs[i].shape, b = d->slabs[i ? i - 1 : 0].shape;
+        struct extent a = d->slabs[i].shape, b = d->slabs[i ? i - 1 : 0].shape;
         if (i < 2 || a.h != b.h || a.w != b.w || (d->picture->cut && cut_before(d, i)))
             d->stages[d->n_stages++].first = i;
         d->stages[d->n_stages - 1].end = i + 1;

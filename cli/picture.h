@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "engraft.h"
+#include "extent.h"
 
 /* What a slab is made of, in the order of the legend: KIND(NAME, colour, "one", "more") */
 #define SLAB_KINDS(KIND)                                                                                     \
@@ -30,7 +31,7 @@ enum slab_kind {
 struct slab {
     enum slab_kind kind;
     size_t first, last, made; /* layers; made: the one that gave the volume */
-    struct eg_shape shape;
+    struct extent shape;
     uint32_t kernel; /* of a convolution */
     bool pointwise;  /* a 1x1 convolution */
     bool depthwise;  /* a depthwise one */

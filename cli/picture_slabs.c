@@ -7,9 +7,9 @@
 
 static bool is(const struct eg_layer *layer, const char *op) { return !strcmp(layer->op, op); }
 
-static bool same_map(struct eg_shape a, struct eg_shape b) { return a.h == b.h && a.w == b.w; }
+static bool same_map(struct extent a, struct extent b) { return a.h == b.h && a.w == b.w; }
 
-static bool same_shape(struct eg_shape a, struct eg_shape b) { return same_map(a, b) && a.c == b.c; }
+static bool same_shape(struct extent a, struct extent b) { return same_map(a, b) && a.c == b.c; }
 
 static bool is_activation(const struct eg_layer *layer)
 {
@@ -49,9 +49,9 @@ static enum slab_kind kind_of_branches(const eg_net *net, size_t first, size_t l
     bool widens = false, depthwise = false; /* to more channels than the block gives */
     for (size_t i = first; i < last; i++) {
         struct eg_layer layer = eg_net_layer(net, i);
-        if (!is(&layer, "conv2d") || layer.shape.c <= meeting.shape.c) continue;
+        if (!is(&layer, "conv2d") || extent_of(layer.shape).c <= extent_of(meeting.shape).c) continue;
         widens |= layer.kernel[0] == 1;
-        depthwise |= layer.groups == layer.shape.c;
+        depthwise |= layer.groups == extent_of(layer.shape).c;
     }
     if (is(&meeting, "add")) return depthwise && widens ? SLAB_INVERTED : SLAB_RESIDUAL;
     if (!is(&meeting, "concat")) return SLAB_OTHER;
@@ -72,13 +72,13 @@ static struct slab make_slab(const eg_net *net, size_t first, size_t last)
 {
     struct eg_layer layer = eg_net_layer(net, last);
     struct slab slab = {
-        .first = first, .last = last, .made = last, .shape = layer.shape, .part = 1, .repeat = 1};
+        .first = first, .last = last, .made = last, .shape = extent_of(layer.shape), .part = 1, .repeat = 1};
     slab.kind = first == last ? kind_of_layer(&layer) : kind_of_branches(net, first, last);
     if (slab.kind == SLAB_CONV || slab.kind == SLAB_POOL)
         slab.kernel = layer.kernel[0] > layer.kernel[1] ? layer.kernel[0] : layer.kernel[1];
     if (slab.kind == SLAB_CONV) {
         slab.pointwise = slab.kernel == 1;
-        slab.depthwise = layer.groups > 1 && layer.groups == layer.shape.c;
+        slab.depthwise = layer.groups > 1 && layer.groups == extent_of(layer.shape).c;
     }
     return slab;
 }

@@ -184,19 +184,36 @@ void print_json(const struct invocation *in, json_t *json)
     json_decref(json);
 }
 
+struct extent extent_of(struct eg_shape shape)
+{
+    struct extent e = {1, 1, 1};
+    if (shape.rank >= 1) e.c = shape.dim[shape.rank - 1];
+    if (shape.rank >= 2) e.w = shape.dim[shape.rank - 2];
+    for (size_t i = 0; i + 2 < shape.rank; i++) e.h *= shape.dim[i];
+    return e;
+}
+
+/* A map of one pixel is told as a vector. */
+static size_t first_told(struct eg_shape shape)
+{
+    return shape.rank == 3 && shape.dim[0] == 1 && shape.dim[1] == 1 ? 2 : 0;
+}
+
 char *volume_text(struct eg_shape shape, char text[64])
 {
-    if (shape.h == 1 && shape.w == 1)
-        snprintf(text, 64, "%zu", shape.c);
-    else
-        snprintf(text, 64, "%zux%zux%zu", shape.h, shape.w, shape.c);
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = first_told(shape); i < shape.rank && used < 64; i++)
+        used += (size_t)snprintf(text + used, 64 - used, used ? "x%zu" : "%zu", shape.dim[i]);
     return text;
 }
 
 json_t *json_shape(struct eg_shape shape)
 {
-    if (shape.h == 1 && shape.w == 1) return json_pack("[I]", (json_int_t)shape.c);
-    return json_pack("[I,I,I]", (json_int_t)shape.h, (json_int_t)shape.w, (json_int_t)shape.c);
+    json_t *list = json_array();
+    for (size_t i = first_told(shape); i < shape.rank; i++)
+        json_array_append_new(list, json_integer((json_int_t)shape.dim[i]));
+    return list;
 }
 
 json_t *json_metrics(const struct eg_metrics *m, json_t *classes)

@@ -23,7 +23,7 @@ static double *reference_param(const struct eg_node *node, unsigned i)
 }
 
 struct reference_value {
-    struct eg_shape s;
+    struct eg_map s;
     double *x;
 };
 
@@ -307,13 +307,13 @@ static struct reference_value *reference_run(const struct eg_graph *g, const flo
     struct reference_value *v = calloc(g->n_nodes, sizeof *v);
     assert_non_null(v);
     for (uint32_t i = 0; i < g->n_nodes; i++) {
-        v[i].s = g->nodes[i].shape;
-        v[i].x = malloc(eg__shape_count(v[i].s) * sizeof(double) + 1);
+        v[i].s = eg__map(g->nodes[i].shape);
+        v[i].x = malloc(eg__map_count(v[i].s) * sizeof(double) + 1);
         assert_non_null(v[i].x);
         if (i)
             reference_node(g, i, v);
         else
-            for (size_t j = 0; j < eg__shape_count(v[0].s); j++) v[0].x[j] = (double)image[j];
+            for (size_t j = 0; j < eg__map_count(v[0].s); j++) v[0].x[j] = (double)image[j];
     }
     return v;
 }

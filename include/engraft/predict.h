@@ -197,9 +197,12 @@ EG_API EG_MUST_CHECK enum eg_status eg_net_cut(const eg_net *net, const char *cu
                                                struct eg_error *err);
 EG_API void eg_net_free(eg_net *net);
 
+enum { EG_RANK_MAX = 8 };
+/* Of one image's value, the batch left out: [h][w][c] of an image or a map, [t][c] of tokens, [c] of a
+ * vector; anything else in the order its file has it. */
 struct eg_shape {
-    size_t h, w, c;
-}; /* of one image's value; a vector is {1,1,c} */
+    size_t rank, dim[EG_RANK_MAX];
+};
 
 struct eg_layer {
     const char *name; /* as in the weights file */

@@ -60,7 +60,7 @@ static enum eg_status describe(struct eg_builder *b, struct eg_error *err)
     b->status = eg__graph_create(arch->name, &b->graph, err);
     if (b->status) return b->status;
     struct eg_node input = {.op = EG_OP_INPUT, .name = b->keras ? "input_1" : "x"};
-    input.shape = (struct eg_shape){arch->size, arch->size, 3};
+    input.shape = eg__map_shape(arch->size, arch->size, 3);
     uint32_t index;
     b->status = eg__graph_add(b->graph, &input, &index, err);
     if (!b->status) b->row->describe(b, b->row->variant);

@@ -226,7 +226,7 @@ static uint32_t activated(struct eg_builder *b, struct eg_node *layer, uint32_t 
 
 uint32_t eg__build_channels(const struct eg_builder *b, uint32_t x)
 {
-    return b->status ? 1 : (uint32_t)b->graph->nodes[x].shape.c;
+    return b->status ? 1 : (uint32_t)eg__map(b->graph->nodes[x].shape).c;
 }
 
 uint32_t eg__build_round_channels(double v, uint32_t divisor)

@@ -55,9 +55,9 @@ static bool finishes_layer(enum eg_op op)
 static bool averages_all(const struct eg_graph *graph, const struct eg_node *node)
 {
     if (node->op == EG_OP_GLOBAL_AVG) return true;
-    struct eg_shape in = graph->nodes[node->inputs[0]].shape;
+    struct eg_map in = eg__map(graph->nodes[node->inputs[0]].shape);
     const struct eg_window *window = &node->window;
-    bool one = node->shape.h == 1 && node->shape.w == 1;
+    bool one = eg__map(node->shape).h == 1 && eg__map(node->shape).w == 1;
     return one && (node->op == EG_OP_ADAPTIVE_POOL ||
                    (node->op == EG_OP_AVG_POOL && window->kernel_h == in.h && window->kernel_w == in.w));
 }
@@ -136,7 +136,7 @@ static bool stays(const struct walk *w, const size_t *list, size_t n, size_t i)
     const struct eg_node *nodes = w->graph->nodes;
     uint32_t node = w->waists[list[i]];
     if (i + 1 == n || node == w->graph->default_cut) return true;
-    struct eg_shape here = nodes[node].shape, next = nodes[w->waists[list[i + 1]]].shape;
+    struct eg_map here = eg__map(nodes[node].shape), next = eg__map(nodes[w->waists[list[i + 1]]].shape);
     return here.h != next.h || here.w != next.w;
 }
 
@@ -186,7 +186,7 @@ static enum eg_status append(struct eg_cut_list *list, const char *layer, const 
 
 /* A vector as it is; a volume by its averages and maxima, and whole unless it is too long.
  * averaged: its averages are a cut of their own. */
-static enum eg_status append_pools(struct eg_cut_list *list, const char *layer, struct eg_shape shape,
+static enum eg_status append_pools(struct eg_cut_list *list, const char *layer, struct eg_map shape,
                                    size_t longest, bool averaged, struct eg_error *err)
 {
     bool vector = shape.h == 1 && shape.w == 1;
@@ -194,7 +194,7 @@ static enum eg_status append_pools(struct eg_cut_list *list, const char *layer, 
     if (vector) return shape.c <= longest ? append(list, layer, NULL, err) : EG_OK;
     if (shape.c <= longest && !averaged) status = append(list, layer, "avg", err);
     if (!status && shape.c <= longest) status = append(list, layer, "max", err);
-    if (!status && eg__shape_count(shape) <= longest) status = append(list, layer, "flatten", err);
+    if (!status && eg__map_count(shape) <= longest) status = append(list, layer, "flatten", err);
     return status;
 }
 
@@ -207,7 +207,7 @@ static enum eg_status list_given(const struct eg_graph *graph, const char *const
         if (eg__graph_find(graph, layers[i], &node, err)) /* with its pooling, or no layer: told later */
             status = append(list, layers[i], NULL, err);
         else
-            status = append_pools(list, layers[i], graph->nodes[node].shape, longest, false, err);
+            status = append_pools(list, layers[i], eg__map(graph->nodes[node].shape), longest, false, err);
     }
     return status;
 }
@@ -236,7 +236,8 @@ static enum eg_status list_worth(const struct eg_net *net, size_t longest, struc
         uint32_t at = w.waists[kept[i]];
         bool averaged = kept[i] + 1 < w.n && averages_all(graph, &graph->nodes[w.waists[kept[i] + 1]]);
         size_t most = longest ? longest : at == graph->default_cut ? SIZE_MAX : LONGEST;
-        status = append_pools(list, graph->nodes[at].name, graph->nodes[at].shape, most, averaged, err);
+        status =
+            append_pools(list, graph->nodes[at].name, eg__map(graph->nodes[at].shape), most, averaged, err);
     }
     free(kept);
     free(w.waists);

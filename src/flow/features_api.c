@@ -66,7 +66,7 @@ struct eg_features_cut eg_features_cut(const eg_features *features, size_t cut)
     return (struct eg_features_cut){.name = c->name,
                                     .layer = c->layer,
                                     .op = c->op,
-                                    .shape = {c->shape[0], c->shape[1], c->shape[2]},
+                                    .shape = {3, {c->shape[0], c->shape[1], c->shape[2]}},
                                     .order = c->order,
                                     .pool = c->pool,
                                     .length = c->length,

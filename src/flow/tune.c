@@ -82,7 +82,7 @@ static enum eg_status choose_layers(struct tuning *t, struct eg_error *err)
     bool any = false;
     size_t smallest = 0; /* the last volume's height */
     for (uint32_t i = 0; i <= t->cut; i++)
-        if (graph->nodes[i].shape.h > 1) smallest = graph->nodes[i].shape.h;
+        if (eg__map(graph->nodes[i].shape).h > 1) smallest = eg__map(graph->nodes[i].shape).h;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const struct eg_node *node = &graph->nodes[i];
         t->rate_scale[i] = 1;
@@ -96,8 +96,9 @@ static enum eg_status choose_layers(struct tuning *t, struct eg_error *err)
         any |= learns;
         /* discriminative rates (Howard & Ruder 2018): a fifth of the head's at the top, less by
            a third at every halving of the map below */
-        double halvings =
-            smallest && node->shape.h > smallest ? log2((double)node->shape.h / (double)smallest) : 0;
+        double halvings = smallest && eg__map(node->shape).h > smallest
+                              ? log2((double)eg__map(node->shape).h / (double)smallest)
+                              : 0;
         t->rate_scale[i] = (float)(0.2 * pow(2.0 / 3, halvings));
     }
     if (!any)

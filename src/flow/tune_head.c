@@ -30,7 +30,7 @@ static enum eg_status add_linear(struct eg_graph *head, const char *name, size_t
 static enum eg_status build(struct eg_graph *head, size_t d, size_t hidden, size_t classes,
                             struct eg_rng *rng, struct eg_error *err)
 {
-    struct eg_node input = {.op = EG_OP_INPUT, .name = "features", .shape = {1, 1, d}};
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "features", .shape = eg__vector_shape(d)};
     enum eg_status status = eg__graph_add(head, &input, &head->output, err);
     if (!status && hidden) {
         status = add_linear(head, "head.fc1", d, hidden, rng, err);

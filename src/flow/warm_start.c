@@ -65,7 +65,8 @@ enum eg_status eg__model_scores(const struct eg_net *model, struct eg_store *sto
         status = eg__fail(err, EG_E_SHAPE, "the model to go on from takes %zu features, the file has %zu", d,
                           spec->cuts[cut].length);
     bool linear = !status && !eg__graph_find(head, "scores", &node, NULL) &&
-                  head->nodes[node].op == EG_OP_LINEAR && head->nodes[node].shape.c == model->n_classes;
+                  head->nodes[node].op == EG_OP_LINEAR &&
+                  eg__map(head->nodes[node].shape).c == model->n_classes;
     if (linear) {
         struct eg_run_options how = {.max_batch = eg__row_batch(d)};
         status = match_classes(model, spec, &columns, err);

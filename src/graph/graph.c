@@ -114,14 +114,16 @@ enum eg_status eg__graph_resize(struct eg_graph *graph, size_t h, size_t w, stru
     struct eg_node *before = eg__alloc(graph->n_nodes, sizeof *before);
     if (!before) return eg__fail_memory(err, "a network's layers");
     memcpy(before, graph->nodes, graph->n_nodes * sizeof *before);
-    graph->nodes[0].shape.h = h;
-    graph->nodes[0].shape.w = w;
+    if (graph->nodes[0].shape.rank == 3) {
+        graph->nodes[0].shape.dim[0] = h;
+        graph->nodes[0].shape.dim[1] = w;
+    }
     enum eg_status status = EG_OK;
     for (uint32_t i = 0; i < graph->n_nodes && !status; i++) status = eg__infer(graph, &graph->nodes[i], err);
     if (status) {
         memcpy(graph->nodes, before, graph->n_nodes * sizeof *before);
         status = eg__fail_within(err, status, "cannot use input size %zux%zu for '%.100s' (made for %zux%zu)",
-                                 h, w, graph->name, before[0].shape.h, before[0].shape.w);
+                                 h, w, graph->name, eg__map(before[0].shape).h, eg__map(before[0].shape).w);
     }
     free(before);
     return status;
@@ -240,7 +242,7 @@ enum eg_status eg__graph_rest(const struct eg_graph *graph, uint32_t node, struc
 enum eg_status eg__graph_attach(struct eg_graph *graph, uint32_t at, const struct eg_graph *head,
                                 struct eg_error *err)
 {
-    struct eg_shape have = graph->nodes[at].shape, want = head->nodes[0].shape;
+    struct eg_map have = eg__map(graph->nodes[at].shape), want = eg__map(head->nodes[0].shape);
     if (have.h != want.h || have.w != want.w || have.c != want.c)
         return eg__fail(err, EG_E_SHAPE,
                         "cannot put '%.100s' on layer '%.200s': it takes %zux%zux%zu, not %zux%zux%zu",

@@ -1,7 +1,8 @@
 /* graph.h: what a network IS: operators in topological order, each with one output, and the
  * tensors they hold. Nothing here computes an activation.
  *
- * Every value is one image's [h][w][c]; a vector is [1][1][c]; the batch is implicit.
+ * A value has a logical shape of rank 1 to 8 (struct eg_shape), the batch left out: it is outermost in every
+ * value, wherever the file has it. Maps are [h][w][c], tokens [t][c].
  * File formats with another order are turned into this one by their readers: a tensor is a
  * strided view, so no weight is copied or moved to do so.
  *
@@ -13,7 +14,7 @@
 
 #include "engraft.h"
 
-enum { EG_INPUTS_MAX = 64, EG_PARAMS_MAX = 6, EG_RANK_MAX = 6 };
+enum { EG_INPUTS_MAX = 64, EG_PARAMS_MAX = 6 };
 
 enum eg_op {
 #define EG_OP(name, ...) EG_OP_##name,
@@ -36,8 +37,8 @@ size_t eg__dtype_size(enum eg_dtype dtype);
 
 /* A view of numbers in a mapped file or in a graph's arena. data may be unaligned. */
 struct eg_tensor {
-    const char *name;              /* as in the weights file; NULL: none */
-    const void *data;              /* NULL: no values at hand (`inspect` without weights) */
+    const char *name; /* as in the weights file; NULL: none */
+    const void *data; /* NULL: no values at hand (`inspect` without weights) */
     enum eg_dtype dtype;
     uint8_t rank;
     size_t dim[EG_RANK_MAX];       /* in the order the operator documents */
@@ -53,6 +54,30 @@ void eg__tensor_pack_strides(struct eg_tensor *tensor);
 struct eg_tensor eg__tensor_permuted(const struct eg_tensor *tensor, const uint8_t *order);
 /* The same values with the last dimension (a convolution's input channels) back to front. */
 struct eg_tensor eg__tensor_channels_reversed(const struct eg_tensor *tensor);
+
+/* ---- shapes -------------------------------------------------------------------- */
+
+/* A value seen as [h][w][c]: a map as it is, tokens as one row of pixels, a vector as one pixel;
+ * of more dimensions the first ones are joined. */
+struct eg_map {
+    size_t h, w, c;
+};
+static inline struct eg_map eg__map(struct eg_shape shape)
+{
+    struct eg_map map = {1, 1, 1};
+    if (shape.rank >= 1) map.c = shape.dim[shape.rank - 1];
+    if (shape.rank >= 2) map.w = shape.dim[shape.rank - 2];
+    for (size_t i = 0; i + 2 < shape.rank; i++) map.h *= shape.dim[i];
+    return map;
+}
+static inline struct eg_shape eg__map_shape(size_t h, size_t w, size_t c)
+{
+    return (struct eg_shape){3, {h, w, c}};
+}
+static inline struct eg_shape eg__vector_shape(size_t c) { return (struct eg_shape){1, {c}}; }
+static inline size_t eg__map_count(struct eg_map map) { return map.h * map.w * map.c; }
+bool eg__shape_is(struct eg_shape a, struct eg_shape b); /* the same */
+size_t eg__shape_count(struct eg_shape shape);           /* product of the sides */
 
 /* ---- nodes -------------------------------------------------------------------- */
 
@@ -78,19 +103,20 @@ struct eg_node {
     const char *const *aliases; /* other names that reach this output */
     uint32_t n_aliases;
     uint32_t n_inputs;
-    uint32_t inputs[EG_INPUTS_MAX]; /* indexes of earlier nodes */
-    struct eg_shape shape;      /* of the output, set by inference */
-    struct eg_receptive receptive; /* the same */
+    uint32_t inputs[EG_INPUTS_MAX];                /* indexes of earlier nodes */
+    struct eg_shape shape;                         /* of the output, set by inference */
+    struct eg_receptive receptive;                 /* the same */
     const struct eg_tensor *params[EG_PARAMS_MAX]; /* as named in ops.def; NULL: absent */
     /* attributes, each used by the operators that ops.def says */
     struct eg_window window;
     uint32_t groups;
     bool ceil_mode, count_include_pad, order_chw, swapped;
-    bool absorbed;              /* a later layer does this one's work: it has no parameters of its own */
+    bool absorbed; /* a later layer does this one's work: it has no parameters of its own */
     float alpha, beta, bias, epsilon;
-    size_t begin, end;          /* slice */
-    uint32_t size;              /* lrn */
-    uint32_t out_h, out_w;      /* adaptive pool */
+    size_t begin, end;     /* slice */
+    uint8_t axis;          /* that one works along, counted from the last: 0 is the channels */
+    uint32_t size;         /* lrn */
+    uint32_t out_h, out_w; /* adaptive pool */
 };
 
 /* Tree ensemble (TREE_ENSEMBLE), all trees in one numbering: at inner node i go to left[i]
@@ -99,39 +125,41 @@ struct eg_node {
  * the sum over trees. feature, left, right, roots are I32 [n], threshold F32 [n],
  * leaf F32 [n_leaves][c]. */
 
-struct eg_metadata { const char *key, *value; };
+struct eg_metadata {
+    const char *key, *value;
+};
 
 struct eg_graph {
-    struct eg_node *nodes;      /* [n_nodes]; nodes[0] is the INPUT */
+    struct eg_node *nodes; /* [n_nodes]; nodes[0] is the INPUT */
     uint32_t n_nodes, capacity;
-    uint32_t output;            /* the whole network's result (before any ArgMax) */
-    uint32_t label_output;      /* ARG_MAX/WHERE node giving the label, or 0: none */
-    uint32_t default_cut;       /* 0: none known */
-    const char *name;           /* "vgg16", or the file's last part without suffix */
-    const char *weights_path;   /* the file weights_sha256 is of; NULL: none */
-    bool input_nchw;            /* order of the FILE's input tensor, for messages */
+    uint32_t output;              /* the whole network's result (before any ArgMax) */
+    uint32_t label_output;        /* ARG_MAX/WHERE node giving the label, or 0: none */
+    uint32_t default_cut;         /* 0: none known */
+    const char *name;             /* "vgg16", or the file's last part without suffix */
+    const char *weights_path;     /* the file weights_sha256 is of; NULL: none */
+    bool input_nchw;              /* order of the FILE's input tensor, for messages */
     struct eg_metadata *metadata; /* "engraft.recipe", "engraft.classes", ... */
     uint32_t n_metadata, metadata_capacity;
-    struct eg_arena *arena;     /* private */
-    struct eg_hold *holds;      /* private */
-    struct eg_names *names;     /* private */
+    struct eg_arena *arena; /* private */
+    struct eg_hold *holds;  /* private */
+    struct eg_names *names; /* private */
 };
 
 /* ---- making ------------------------------------------------------------------- */
 
-EG_MUST_CHECK enum eg_status
-eg__graph_create(const char *name, struct eg_graph **graph, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_create(const char *name, struct eg_graph **graph,
+                                              struct eg_error *err);
 void eg__graph_free(struct eg_graph *graph);
 
 /* Add node `node` (its inputs, params and attributes filled in; name and aliases are copied;
  * params must be in this graph's arena or static), infer its shape, and give its index.
  * An existing name gets a suffix "_2", ...  EG_E_SHAPE / EG_E_UNSUPPORTED name the node. */
-EG_MUST_CHECK enum eg_status
-eg__graph_add(struct eg_graph *graph, const struct eg_node *node, uint32_t *index, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_add(struct eg_graph *graph, const struct eg_node *node,
+                                           uint32_t *index, struct eg_error *err);
 
 /* One more name for a node's output; a name already taken by another node is left alone. */
-EG_MUST_CHECK enum eg_status
-eg__graph_alias(struct eg_graph *graph, uint32_t index, const char *alias, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_alias(struct eg_graph *graph, uint32_t index, const char *alias,
+                                             struct eg_error *err);
 
 /* n bytes that live as long as the graph, 64-byte aligned; NULL: no memory. */
 void *eg__graph_memory(struct eg_graph *graph, size_t n, size_t size);
@@ -144,48 +172,47 @@ struct eg_tensor *eg__graph_constant(struct eg_graph *graph, const char *name, u
 
 /* Keep `object` until the last graph that shares it is freed, then release(object). On
  * failure object is released at once. */
-EG_MUST_CHECK enum eg_status
-eg__graph_hold(struct eg_graph *graph, void *object, void (*release)(void *), struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_hold(struct eg_graph *graph, void *object, void (*release)(void *),
+                                            struct eg_error *err);
 /* Let `to` share everything `from` holds (arena included), so it may point to its tensors. */
-EG_MUST_CHECK enum eg_status
-eg__graph_share(struct eg_graph *to, const struct eg_graph *from, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_share(struct eg_graph *to, const struct eg_graph *from,
+                                             struct eg_error *err);
 
-EG_MUST_CHECK enum eg_status
-eg__graph_set_metadata(struct eg_graph *graph, const char *key, const char *value, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_set_metadata(struct eg_graph *graph, const char *key,
+                                                    const char *value, struct eg_error *err);
 const char *eg__graph_metadata(const struct eg_graph *graph, const char *key); /* NULL: none */
 
 /* ---- shapes, names, cuts ------------------------------------------------------- */
 
 /* All shapes again for another input size; checks everything. */
-EG_MUST_CHECK enum eg_status
-eg__graph_resize(struct eg_graph *graph, size_t h, size_t w, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_resize(struct eg_graph *graph, size_t h, size_t w,
+                                              struct eg_error *err);
 /* The shape rule of one node. */
-EG_MUST_CHECK enum eg_status
-eg__infer(const struct eg_graph *graph, struct eg_node *node, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__infer(const struct eg_graph *graph, struct eg_node *node,
+                                       struct eg_error *err);
 
 /* By name, alias, or "#31". EG_E_NOT_FOUND lists the nearest names. */
-EG_MUST_CHECK enum eg_status
-eg__graph_find(const struct eg_graph *graph, const char *name, uint32_t *index, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_find(const struct eg_graph *graph, const char *name, uint32_t *index,
+                                            struct eg_error *err);
 
 /* A new graph of `node` and all it needs, in order; shares holds. keep_name: metadata too. */
-EG_MUST_CHECK enum eg_status
-eg__graph_cut(const struct eg_graph *graph, uint32_t node, struct eg_graph **cut, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_cut(const struct eg_graph *graph, uint32_t node, struct eg_graph **cut,
+                                           struct eg_error *err);
 /* The same for several nodes; their places in the new graph are written to `nodes`, the last of
  * them is its output. */
-EG_MUST_CHECK enum eg_status
-eg__graph_keep(const struct eg_graph *graph, uint32_t *nodes, size_t n, struct eg_graph **kept, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_keep(const struct eg_graph *graph, uint32_t *nodes, size_t n,
+                                            struct eg_graph **kept, struct eg_error *err);
 /* What comes after `node`, whose value is the new graph's input. EG_E_SHAPE if some of it
  * needs more than that. */
-EG_MUST_CHECK enum eg_status
-eg__graph_rest(const struct eg_graph *graph, uint32_t node, struct eg_graph **rest, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_rest(const struct eg_graph *graph, uint32_t node,
+                                            struct eg_graph **rest, struct eg_error *err);
 /* Put graph `head` (whose INPUT shape equals `at`'s shape) on node `at` of graph; head's
  * output and label_output become graph's. Tensors are shared. */
-EG_MUST_CHECK enum eg_status
-eg__graph_attach(struct eg_graph *graph, uint32_t at, const struct eg_graph *head, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__graph_attach(struct eg_graph *graph, uint32_t at,
+                                              const struct eg_graph *head, struct eg_error *err);
 
 uint64_t eg__node_parameters(const struct eg_graph *graph, uint32_t index); /* trainable */
 uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index);       /* conv, linear */
-size_t eg__shape_count(struct eg_shape shape);                              /* h w c */
 /* May a feature vector be taken here (a float value, not argmax/less/...)? */
 bool eg__node_is_cut(const struct eg_graph *graph, uint32_t index);
 

@@ -2,12 +2,25 @@
 #include "graph/graph.h"
 
 const struct eg_op_info eg__op_info[EG_OP_COUNT] = {
-#define EG_OP(name, text, least, most, ...) [EG_OP_##name] = {text, least, most, {__VA_ARGS__}},
+#define EG_OP(name, text, least, most, shape, ...) [EG_OP_##name] = {text, least, most, {__VA_ARGS__}},
 #include "graph/ops.def"
 #undef EG_OP
 };
 
-size_t eg__shape_count(struct eg_shape shape) { return shape.h * shape.w * shape.c; }
+size_t eg__shape_count(struct eg_shape shape)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < shape.rank; i++) count *= shape.dim[i];
+    return count;
+}
+
+bool eg__shape_is(struct eg_shape a, struct eg_shape b)
+{
+    if (a.rank != b.rank) return false;
+    for (size_t i = 0; i < a.rank; i++)
+        if (a.dim[i] != b.dim[i]) return false;
+    return true;
+}
 
 static uint64_t parameter_count(const struct eg_node *node, unsigned param)
 {
@@ -38,7 +51,7 @@ uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index)
 {
     const struct eg_node *node = &graph->nodes[index];
     if (node->absorbed || (node->op != EG_OP_CONV && node->op != EG_OP_LINEAR)) return 0;
-    return (uint64_t)node->shape.h * node->shape.w * parameter_count(node, 0);
+    return (uint64_t)eg__map(node->shape).h * eg__map(node->shape).w * parameter_count(node, 0);
 }
 
 bool eg__node_is_cut(const struct eg_graph *graph, uint32_t index)

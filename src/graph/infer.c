@@ -98,97 +98,228 @@ static enum eg_status slide(const struct eg_node *node, size_t in, uint32_t kern
     return EG_OK;
 }
 
-static enum eg_status slide_window(struct eg_node *node, struct eg_shape in, struct eg_shape *out,
+static enum eg_status slide_window(struct eg_node *node, struct eg_map in, size_t c, struct eg_shape *out,
                                    struct eg_error *err)
 {
     struct eg_window *w = &node->window;
+    size_t rows, columns;
     enum eg_status status =
-        slide(node, in.h, w->kernel_h, w->stride_h, w->dilation_h, &w->pad_top, &w->pad_bottom, &out->h, err);
-    if (status) return status;
-    return slide(node, in.w, w->kernel_w, w->stride_w, w->dilation_w, &w->pad_left, &w->pad_right, &out->w,
-                 err);
+        slide(node, in.h, w->kernel_h, w->stride_h, w->dilation_h, &w->pad_top, &w->pad_bottom, &rows, err);
+    if (!status)
+        status = slide(node, in.w, w->kernel_w, w->stride_w, w->dilation_w, &w->pad_left, &w->pad_right,
+                       &columns, err);
+    if (!status) *out = eg__map_shape(rows, columns, c);
+    return status;
 }
 
-static enum eg_status infer_conv(struct eg_node *node, struct eg_shape in, struct eg_shape *out,
-                                 struct eg_error *err)
+/* ---- rules: `in` is the first input's shape, *out is that before the rule ---------------- */
+
+typedef enum eg_status shape_rule(const struct eg_graph *graph, struct eg_node *node, struct eg_shape in,
+                                  struct eg_shape *out, struct eg_error *err);
+
+static size_t last_side(struct eg_shape shape) { return shape.dim[shape.rank - 1]; }
+
+static enum eg_status check_map(const struct eg_node *node, struct eg_shape in, struct eg_error *err)
 {
-    const struct eg_tensor *weight = node->params[0];
-    const size_t *dim = weight->dim;
-    if (weight->rank != 4 || !dim[0] || dim[1] != node->window.kernel_h || dim[2] != node->window.kernel_w)
-        return misfit(err, node, "its weight is not [out][%u][%u][in]", node->window.kernel_h,
-                      node->window.kernel_w);
-    if (!node->groups || node->groups > in.c || dim[3] > EG_SIDE_MAX || dim[3] * node->groups != in.c ||
-        dim[0] % node->groups)
-        return misfit(err, node,
-                      "its weight takes %zu channels in %u groups and gives %zu, its input has %zu", dim[3],
-                      node->groups, dim[0], in.c);
-    out->c = dim[0];
-    enum eg_status status = check_vector(node, 1, out->c, err);
-    return status ? status : slide_window(node, in, out, err);
+    return in.rank <= 3 ? EG_OK
+                        : misfit(err, node, "its input is no map of pixels (%zu dimensions)", in.rank);
 }
 
-static enum eg_status infer_linear(const struct eg_node *node, struct eg_shape in, struct eg_shape *out,
-                                   struct eg_error *err)
-{
-    const struct eg_tensor *weight = node->params[0];
-    if (weight->rank != 2 || !weight->dim[0]) return misfit(err, node, "its weight is not [out][in]");
-    if (weight->dim[1] != in.c)
-        return misfit(err, node,
-                      "it takes %zu numbers, its input has %zu (the image size is fixed by this layer)",
-                      weight->dim[1], in.c);
-    *out = (struct eg_shape){in.h, in.w, weight->dim[0]};
-    return check_vector(node, 1, out->c, err);
-}
+#define RULE(name)                                                                                           \
+    static enum eg_status shape_##name(const struct eg_graph *graph, struct eg_node *node,                   \
+                                       struct eg_shape in, struct eg_shape *out, struct eg_error *err)
+#define UNUSED_GRAPH ((void)graph)
 
-static bool same_shape(struct eg_shape a, struct eg_shape b)
+RULE(same)
 {
-    return a.h == b.h && a.w == b.w && a.c == b.c;
-}
-
-/* May `b` be spread over `a`: equal, a vector per channel, a number per pixel, or one number? */
-static bool spreads(struct eg_shape a, struct eg_shape b)
-{
-    return same_shape(a, b) || (b.h == 1 && b.w == 1 && (b.c == a.c || b.c == 1)) ||
-           (b.h == a.h && b.w == a.w && b.c == 1);
-}
-
-static enum eg_status broadcast(const struct eg_node *node, struct eg_shape a, struct eg_shape b,
-                                struct eg_shape *out, struct eg_error *err)
-{
-    if (spreads(a, b))
-        *out = a;
-    else if (spreads(b, a))
-        *out = b;
-    else
-        return misfit(err, node, "%zux%zux%zu and %zux%zux%zu cannot be combined", a.h, a.w, a.c, b.h, b.w,
-                      b.c);
+    (void)graph, (void)node, (void)in, (void)out, (void)err;
     return EG_OK;
 }
 
-static enum eg_status infer_binary(const struct eg_graph *graph, const struct eg_node *node,
-                                   struct eg_shape in, struct eg_shape *out, struct eg_error *err)
+RULE(conv)
+{
+    UNUSED_GRAPH;
+    const struct eg_tensor *weight = node->params[0];
+    const size_t *dim = weight->dim, c = last_side(in);
+    enum eg_status status = check_map(node, in, err);
+    if (status) return status;
+    if (weight->rank != 4 || !dim[0] || dim[1] != node->window.kernel_h || dim[2] != node->window.kernel_w)
+        return misfit(err, node, "its weight is not [out][%u][%u][in]", node->window.kernel_h,
+                      node->window.kernel_w);
+    if (!node->groups || node->groups > c || dim[3] > EG_SIDE_MAX || dim[3] * node->groups != c ||
+        dim[0] % node->groups)
+        return misfit(err, node,
+                      "its weight takes %zu channels in %u groups and gives %zu, its input has %zu", dim[3],
+                      node->groups, dim[0], c);
+    status = check_vector(node, 1, dim[0], err);
+    return status ? status : slide_window(node, eg__map(in), dim[0], out, err);
+}
+
+RULE(linear)
+{
+    UNUSED_GRAPH;
+    const struct eg_tensor *weight = node->params[0];
+    if (weight->rank != 2 || !weight->dim[0]) return misfit(err, node, "its weight is not [out][in]");
+    if (weight->dim[1] != last_side(in))
+        return misfit(err, node,
+                      "it takes %zu numbers, its input has %zu (the image size is fixed by this layer)",
+                      weight->dim[1], last_side(in));
+    out->dim[out->rank - 1] = weight->dim[0];
+    return check_vector(node, 1, weight->dim[0], err);
+}
+
+RULE(batch_norm)
+{
+    UNUSED_GRAPH, (void)out;
+    return check_vectors(node, 0, 3, last_side(in), err);
+}
+
+RULE(layer_norm)
+{
+    UNUSED_GRAPH, (void)out;
+    return check_vectors(node, 0, 1, last_side(in), err);
+}
+
+RULE(lrn)
+{
+    UNUSED_GRAPH, (void)in, (void)out;
+    return node->size ? EG_OK : misfit(err, node, "its size is 0");
+}
+
+RULE(pool)
+{
+    UNUSED_GRAPH;
+    enum eg_status status = check_map(node, in, err);
+    return status ? status : slide_window(node, eg__map(in), last_side(in), out, err);
+}
+
+RULE(adaptive)
+{
+    UNUSED_GRAPH;
+    *out = eg__map_shape(node->out_h, node->out_w, last_side(in));
+    return check_map(node, in, err);
+}
+
+RULE(global)
+{
+    UNUSED_GRAPH;
+    *out = eg__map_shape(1, 1, last_side(in));
+    return check_map(node, in, err);
+}
+
+static void write_shape(struct eg_shape shape, char text[200])
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < shape.rank && used < 170; i++)
+        used += (size_t)snprintf(text + used, 200 - used, i ? "x%zu" : "%zu", shape.dim[i]);
+}
+
+/* Sides count from the last; a missing one and one of 1 spread. */
+static enum eg_status broadcast(const struct eg_node *node, struct eg_shape a, struct eg_shape b,
+                                struct eg_shape *out, struct eg_error *err)
+{
+    struct eg_shape made = {.rank = a.rank > b.rank ? a.rank : b.rank};
+    for (size_t i = 0; i < made.rank; i++) {
+        size_t x = i < made.rank - a.rank ? 1 : a.dim[i - (made.rank - a.rank)];
+        size_t y = i < made.rank - b.rank ? 1 : b.dim[i - (made.rank - b.rank)];
+        if (x != y && x != 1 && y != 1) {
+            char left[200], right[200];
+            write_shape(a, left);
+            write_shape(b, right);
+            return misfit(err, node, "%s and %s cannot be combined", left, right);
+        }
+        made.dim[i] = x == 1 ? y : x;
+    }
+    *out = made;
+    return EG_OK;
+}
+
+static struct eg_shape tensor_shape(const struct eg_tensor *tensor)
+{
+    struct eg_shape shape = {.rank = tensor->rank};
+    memcpy(shape.dim, tensor->dim, sizeof shape.dim);
+    return shape;
+}
+
+RULE(binary)
 {
     const struct eg_tensor *constant = node->params[0];
     if (node->n_inputs + (constant ? 1u : 0u) != 2) return misfit(err, node, "it takes two values");
-    if (!constant) return broadcast(node, in, graph->nodes[node->inputs[1]].shape, out, err);
-    if (constant->rank > 3) return misfit(err, node, "its constant is not [h][w][c], [c] or one number");
-    size_t side[3] = {1, 1, 1};
-    for (unsigned i = 0; i < constant->rank; i++) side[3 - constant->rank + i] = constant->dim[i];
-    struct eg_shape shape = {side[0], side[1], side[2]};
-    return broadcast(node, in, shape, out, err);
+    return broadcast(node, in, constant ? tensor_shape(constant) : graph->nodes[node->inputs[1]].shape, out,
+                     err);
 }
 
-static enum eg_status infer_concat(const struct eg_graph *graph, const struct eg_node *node,
-                                   struct eg_shape in, struct eg_shape *out, struct eg_error *err)
+RULE(where)
 {
-    *out = in;
+    (void)in;
+    enum eg_status status = EG_OK;
+    for (uint32_t i = 1; i < 3 && !status; i++)
+        status = broadcast(node, *out, graph->nodes[node->inputs[i]].shape, out, err);
+    return status;
+}
+
+/* node->axis counts from the last, so that a channel is 0 whatever the rank. */
+static enum eg_status find_axis(const struct eg_node *node, struct eg_shape in, size_t *axis,
+                                struct eg_error *err)
+{
+    if (node->axis >= in.rank) return misfit(err, node, "it works along axis %u of %zu", node->axis, in.rank);
+    *axis = in.rank - 1 - node->axis;
+    return EG_OK;
+}
+
+RULE(concat)
+{
+    size_t axis = 0;
+    enum eg_status status = find_axis(node, in, &axis, err);
+    if (status) return status;
     for (uint32_t i = 1; i < node->n_inputs; i++) {
         struct eg_shape next = graph->nodes[node->inputs[i]].shape;
-        if (next.h != in.h || next.w != in.w)
-            return misfit(err, node, "input 0 is %zux%zu, input %u is %zux%zu", in.h, in.w, i, next.h,
-                          next.w);
-        out->c += next.c;
+        struct eg_shape like = in;
+        like.dim[axis] = axis < next.rank ? next.dim[axis] : 0;
+        if (!eg__shape_is(like, next)) {
+            char left[200], right[200];
+            write_shape(in, left);
+            write_shape(next, right);
+            return misfit(err, node, "input 0 is %s, input %u is %s", left, i, right);
+        }
+        out->dim[axis] += next.dim[axis];
     }
+    return EG_OK;
+}
+
+RULE(slice)
+{
+    UNUSED_GRAPH;
+    size_t axis = 0;
+    enum eg_status status = find_axis(node, in, &axis, err);
+    if (status) return status;
+    if (node->begin >= node->end || node->end > in.dim[axis])
+        return misfit(err, node, "%s %zu to %zu of %zu", node->axis ? "places" : "channels", node->begin,
+                      node->end, in.dim[axis]);
+    out->dim[axis] = node->end - node->begin;
+    return EG_OK;
+}
+
+RULE(shuffle)
+{
+    UNUSED_GRAPH, (void)out;
+    return node->groups && last_side(in) % node->groups == 0
+               ? EG_OK
+               : misfit(err, node, "%zu channels in %u groups", last_side(in), node->groups);
+}
+
+RULE(flatten)
+{
+    UNUSED_GRAPH, (void)node, (void)err;
+    *out = eg__vector_shape(eg__shape_count(in));
+    return EG_OK;
+}
+
+RULE(reduce)
+{
+    UNUSED_GRAPH, (void)node, (void)in, (void)err;
+    out->dim[out->rank - 1] = 1;
     return EG_OK;
 }
 
@@ -220,9 +351,9 @@ static enum eg_status check_trees(const struct eg_node *node, size_t n_features,
     return EG_OK;
 }
 
-static enum eg_status infer_trees(const struct eg_node *node, struct eg_shape in, struct eg_shape *out,
-                                  struct eg_error *err)
+RULE(trees)
 {
+    UNUSED_GRAPH;
     static const enum eg_dtype dtypes[EG_PARAMS_MAX] = {EG_I32, EG_F32, EG_I32, EG_I32, EG_F32, EG_I32};
     bool with_values = true;
     for (unsigned i = 0; i < EG_PARAMS_MAX; i++) {
@@ -232,82 +363,50 @@ static enum eg_status infer_trees(const struct eg_node *node, struct eg_shape in
             return misfit(err, node, "%s has the wrong shape or type", eg__op_info[node->op].params[i]);
         with_values &= tensor->data != NULL;
     }
-    if (in.h != 1 || in.w != 1) return misfit(err, node, "its input is not a vector");
-    *out = (struct eg_shape){1, 1, node->params[4]->dim[1]};
-    return with_values ? check_trees(node, in.c, err) : EG_OK;
+    if (eg__shape_count(in) != last_side(in)) return misfit(err, node, "its input is not a vector");
+    out->dim[out->rank - 1] = node->params[4]->dim[1];
+    return with_values ? check_trees(node, last_side(in), err) : EG_OK;
 }
 
-static enum eg_status infer_pad(const struct eg_node *node, struct eg_shape in, struct eg_shape *out,
-                                struct eg_error *err)
+RULE(pad)
 {
+    UNUSED_GRAPH;
     const struct eg_window *w = &node->window;
+    const struct eg_map map = eg__map(in);
     if (w->pad_top > EG_SIDE_MAX || w->pad_bottom > EG_SIDE_MAX || w->pad_left > EG_SIDE_MAX ||
         w->pad_right > EG_SIDE_MAX)
         return misfit(err, node, "padding too large");
-    *out = (struct eg_shape){in.h + w->pad_top + w->pad_bottom, in.w + w->pad_left + w->pad_right, in.c};
-    return EG_OK;
+    *out = eg__map_shape(map.h + w->pad_top + w->pad_bottom, map.w + w->pad_left + w->pad_right, map.c);
+    return check_map(node, in, err);
 }
 
-static enum eg_status infer_shape(const struct eg_graph *graph, struct eg_node *node, struct eg_shape *out,
-                                  struct eg_error *err)
-{
-    struct eg_shape in = node->n_inputs ? graph->nodes[node->inputs[0]].shape : node->shape;
-    enum eg_status status;
-    *out = in;
-    switch (node->op) {
-    case EG_OP_CONV: return infer_conv(node, in, out, err);
-    case EG_OP_LINEAR: return infer_linear(node, in, out, err);
-    case EG_OP_BATCH_NORM: return check_vectors(node, 0, 3, in.c, err);
-    case EG_OP_LAYER_NORM: return check_vectors(node, 0, 1, in.c, err);
-    case EG_OP_LRN: return node->size ? EG_OK : misfit(err, node, "its size is 0");
-    case EG_OP_MAX_POOL:
-    case EG_OP_AVG_POOL: return slide_window(node, in, out, err);
-    case EG_OP_ADAPTIVE_POOL: *out = (struct eg_shape){node->out_h, node->out_w, in.c}; return EG_OK;
-    case EG_OP_GLOBAL_AVG:
-    case EG_OP_GLOBAL_MAX:
-    case EG_OP_GLOBAL_GEM: *out = (struct eg_shape){1, 1, in.c}; return EG_OK;
-    case EG_OP_ADD:
-    case EG_OP_SUB:
-    case EG_OP_MUL:
-    case EG_OP_DIV:
-    case EG_OP_MAX:
-    case EG_OP_MIN:
-    case EG_OP_LESS: return infer_binary(graph, node, in, out, err);
-    case EG_OP_WHERE:
-        for (uint32_t i = 1; i < 3; i++)
-            if ((status = broadcast(node, *out, graph->nodes[node->inputs[i]].shape, out, err)))
-                return status;
-        return EG_OK;
-    case EG_OP_CONCAT: return infer_concat(graph, node, in, out, err);
-    case EG_OP_SLICE:
-        if (node->begin >= node->end || node->end > in.c)
-            return misfit(err, node, "channels %zu to %zu of %zu", node->begin, node->end, in.c);
-        out->c = node->end - node->begin;
-        return EG_OK;
-    case EG_OP_CHANNEL_SHUFFLE:
-        return node->groups && in.c % node->groups == 0
-                   ? EG_OK
-                   : misfit(err, node, "%zu channels in %u groups", in.c, node->groups);
-    case EG_OP_PAD: return infer_pad(node, in, out, err);
-    case EG_OP_FLATTEN: *out = (struct eg_shape){1, 1, eg__shape_count(in)}; return EG_OK;
-    case EG_OP_REDUCE_SUM:
-    case EG_OP_REDUCE_MEAN:
-    case EG_OP_REDUCE_MAX:
-    case EG_OP_ARG_MAX: out->c = 1; return EG_OK;
-    case EG_OP_TREE_ENSEMBLE: return infer_trees(node, in, out, err);
-    default: return EG_OK; /* the rest keep their input's shape */
-    }
-}
+static shape_rule *const rules[EG_OP_COUNT] = {
+#define EG_OP(name, text, least, most, shape, ...) [EG_OP_##name] = shape_##shape,
+#include "graph/ops.def"
+#undef EG_OP
+};
 
 enum eg_status eg__infer(const struct eg_graph *graph, struct eg_node *node, struct eg_error *err)
 {
-    struct eg_shape out;
     enum eg_status status = check_arity(graph, node, err);
-    if (!status) status = infer_shape(graph, node, &out, err);
     if (status) return status;
-    if (!out.h || !out.w || !out.c || out.h > EG_SIDE_MAX || out.w > EG_SIDE_MAX || out.c > EG_ELEMENTS_MAX ||
-        out.h * out.w > EG_ELEMENTS_MAX / out.c)
-        return misfit(err, node, "its output would be %zux%zux%zu", out.h, out.w, out.c);
+    struct eg_shape in = node->n_inputs ? graph->nodes[node->inputs[0]].shape : node->shape, out = in;
+    if (!node->n_inputs && (in.rank < 1 || in.rank > EG_RANK_MAX))
+        return misfit(err, node, "%zu dimensions", in.rank);
+    if ((status = rules[node->op](graph, node, in, &out, err))) return status;
+    size_t count = 1;
+    bool fits = out.rank >= 1 && out.rank <= EG_RANK_MAX;
+    for (size_t i = 0; i < out.rank && fits; i++) {
+        size_t most = i + 1 < out.rank ? EG_SIDE_MAX : EG_ELEMENTS_MAX;
+        fits = out.dim[i] && out.dim[i] <= most && !__builtin_mul_overflow(count, out.dim[i], &count) &&
+               count <= EG_ELEMENTS_MAX;
+    }
+    if (!fits) {
+        char text[200];
+        write_shape(out, text);
+        return misfit(err, node, "its output would be %s", text);
+    }
+    for (size_t i = out.rank; i < EG_RANK_MAX; i++) out.dim[i] = 0;
     node->shape = out;
     eg__infer_receptive(graph, node);
     return EG_OK;

@@ -31,11 +31,14 @@ void eg__infer_receptive(const struct eg_graph *graph, struct eg_node *node)
 {
     const struct eg_window *w = &node->window;
     struct eg_receptive r = {1, 1, 1, 1};
-    struct eg_shape in = node->shape;
-    if (node->n_inputs) in = graph->nodes[node->inputs[0]].shape;
+    struct eg_map in = eg__map(node->shape);
+    if (node->n_inputs) in = eg__map(graph->nodes[node->inputs[0]].shape);
     for (uint32_t i = 0; i < node->n_inputs; i++) {
         const struct eg_node *from = &graph->nodes[node->inputs[i]];
-        if (from->shape.h * from->shape.w < node->shape.h * node->shape.w && node->n_inputs > 1) continue;
+        if (eg__map(from->shape).h * eg__map(from->shape).w <
+                eg__map(node->shape).h * eg__map(node->shape).w &&
+            node->n_inputs > 1)
+            continue;
         const struct eg_receptive *f = &from->receptive;
         if (f->field_h > r.field_h) r.field_h = f->field_h;
         if (f->field_w > r.field_w) r.field_w = f->field_w;
@@ -50,8 +53,8 @@ void eg__infer_receptive(const struct eg_graph *graph, struct eg_node *node)
         slide(&r.field_w, &r.jump_w, (uint64_t)(w->kernel_w - 1) * w->dilation_w + 1, w->stride_w);
         break;
     case EG_OP_ADAPTIVE_POOL:
-        slide_adaptive(&r.field_h, &r.jump_h, in.h, node->shape.h);
-        slide_adaptive(&r.field_w, &r.jump_w, in.w, node->shape.w);
+        slide_adaptive(&r.field_h, &r.jump_h, in.h, eg__map(node->shape).h);
+        slide_adaptive(&r.field_w, &r.jump_w, in.w, eg__map(node->shape).w);
         break;
     case EG_OP_GLOBAL_AVG:
     case EG_OP_GLOBAL_MAX:

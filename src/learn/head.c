@@ -50,7 +50,7 @@ enum eg_status eg__head_begin(const struct eg_matrix *m, struct eg_graph **head,
     struct eg_graph *g;
     enum eg_status status = eg__graph_create("head", &g, err);
     if (status) return status;
-    struct eg_node input = {.op = EG_OP_INPUT, .name = "features", .shape = {1, 1, m->d}};
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "features", .shape = {3, {1, 1, m->d}}};
     uint32_t x = 0, y = 0;
     status = eg__graph_add(g, &input, &x, err);
     if (!status && m->scale == EG_SCALE_UNIT) {

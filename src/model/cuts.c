@@ -72,7 +72,7 @@ static enum eg_status add_pool(struct eg_cut_plan *plan, size_t i, const struct 
                                bool chw, struct eg_error *err)
 {
     struct eg_graph *graph = plan->graph;
-    struct eg_shape shape = graph->nodes[plan->outputs[i]].shape;
+    struct eg_map shape = eg__map(graph->nodes[plan->outputs[i]].shape);
     const struct eg_node at = graph->nodes[plan->outputs[i]];
     bool flatten = pools[cut->pool].op == EG_OP_FLATTEN, vector = shape.h == 1 && shape.w == 1;
     struct eg_node node = {
@@ -90,8 +90,8 @@ static enum eg_status add_pool(struct eg_cut_plan *plan, size_t i, const struct 
         enum eg_status status = eg__graph_add(graph, &node, &plan->outputs[i], err);
         if (status) return status;
     }
-    struct eg_shape out = graph->nodes[plan->outputs[i]].shape;
-    struct eg_shape kept = flatten ? shape : out;
+    struct eg_map out = eg__map(graph->nodes[plan->outputs[i]].shape);
+    struct eg_map kept = flatten ? shape : out;
     plan->infos[i] = (struct eg_cut_info){
         .name = stored_name(graph, typed),
         .layer = eg__graph_string(graph, cut->layer),
@@ -100,7 +100,7 @@ static enum eg_status add_pool(struct eg_cut_plan *plan, size_t i, const struct 
         .shape = {kept.h, kept.w, kept.c},
         .order = chw ? "chw" : "hwc",
         .pool = pools[cut->pool].name,
-        .length = eg__shape_count(out),
+        .length = eg__map_count(out),
     };
     if (!plan->infos[i].name || !plan->infos[i].layer) return eg__fail_memory(err, "a layer's name");
     for (size_t k = 0; k < i; k++)
@@ -199,7 +199,7 @@ enum eg_status eg__probabilities_plan(const struct eg_net *net, struct eg_cut_pl
     enum eg_status status = eg__cuts_plan(net, NULL, plan, err);
     if (status) return status;
     struct eg_graph *graph = plan->graph;
-    struct eg_shape shape = graph->nodes[graph->output].shape;
+    struct eg_map shape = eg__map(graph->nodes[graph->output].shape);
     if (shape.h * shape.w != 1) {
         struct eg_node flat = {
             .op = EG_OP_FLATTEN, .name = "flat", .n_inputs = 1, .inputs = {graph->output}, .order_chw = true};

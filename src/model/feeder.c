@@ -20,8 +20,8 @@ double eg__seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static enum eg_status check_array(const char *network, struct eg_shape shape,
-                                  const struct eg_dataset *dataset, struct eg_error *err)
+static enum eg_status check_array(const char *network, struct eg_map shape, const struct eg_dataset *dataset,
+                                  struct eg_error *err)
 {
     size_t h, w, c;
     enum eg_status status = eg__dataset_array_shape(dataset, &h, &w, &c, err);
@@ -33,7 +33,7 @@ static enum eg_status check_array(const char *network, struct eg_shape shape,
     return EG_OK;
 }
 
-static enum eg_status check_photos(const struct eg_recipe *recipe, const char *network, struct eg_shape shape,
+static enum eg_status check_photos(const struct eg_recipe *recipe, const char *network, struct eg_map shape,
                                    struct eg_error *err)
 {
     if (!recipe)
@@ -51,8 +51,8 @@ enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const char *netwo
                                const struct eg_dataset *dataset, size_t batch, eg_pool *pool,
                                struct eg_feeder *out, struct eg_error *err)
 {
-    enum eg_status status = dataset->is_array ? check_array(network, shape, dataset, err)
-                                              : check_photos(recipe, network, shape, err);
+    enum eg_status status = dataset->is_array ? check_array(network, eg__map(shape), dataset, err)
+                                              : check_photos(recipe, network, eg__map(shape), err);
     if (status) return status;
     struct eg_feeder feeder = {.dataset = dataset, .shape = shape, .batch = batch, .pool = pool};
     if (recipe) feeder.recipe = *recipe;

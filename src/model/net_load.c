@@ -198,7 +198,7 @@ static bool is_preset(const char *name)
 
 static enum eg_status settle_recipe(struct eg_net *net, const struct eg_net_options *o, struct eg_error *err)
 {
-    const struct eg_shape input = net->graph->nodes[0].shape;
+    const struct eg_map input = eg__map(net->graph->nodes[0].shape);
     const struct eg_arch *arch = net->card.recipe ? NULL : net->built_in;
     const char *own = arch ? arch->recipe : net->card.recipe;
     size_t h = o->height, w = o->width;

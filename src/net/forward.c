@@ -25,10 +25,10 @@ struct eg_view eg__run_view(const struct eg_run *run, uint32_t value)
     const size_t before = root->whole ? run->first * eg__shape_count(root->shape) : 0;
     return (struct eg_view){
         .data = data.write ? data.write + before + v->first : NULL,
-        .h = v->shape.h,
-        .w = v->shape.w,
-        .c = v->shape.c,
-        .ld = eg__shape_count(root->shape) / (v->shape.h * v->shape.w),
+        .h = eg__map(v->shape).h,
+        .w = eg__map(v->shape).w,
+        .c = eg__map(v->shape).c,
+        .ld = eg__shape_count(root->shape) / (eg__map(v->shape).h * eg__map(v->shape).w),
     };
 }
 
@@ -96,7 +96,7 @@ enum eg_status eg__run_forward_pixels(struct eg_run *run, const uint8_t *pixels,
 {
     enum eg_status status = check_batch(run, n, err);
     if (status || !n) return status;
-    const struct eg_shape in = run->values[0].shape;
+    const struct eg_map in = eg__map(run->values[0].shape);
     if (in.c != 3) return eg__fail(err, EG_E_ARGUMENT, "the network takes %zu channels, a photo has 3", in.c);
     for (unsigned c = 0; c < 3; c++) {
         run->pixel_byte[c] = (uint8_t)(bgr ? 2 - c : c);

@@ -36,7 +36,7 @@ static bool lies_within(const struct eg_run *run, const struct eg_graph *graph, 
         uint32_t member = maker(graph, node->inputs[i]);
         const struct eg_value *v = &run->values[member];
         if (!placed[member] || v->root != first->root || v->first != channel) return false;
-        channel += v->shape.c;
+        channel += eg__map(v->shape).c;
     }
     return true;
 }
@@ -62,7 +62,7 @@ static void place_members(struct eg_run *run, const struct eg_graph *graph, uint
             v->first = channel;
             placed[member] = true;
         }
-        channel += v->shape.c;
+        channel += eg__map(v->shape).c;
     }
 }
 
@@ -70,10 +70,10 @@ static void place_members(struct eg_run *run, const struct eg_graph *graph, uint
 static bool flatten_is_view(const struct eg_run *run, const struct eg_graph *graph, uint32_t node)
 {
     const struct eg_value *in = &run->values[graph->nodes[node].inputs[0]];
-    const size_t pixels = in->shape.h * in->shape.w;
+    const size_t pixels = eg__map(in->shape).h * eg__map(in->shape).w;
     if (pixels == 1) return true;
-    return (!graph->nodes[node].order_chw || in->shape.c == 1) &&
-           run->values[in->root].shape.c == in->shape.c;
+    return (!graph->nodes[node].order_chw || eg__map(in->shape).c == 1) &&
+           eg__map(run->values[in->root].shape).c == eg__map(in->shape).c;
 }
 
 bool eg__place_is_view(const struct eg_run *run, const struct eg_graph *graph, uint32_t node)
@@ -241,7 +241,7 @@ enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph
         v->offset = i;
     }
     run->values[0].from = 0;
-    if (!run->input_float || run->values[0].shape.c != 3) run->values[0].place = EG_PLACE_INPUT;
+    if (!run->input_float || eg__map(run->values[0].shape).c != 3) run->values[0].place = EG_PLACE_INPUT;
     choose_chunks(run);
     if ((status = place_arena(run, err))) return status;
     if (run->values[0].place == EG_PLACE_ARENA) {
@@ -249,7 +249,8 @@ enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph
         run->values[0].place = EG_PLACE_INPUT;
     }
     for (uint32_t i = 0; i < graph->n_nodes; i++)
-        if (run->zeros_count < graph->nodes[i].shape.c) run->zeros_count = graph->nodes[i].shape.c;
+        if (run->zeros_count < eg__map(graph->nodes[i].shape).c)
+            run->zeros_count = eg__map(graph->nodes[i].shape).c;
     run->arena = eg__alloc(run->arena_count, sizeof(float));
     run->zeros = eg__zalloc(run->zeros_count, sizeof(float));
     return run->arena && run->zeros ? EG_OK : eg__fail_memory(err, "activations (use a smaller batch)");

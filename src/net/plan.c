@@ -84,11 +84,6 @@ static const struct eg_node *folded_norm(const struct planner *p, uint32_t conv)
     return user->op == EG_OP_BATCH_NORM ? user : NULL;
 }
 
-static bool same_shape(struct eg_shape a, struct eg_shape b)
-{
-    return a.h == b.h && a.w == b.w && a.c == b.c;
-}
-
 /* Follow the step's output through what can be fused behind it. */
 static void fuse_tail(struct planner *p, struct eg_run_step *step, bool residual_too, bool pool_too)
 {
@@ -99,8 +94,8 @@ static void fuse_tail(struct planner *p, struct eg_run_step *step, bool residual
         if (residual_too && next->op == EG_OP_ADD && next->n_inputs == 2 && step->residual == EG_NO_VALUE &&
             !step->act) {
             uint32_t other = next->inputs[next->inputs[0] == step->output];
-            if (!p->made[other] || !same_shape(p->graph->nodes[other].shape, next->shape) ||
-                !same_shape(p->graph->nodes[step->output].shape, next->shape))
+            if (!p->made[other] || !eg__shape_is(p->graph->nodes[other].shape, next->shape) ||
+                !eg__shape_is(p->graph->nodes[step->output].shape, next->shape))
                 return;
             step->residual = other;
         } else if (!step->act && eg__node_activation(next, &act, &a, &b)) {
@@ -110,10 +105,10 @@ static void fuse_tail(struct planner *p, struct eg_run_step *step, bool residual
         } else if (pool_too && next->op == EG_OP_MAX_POOL && step->residual == EG_NO_VALUE &&
                    step->act <= EG_ACT_CLAMP) {
             const struct eg_window *w = &next->window;
-            struct eg_shape in = p->graph->nodes[step->output].shape;
+            struct eg_map in = eg__map(p->graph->nodes[step->output].shape);
             if (w->kernel_h != 2 || w->kernel_w != 2 || w->stride_h != 2 || w->stride_w != 2 ||
                 w->dilation_h != 1 || w->dilation_w != 1 || w->pad_top || w->pad_left ||
-                next->shape.h != in.h / 2 || next->shape.w != in.w / 2)
+                eg__map(next->shape).h != in.h / 2 || eg__map(next->shape).w != in.w / 2)
                 return;
             step->pool = true;
             step->output = index_of(p, next);
@@ -140,7 +135,7 @@ enum eg_status eg__run_add_step(struct eg_run *run, const struct eg_node *node, 
     run->n_steps++;
     for (uint32_t i = 0; i < n_inputs; i++) s->inputs[i] = inputs[i];
     s->n_inputs = n_inputs;
-    if (n_inputs) s->in = run->values[inputs[0]].shape;
+    if (n_inputs) s->in = eg__map(run->values[inputs[0]].shape);
     *step = s;
     return EG_OK;
 }
@@ -164,7 +159,7 @@ static enum eg_status take_before(struct planner *p, struct eg_run_step *step, s
     const uint32_t value = step->inputs[0];
     if (run->n_steps < 2 || last->output != value || !only_user(p, value) || !eg__gemm_goes_before(last) ||
         run->values[value].root != value || w->dilation_h != 1 || w->stride_h > w->kernel_h ||
-        eg__shape_count(step->in) < EG_MADE_BEFORE_FLOATS)
+        eg__map_count(step->in) < EG_MADE_BEFORE_FLOATS)
         return EG_OK;
     struct eg_run_step *before = malloc(sizeof *before);
     if (!before) return eg__fail_memory(err, "the plan");
@@ -186,7 +181,7 @@ static enum eg_status plan_conv(struct planner *p, uint32_t index, bool fold, st
     struct eg_plan_conv conv = {.graph = p->graph, .node = node};
     float *factors = NULL;
     if (norm) {
-        size_t c = node->shape.c;
+        size_t c = eg__map(node->shape).c;
         factors = eg__alloc(2 * c, sizeof *factors);
         if (!factors || !eg__batch_norm_factors(norm, c, factors, factors + c)) {
             free(factors);
@@ -199,7 +194,8 @@ static enum eg_status plan_conv(struct planner *p, uint32_t index, bool fold, st
     }
     step->info.macs = eg__node_macs(p->graph, index);
     const bool depthwise = node->op == EG_OP_CONV && node->groups > 1 && node->groups == step->in.c &&
-                           node->shape.c == step->in.c && node->window.kernel_h <= EG_DEPTHWISE_ROWS_MAX;
+                           eg__map(node->shape).c == step->in.c &&
+                           node->window.kernel_h <= EG_DEPTHWISE_ROWS_MAX;
     const bool winograd = eg__winograd_tile(node, step->in, p->run->exact) != 0;
     fuse_tail(p, step, true, winograd);
     if (depthwise && !(status = take_before(p, step, err))) step = &p->run->steps[p->run->n_steps - 1];
@@ -236,7 +232,7 @@ static enum eg_status plan_node(struct planner *p, uint32_t index, struct eg_err
     }
     if (node->op == EG_OP_CONCAT) { /* what could not be made in place is copied */
         for (uint32_t i = 0, first = 0; i < node->n_inputs; i++) {
-            uint32_t c = (uint32_t)p->graph->nodes[node->inputs[i]].shape.c;
+            uint32_t c = (uint32_t)eg__map(p->graph->nodes[node->inputs[i]].shape).c;
             if (!eg__place_is_member(p->run, index, node->inputs[i], first)) {
                 status = eg__run_add_step(p->run, node, index, &node->inputs[i], 1, &step, err);
                 if (!status) status = eg__plan_plain(p->run, step, node, err);

@@ -41,7 +41,7 @@ struct eg_run_step {
     uint32_t *inputs;
     uint32_t n_inputs, output;
     struct eg_node node; /* attributes only: no pointer in it is valid after planning */
-    struct eg_shape in;  /* of the first input */
+    struct eg_map in;    /* of the first input */
     /* fused */
     uint32_t residual; /* value added before the activation, or EG_NO_VALUE */
     enum eg_activation act;
@@ -128,7 +128,7 @@ bool eg__gemm_goes_before(const struct eg_run_step *step);
 void eg__gemm_pixels(const struct eg_run *run, const struct eg_run_step *step, const float *in, size_t ld,
                      size_t count, float *out);
 /* Tile size m of the Winograd algorithm for this convolution, 0: none. */
-unsigned eg__winograd_tile(const struct eg_node *node, struct eg_shape in, bool exact);
+unsigned eg__winograd_tile(const struct eg_node *node, struct eg_map in, bool exact);
 /* Every other operator. */
 EG_MUST_CHECK enum eg_status eg__plan_plain(struct eg_run *run, struct eg_run_step *step,
                                             const struct eg_node *node, struct eg_error *err);

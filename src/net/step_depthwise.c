@@ -24,7 +24,7 @@ static void depthwise_task(void *context, size_t task, unsigned thread)
     const struct depthwise_pass *p = context;
     const struct eg_window *w = &p->step->node.window;
     const struct eg_run_step *before = p->step->before;
-    const struct eg_shape in = p->step->in;
+    const struct eg_map in = p->step->in;
     const size_t line = in.w * in.c; /* of the ring */
     float *ring = eg__run_scratch(p->run, thread);
     size_t made = 0; /* rows before this one are in the ring, or were */

@@ -318,7 +318,7 @@ enum eg_status eg__plan_gemm(struct eg_run *run, struct eg_run_step *step, const
             .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
         step->node.groups = 1;
     }
-    const struct eg_shape out = conv->node->shape;
+    const struct eg_map out = eg__map(conv->node->shape);
     work->groups = step->node.groups;
     work->in_group = step->in.c / work->groups;
     work->out_group = out.c / work->groups;

@@ -226,7 +226,8 @@ static void filter_matrix(const struct wino_work *work, double g[ALPHA_MAX][ALPH
 static void transform_filters(struct eg_run *run, struct eg_run_step *step, const struct eg_plan_conv *conv,
                               const struct wino_work *work, float *filters)
 {
-    const size_t panel = run->kernels->panel, in = step->in.c, out = conv->node->shape.c, r = work->r;
+    const size_t panel = run->kernels->panel, in = step->in.c, out = eg__map(conv->node->shape).c,
+                 r = work->r;
     double g[ALPHA_MAX][ALPHA_MAX];
     filter_matrix(work, g);
     for (size_t o = 0; o < out; o++) {
@@ -253,14 +254,15 @@ static void transform_filters(struct eg_run *run, struct eg_run_step *step, cons
     }
 }
 
-unsigned eg__winograd_tile(const struct eg_node *node, struct eg_shape in, bool exact)
+unsigned eg__winograd_tile(const struct eg_node *node, struct eg_map in, bool exact)
 {
     const struct eg_window *w = &node->window;
     if (exact || node->op != EG_OP_CONV || node->groups != 1 || w->kernel_h != w->kernel_w ||
         w->stride_h != 1 || w->stride_w != 1 || w->dilation_h != 1 || w->dilation_w != 1 || in.c < 16 ||
-        node->shape.c < 16)
+        eg__map(node->shape).c < 16)
         return 0;
-    size_t side = node->shape.h < node->shape.w ? node->shape.h : node->shape.w;
+    size_t side =
+        eg__map(node->shape).h < eg__map(node->shape).w ? eg__map(node->shape).h : eg__map(node->shape).w;
     if (w->kernel_h == 5) return side >= 8 ? 4 : 0;
     if (w->kernel_h != 3 || side < 6) return 0;
     return side < 8 ? 2 : side >= 56 && in.c <= 256 ? 6 : 4;
@@ -273,7 +275,7 @@ enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_run_step *step,
     if (!work) return eg__fail_memory(err, "a layer");
     step->work = work;
     step->run = run_winograd;
-    const struct eg_shape out = conv->node->shape;
+    const struct eg_map out = eg__map(conv->node->shape);
     const size_t in = step->in.c;
     work->m = eg__winograd_tile(conv->node, step->in, false);
     work->r = conv->node->window.kernel_h;

@@ -21,7 +21,7 @@ enum way { DEPTHWISE, POINTWISE, WINOGRAD, COLUMNS };
 
 static struct eg_conv_geometry geometry_of(const struct eg_tape_node *nodes, const struct eg_tape_node *node)
 {
-    struct eg_shape in = nodes[node->node->inputs[0]].node->shape, out = node->node->shape;
+    struct eg_map in = eg__map(nodes[node->node->inputs[0]].node->shape), out = eg__map(node->node->shape);
     const struct eg_window *w = &node->node->window;
     return (struct eg_conv_geometry){in.h,          in.w,          in.c,        out.h,       out.w,
                                      out.c,         w->kernel_h,   w->kernel_w, w->stride_h, w->stride_w,

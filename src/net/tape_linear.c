@@ -8,7 +8,8 @@ enum eg_status eg__tape_linear_forward(struct eg_tape_step *step, struct eg_tape
                                        struct eg_error *err)
 {
     const struct eg_tape_node *x = eg__tape_input(step, node, 0);
-    size_t in = x->node->shape.c, out = node->node->shape.c, rows = step->n * (node->count / out);
+    size_t in = eg__map(x->node->shape).c, out = eg__map(node->node->shape).c,
+           rows = step->n * (node->count / out);
     enum eg_status status =
         eg__gemm_nt(rows, out, in, x->y, in, node->param[0], in, node->y, out, false, step->pool, err);
     if (!status && node->param[1]) eg__add_row(node->y, node->param[1], rows, out, step->pool);
@@ -19,7 +20,8 @@ enum eg_status eg__tape_linear_backward(struct eg_tape_step *step, struct eg_tap
                                         struct eg_error *err)
 {
     const struct eg_tape_node *x = eg__tape_input(step, node, 0);
-    size_t in = x->node->shape.c, out = node->node->shape.c, rows = step->n * (node->count / out);
+    size_t in = eg__map(x->node->shape).c, out = eg__map(node->node->shape).c,
+           rows = step->n * (node->count / out);
     float *dx = eg__tape_dx(step, node, 0);
     enum eg_status status = EG_OK;
     if (node->grad[0])

@@ -23,11 +23,11 @@ static void move_run(float *x, float *y, size_t n, bool back, bool add)
 }
 
 /* Between an input (x) and the output (y) of one image, forward or back. */
-static void move(const struct eg_tape_node *node, struct eg_shape in, size_t first_channel, float *x,
-                 float *y, bool back, bool add)
+static void move(const struct eg_tape_node *node, struct eg_map in, size_t first_channel, float *x, float *y,
+                 bool back, bool add)
 {
     const struct eg_node *n = node->node;
-    struct eg_shape out = n->shape;
+    struct eg_map out = eg__map(n->shape);
     size_t pixels = in.h * in.w;
     switch (n->op) {
     case EG_OP_CONCAT:
@@ -71,11 +71,11 @@ static void move_task(void *context, size_t image, unsigned thread)
     size_t first_channel = 0;
     for (uint32_t i = 0; i < w->node->node->n_inputs; i++) {
         struct eg_tape_node *input = eg__tape_input(w->step, w->node, i);
-        struct eg_shape in = input->node->shape;
+        struct eg_map in = eg__map(input->node->shape);
         float *x = w->back ? eg__tape_dx(w->step, w->node, i) : input->y;
         float *y = (w->back ? w->node->dy : w->node->y) + image * w->node->count;
         if (x)
-            move(w->node, in, first_channel, x + image * eg__shape_count(in), y, w->back, w->node->add_dx[i]);
+            move(w->node, in, first_channel, x + image * eg__map_count(in), y, w->back, w->node->add_dx[i]);
         first_channel += in.c;
     }
 }
@@ -105,7 +105,7 @@ enum eg_status eg__tape_reduce_forward(struct eg_tape_step *step, struct eg_tape
 {
     (void)err;
     const struct eg_tape_node *input = eg__tape_input(step, node, 0);
-    size_t c = input->node->shape.c, rows = step->n * node->count;
+    size_t c = eg__map(input->node->shape).c, rows = step->n * node->count;
     for (size_t r = 0; r < rows; r++) {
         const float *x = input->y + r * c;
         float result = node->node->op == EG_OP_REDUCE_MAX ? -INFINITY : 0;
@@ -124,7 +124,7 @@ enum eg_status eg__tape_reduce_backward(struct eg_tape_step *step, struct eg_tap
 {
     (void)err;
     const struct eg_tape_node *input = eg__tape_input(step, node, 0);
-    size_t c = input->node->shape.c, rows = step->n * node->count;
+    size_t c = eg__map(input->node->shape).c, rows = step->n * node->count;
     float *dx = eg__tape_dx(step, node, 0);
     for (size_t r = 0; dx && r < rows; r++) {
         size_t top = 0;

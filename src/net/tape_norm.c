@@ -16,14 +16,14 @@ enum { BN_ROWS = 6 };
 size_t eg__tape_batch_norm_saved(const struct eg_tape_node *node, size_t max_batch)
 {
     (void)max_batch;
-    return BN_ROWS * node->node->shape.c * sizeof(float);
+    return BN_ROWS * eg__map(node->node->shape).c * sizeof(float);
 }
 
 /* Moments in two passes (the mean first): the sum of squares would lose digits. */
 static void batch_moments(struct eg_tape_step *step, struct eg_tape_node *node, const float *x, size_t rows,
                           float *mean, float *inverse, float *work)
 {
-    size_t c = node->node->shape.c;
+    size_t c = eg__map(node->node->shape).c;
     eg__column_sums(x, rows, c, mean, step->pool);
     for (size_t k = 0; k < c; k++) mean[k] /= (float)rows;
     /* y is free until the result goes there: it holds x - mean */
@@ -49,7 +49,7 @@ enum eg_status eg__tape_batch_norm_forward(struct eg_tape_step *step, struct eg_
 {
     (void)err;
     const float *x = eg__tape_input(step, node, 0)->y, *gamma = node->param[0], *beta = node->param[1];
-    size_t c = node->node->shape.c, rows = step->n * (node->count / c);
+    size_t c = eg__map(node->node->shape).c, rows = step->n * (node->count / c);
     float *a = node->saved, *b = a + c, *mean = b + c, *inverse = mean + c;
     if (node->batch_stats && step->training) {
         batch_moments(step, node, x, rows, mean, inverse, inverse + c);
@@ -71,7 +71,7 @@ enum eg_status eg__tape_batch_norm_backward(struct eg_tape_step *step, struct eg
     (void)err;
     const float *x = eg__tape_input(step, node, 0)->y;
     float *dx = eg__tape_dx(step, node, 0);
-    size_t c = node->node->shape.c, rows = step->n * (node->count / c);
+    size_t c = eg__map(node->node->shape).c, rows = step->n * (node->count / c);
     float *a = node->saved, *mean = a + 2 * c, *inverse = mean + c, *sum_dy = inverse + c,
           *sum_dy_x = sum_dy + c;
     if (!node->batch_stats) {
@@ -100,7 +100,7 @@ enum eg_status eg__tape_batch_norm_backward(struct eg_tape_step *step, struct eg
 
 size_t eg__tape_layer_norm_saved(const struct eg_tape_node *node, size_t max_batch)
 {
-    return 2 * max_batch * (node->count / node->node->shape.c) * sizeof(float);
+    return 2 * max_batch * (node->count / eg__map(node->node->shape).c) * sizeof(float);
 }
 
 /* dy z of every row, for the gradient of gamma. */
@@ -140,7 +140,7 @@ enum eg_status eg__tape_layer_norm_forward(struct eg_tape_step *step, struct eg_
                                            struct eg_error *err)
 {
     (void)err;
-    size_t c = node->node->shape.c;
+    size_t c = eg__map(node->node->shape).c;
     struct norm_work work = {.node = node, .x = eg__tape_input(step, node, 0)->y, .c = c};
     eg__pool_run(step->pool, step->n * (node->count / c), layer_norm_task, &work);
     return EG_OK;
@@ -171,7 +171,7 @@ enum eg_status eg__tape_layer_norm_backward(struct eg_tape_step *step, struct eg
                                             struct eg_error *err)
 {
     (void)err;
-    size_t c = node->node->shape.c, rows = step->n * (node->count / c);
+    size_t c = eg__map(node->node->shape).c, rows = step->n * (node->count / c);
     struct norm_work work = {
         node,           eg__tape_input(step, node, 0)->y, eg__tape_dx(step, node, 0), step->scratch, c,
         node->add_dx[0]};
@@ -217,7 +217,7 @@ enum eg_status eg__tape_lrn_forward(struct eg_tape_step *step, struct eg_tape_no
                                     struct eg_error *err)
 {
     (void)err;
-    size_t c = node->node->shape.c;
+    size_t c = eg__map(node->node->shape).c;
     struct norm_work work = {.node = node, .x = eg__tape_input(step, node, 0)->y, .c = c};
     eg__pool_run(step->pool, step->n * (node->count / c), lrn_task, &work);
     return EG_OK;
@@ -247,7 +247,7 @@ enum eg_status eg__tape_lrn_backward(struct eg_tape_step *step, struct eg_tape_n
                                      struct eg_error *err)
 {
     (void)err;
-    size_t c = node->node->shape.c;
+    size_t c = eg__map(node->node->shape).c;
     struct norm_work work = {.node = node,
                              .x = eg__tape_input(step, node, 0)->y,
                              .dx = eg__tape_dx(step, node, 0),

@@ -64,7 +64,7 @@ struct side {
     size_t image, h, w, c;
 };
 
-static struct side side_of_shape(struct eg_shape s, bool image)
+static struct side side_of_shape(struct eg_map s, bool image)
 {
     return (struct side){.image = image ? s.h * s.w * s.c : 0,
                          .h = s.h > 1 ? s.w * s.c : 0,
@@ -75,7 +75,7 @@ static struct side side_of_shape(struct eg_shape s, bool image)
 struct binary_work {
     const struct eg_node *node;
     struct side a, b;
-    struct eg_shape shape;
+    struct eg_map shape;
     const float *dy;
     float *y;
     size_t count;
@@ -83,19 +83,22 @@ struct binary_work {
 
 static struct binary_work binary_of(struct eg_tape_step *step, struct eg_tape_node *node)
 {
-    struct binary_work w = {
-        .node = node->node, .shape = node->node->shape, .dy = node->dy, .y = node->y, .count = node->count};
+    struct binary_work w = {.node = node->node,
+                            .shape = eg__map(node->node->shape),
+                            .dy = node->dy,
+                            .y = node->y,
+                            .count = node->count};
     struct side sides[2];
     for (uint32_t i = 0; i < 2; i++) {
         if (i < node->node->n_inputs) {
             struct eg_tape_node *input = eg__tape_input(step, node, i);
-            sides[i] = side_of_shape(input->node->shape, true);
+            sides[i] = side_of_shape(eg__map(input->node->shape), true);
             sides[i].values = input->y;
             sides[i].d = eg__tape_dx(step, node, i);
             sides[i].add = node->add_dx[i];
         } else { /* dimensions from the right: [c], [w][c], [h][w][c] */
             const struct eg_tensor *t = node->node->params[0];
-            struct eg_shape s = {1, 1, 1};
+            struct eg_map s = {1, 1, 1};
             if (t->rank >= 1) s.c = t->dim[t->rank - 1];
             if (t->rank >= 2) s.w = t->dim[t->rank - 2];
             if (t->rank >= 3) s.h = t->dim[t->rank - 3];
@@ -217,7 +220,7 @@ enum eg_status eg__tape_binary_backward(struct eg_tape_step *step, struct eg_tap
 
 struct where_work {
     struct side sides[3];
-    struct eg_shape shape;
+    struct eg_map shape;
     const float *dy;
     float *y;
     size_t count;
@@ -225,9 +228,10 @@ struct where_work {
 
 static struct where_work where_of(struct eg_tape_step *step, struct eg_tape_node *node)
 {
-    struct where_work w = {.shape = node->node->shape, .dy = node->dy, .y = node->y, .count = node->count};
+    struct where_work w = {
+        .shape = eg__map(node->node->shape), .dy = node->dy, .y = node->y, .count = node->count};
     for (uint32_t i = 0; i < 3; i++) {
-        w.sides[i] = side_of_shape(eg__tape_input(step, node, i)->node->shape, true);
+        w.sides[i] = side_of_shape(eg__map(eg__tape_input(step, node, i)->node->shape), true);
         w.sides[i].values = eg__tape_input(step, node, i)->y;
         w.sides[i].d = i ? eg__tape_dx(step, node, i) : NULL;
         w.sides[i].add = node->add_dx[i];
@@ -333,7 +337,7 @@ enum eg_status eg__tape_softmax_forward(struct eg_tape_step *step, struct eg_tap
                                         struct eg_error *err)
 {
     (void)err;
-    size_t c = node->node->shape.c, rows = step->n * (node->count / c);
+    size_t c = eg__map(node->node->shape).c, rows = step->n * (node->count / c);
     for (size_t r = 0; r < rows; r++) {
         const float *x = eg__tape_input(step, node, 0)->y + r * c;
         float *y = node->y + r * c, largest = x[0], sum = 0;
@@ -348,7 +352,7 @@ enum eg_status eg__tape_softmax_backward(struct eg_tape_step *step, struct eg_ta
                                          struct eg_error *err)
 {
     (void)err;
-    size_t c = node->node->shape.c, rows = step->n * (node->count / c);
+    size_t c = eg__map(node->node->shape).c, rows = step->n * (node->count / c);
     float *dx = eg__tape_dx(step, node, 0);
     for (size_t r = 0; dx && r < rows; r++) {
         const float *y = node->y + r * c, *dy = node->dy + r * c;

@@ -8,7 +8,7 @@
 
 struct pool_work {
     struct eg_tape_node *node;
-    struct eg_shape in;
+    struct eg_map in;
     const float *x;
     float *dx;
     bool add;
@@ -17,7 +17,7 @@ struct pool_work {
 static struct pool_work work_of(struct eg_tape_step *step, struct eg_tape_node *node)
 {
     struct eg_tape_node *input = eg__tape_input(step, node, 0);
-    return (struct pool_work){node, input->node->shape, input->y, eg__tape_dx(step, node, 0),
+    return (struct pool_work){node, eg__map(input->node->shape), input->y, eg__tape_dx(step, node, 0),
                               node->add_dx[0]};
 }
 
@@ -61,8 +61,8 @@ static void average_task(void *context, size_t image, unsigned thread)
 {
     (void)thread;
     const struct pool_work *w = context;
-    struct eg_shape in = w->in, out = w->node->node->shape;
-    const float *x = w->x + image * eg__shape_count(in);
+    struct eg_map in = w->in, out = eg__map(w->node->node->shape);
+    const float *x = w->x + image * eg__map_count(in);
     float *y = w->node->y + image * w->node->count;
     for (size_t oy = 0; oy < out.h; oy++)
         for (size_t ox = 0; ox < out.w; ox++, y += out.c) {
@@ -90,10 +90,10 @@ static void average_gradient_task(void *context, size_t image, unsigned thread)
 {
     (void)thread;
     const struct pool_work *w = context;
-    struct eg_shape in = w->in, out = w->node->node->shape;
-    float *dx = w->dx + image * eg__shape_count(in);
+    struct eg_map in = w->in, out = eg__map(w->node->node->shape);
+    float *dx = w->dx + image * eg__map_count(in);
     const float *dy = w->node->dy + image * w->node->count;
-    if (!w->add) memset(dx, 0, eg__shape_count(in) * sizeof *dx);
+    if (!w->add) memset(dx, 0, eg__map_count(in) * sizeof *dx);
     for (size_t oy = 0; oy < out.h; oy++)
         for (size_t ox = 0; ox < out.w; ox++, dy += out.c) {
             struct range ry = average_range(w->node->node, oy, out.h, in.h, true);
@@ -126,8 +126,8 @@ static void max_task(void *context, size_t image, unsigned thread)
     (void)thread;
     const struct pool_work *w = context;
     const struct eg_window *window = &w->node->node->window;
-    struct eg_shape in = w->in, out = w->node->node->shape;
-    const float *x = w->x + image * eg__shape_count(in);
+    struct eg_map in = w->in, out = eg__map(w->node->node->shape);
+    const float *x = w->x + image * eg__map_count(in);
     float *y = w->node->y + image * w->node->count;
     uint32_t *where = (uint32_t *)w->node->saved + image * w->node->count;
     for (size_t oy = 0; oy < out.h; oy++)
@@ -167,10 +167,10 @@ static void max_gradient_task(void *context, size_t image, unsigned thread)
     (void)thread;
     const struct pool_work *w = context;
     size_t c = w->in.c, pixels = w->node->count / c;
-    float *dx = w->dx + image * eg__shape_count(w->in);
+    float *dx = w->dx + image * eg__map_count(w->in);
     const float *dy = w->node->dy + image * w->node->count;
     const uint32_t *where = (const uint32_t *)w->node->saved + image * w->node->count;
-    if (!w->add) memset(dx, 0, eg__shape_count(w->in) * sizeof *dx);
+    if (!w->add) memset(dx, 0, eg__map_count(w->in) * sizeof *dx);
     for (size_t p = 0; p < pixels; p++, dy += c, where += c)
         for (size_t k = 0; k < c; k++) dx[where[k] * c + k] += dy[k];
 }

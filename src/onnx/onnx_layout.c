@@ -300,7 +300,7 @@ enum eg_status eg__lower_split(struct eg_reading *step)
     if (!status) status = channel_dimension(step, value, eg__step_int(step, "axis", 0), &axis);
     if (status) return status;
     if (!parts || (n && n != parts)) return eg__step_broken(step, "%zu sizes for %zu outputs", n, parts);
-    size_t c = step->onnx->graph->nodes[value->node].shape.c, even = (c + parts - 1) / parts;
+    size_t c = eg__map(step->onnx->graph->nodes[value->node].shape).c, even = (c + parts - 1) / parts;
     struct eg_value source = *value;
     for (unsigned i = 0; i < parts; i++) {
         size_t size = n ? (size_t)sizes[i] : i + 1 < parts ? even : c - begin;
@@ -358,7 +358,7 @@ enum eg_status eg__lower_gather(struct eg_reading *step)
     if (step->n_in < 2 || !step->in[1] || !step->in[1]->is_constant || step->in[1]->tensor.rank)
         return eg__step_refuse(step, "it picks more than one channel, or not a constant one");
     int64_t index = eg__tensor_int_at(&step->in[1]->tensor, 0);
-    int64_t c = (int64_t)step->onnx->graph->nodes[value->node].shape.c;
+    int64_t c = (int64_t)eg__map(step->onnx->graph->nodes[value->node].shape).c;
     if (index < -c || index >= c)
         return eg__step_broken(step, "channel %lld of %lld", (long long)index, (long long)c);
     if (index < 0) index += c;
@@ -394,7 +394,7 @@ enum eg_status eg__lower_reduce(struct eg_reading *step)
             *(part->axis == EG_AXIS_H ? &h : part->axis == EG_AXIS_W ? &w : &c) *= part->extent;
         }
     }
-    struct eg_shape shape = step->onnx->graph->nodes[made.node].shape;
+    struct eg_map shape = eg__map(step->onnx->graph->nodes[made.node].shape);
     bool pixels = !(over & (1u << EG_AXIS_C | 1u << EG_AXIS_N)) && h == shape.h && w == shape.w;
     bool channels = over == 1u << EG_AXIS_C && c == shape.c;
     struct eg_node node = {.n_inputs = 1, .inputs = {made.node}};

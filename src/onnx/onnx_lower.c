@@ -424,7 +424,7 @@ static enum eg_status lower_softmax(struct eg_reading *step)
         status =
             eg__step_axis(step, eg__step_int(step, "axis", step->onnx->opset < 13 ? 1 : -1), in->rank, &axis);
     if (status) return status;
-    struct eg_shape shape = step->onnx->graph->nodes[in->node].shape;
+    struct eg_map shape = eg__map(step->onnx->graph->nodes[in->node].shape);
     if (!eg__dimension_is(step->onnx, in, axis, EG_AXIS_C) ||
         (step->onnx->opset < 13 && axis + 1 != in->rank && shape.h * shape.w != 1))
         return eg__step_refuse(step, "it runs along dimension %u, engraft's along the channels", axis);

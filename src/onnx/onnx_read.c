@@ -124,13 +124,14 @@ static enum eg_status make_input(struct eg_onnx *onnx, const EgOnnx__ValueInfoPr
         bool nhwc = !is_colours(side_of(shape, 1)) && is_colours(side_of(shape, 3));
         size_t c = nhwc ? 3 : 1, h = nhwc ? 1 : 2, w = nhwc ? 2 : 3;
         if (nhwc) order = "nhwc";
-        node.shape = (struct eg_shape){side_of(shape, h), side_of(shape, w), side_of(shape, c)};
-        if (!node.shape.h) node.shape.h = node.shape.w ? node.shape.w : DEFAULT_SIDE;
-        if (!node.shape.w) node.shape.w = node.shape.h;
-        if (!node.shape.c) node.shape.c = 3;
+        struct eg_map map = {side_of(shape, h), side_of(shape, w), side_of(shape, c)};
+        if (!map.h) map.h = map.w ? map.w : DEFAULT_SIDE;
+        if (!map.w) map.w = map.h;
+        if (!map.c) map.c = 3;
+        node.shape = eg__map_shape(map.h, map.w, map.c);
         onnx->graph->input_nchw = !nhwc;
     } else if (rank == 2 && side_of(shape, 1)) {
-        node.shape = (struct eg_shape){1, 1, side_of(shape, 1)};
+        node.shape = eg__vector_shape(side_of(shape, 1));
     } else {
         status = eg__fail(onnx->err, EG_E_UNSUPPORTED,
                           "input '%.200s' is not a batch of images [n][c][h][w] or vectors [n][c]", shown);

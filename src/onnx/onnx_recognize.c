@@ -111,7 +111,7 @@ static bool layer_norm_affine(struct eg_graph *graph, struct eg_node *node)
 {
     const struct eg_tensor *vector = node->params[0];
     if ((node->op != EG_OP_MUL && node->op != EG_OP_ADD) || node->n_inputs != 1 || vector->rank != 1 ||
-        vector->dim[0] != node->shape.c)
+        vector->dim[0] != eg__map(node->shape).c)
         return false;
     struct eg_node *norm = &graph->nodes[node->inputs[0]];
     if (norm->op != EG_OP_LAYER_NORM || norm->params[1] ||

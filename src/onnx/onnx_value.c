@@ -120,7 +120,7 @@ enum eg_status eg__step_axis(struct eg_reading *step, int64_t axis, size_t rank,
 
 static size_t axis_extent(const struct eg_onnx *onnx, uint32_t node, enum eg_axis axis)
 {
-    struct eg_shape shape = onnx->graph->nodes[node].shape;
+    struct eg_map shape = eg__map(onnx->graph->nodes[node].shape);
     switch (axis) {
     case EG_AXIS_N: return onnx->batch;
     case EG_AXIS_H: return shape.h;

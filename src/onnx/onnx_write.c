@@ -381,7 +381,7 @@ static void write_normalization(struct eg_onnx_writer *writer, const char *input
 
 static void write_input(struct eg_onnx_writer *writer, struct frame *frame)
 {
-    struct eg_shape shape = writer->graph->nodes[0].shape;
+    struct eg_map shape = eg__map(writer->graph->nodes[0].shape);
     const char *wanted = writer->options->input_name ? writer->options->input_name : "image";
     const char *input = eg__writer_name(writer, wanted), *behind = input;
     size_t image[4] = {0, shape.c, shape.h, shape.w}, vector[2] = {0, shape.c};
@@ -409,9 +409,9 @@ static void write_input(struct eg_onnx_writer *writer, struct frame *frame)
 static void write_label(struct eg_onnx_writer *writer, struct frame *frame, const char *name)
 {
     uint32_t index = writer->graph->label_output;
-    struct eg_shape shape = writer->graph->nodes[index].shape;
+    struct eg_map shape = eg__map(writer->graph->nodes[index].shape);
     const char *layer = writer->graph->nodes[index].name;
-    if (eg__shape_count(shape) != 1)
+    if (eg__map_count(shape) != 1)
         eg__writer_fail(writer, eg__fail(writer->err, EG_E_SHAPE,
                                          "cannot write '%.100s': label '%.200s' is not one number an image",
                                          writer->graph->name, layer));
@@ -430,7 +430,7 @@ static void write_label(struct eg_onnx_writer *writer, struct frame *frame, cons
 static void write_output(struct eg_onnx_writer *writer, struct frame *frame, const char *name)
 {
     uint32_t index = writer->graph->output;
-    struct eg_shape shape = writer->graph->nodes[index].shape;
+    struct eg_map shape = eg__map(writer->graph->nodes[index].shape);
     size_t dim[4] = {0, shape.c, shape.h, shape.w};
     bool flat = shape.h == 1 && shape.w == 1;
     if (flat && !writer->is_vector[index]) {

@@ -14,8 +14,8 @@ struct layer {
     struct eg_onnx_writer *writer;
     const struct eg_node *node;
     const char *name, *output;
-    struct eg_shape in; /* of input 0 */
-    bool is_vector;     /* of the result */
+    struct eg_map in; /* of input 0 */
+    bool is_vector;   /* of the result */
 };
 
 static enum eg_status refuse(struct layer *layer, const char *why)
@@ -410,7 +410,7 @@ static void write_slice(struct layer *layer)
 static void write_shuffle(struct layer *layer)
 {
     static const int64_t perm[5] = {0, 2, 1, 3, 4};
-    struct eg_shape s = layer->in;
+    struct eg_map s = layer->in;
     int64_t g = layer->node->groups, h = (int64_t)s.h, w = (int64_t)s.w, c = (int64_t)s.c;
     const char *in = input(layer, 0, false);
     const char *to_groups = ints(layer, "groups.shape", 5, (const int64_t[]){0, g, c / g, h, w});
@@ -609,7 +609,7 @@ static void write_trees(struct layer *layer)
 /* Is the result [n][c]? Vectors stay so; one pixel becomes one at a product or a flatten. */
 static bool gives_vector(const struct eg_onnx_writer *writer, const struct eg_node *node)
 {
-    struct eg_shape in = writer->graph->nodes[node->inputs[0]].shape;
+    struct eg_map in = eg__map(writer->graph->nodes[node->inputs[0]].shape);
     switch (node->op) {
     case EG_OP_FLATTEN:
     case EG_OP_TREE_ENSEMBLE: return true;
@@ -626,7 +626,7 @@ static bool gives_vector(const struct eg_onnx_writer *writer, const struct eg_no
     case EG_OP_PAD: return false;
     default: break;
     }
-    if (node->shape.h != 1 || node->shape.w != 1) return false;
+    if (eg__map(node->shape).h != 1 || eg__map(node->shape).w != 1) return false;
     for (uint32_t i = 0; i < node->n_inputs; i++)
         if (!writer->is_vector[node->inputs[i]]) return false;
     return true;
@@ -704,9 +704,9 @@ void eg__writer_layer(struct eg_onnx_writer *writer, uint32_t index, const char 
     struct layer layer = {.writer = writer,
                           .node = node,
                           .name = node->name,
-                          .in = writer->graph->nodes[node->inputs[0]].shape,
+                          .in = eg__map(writer->graph->nodes[node->inputs[0]].shape),
                           .is_vector = gives_vector(writer, node)};
-    bool one_pixel = node->shape.h == 1 && node->shape.w == 1;
+    bool one_pixel = eg__map(node->shape).h == 1 && eg__map(node->shape).w == 1;
     layer.output = output && (layer.is_vector || !one_pixel) ? output : eg__writer_name(writer, node->name);
     bool keeps_image = node->op == EG_OP_PAD || node->op == EG_OP_IDENTITY || node->op == EG_OP_DROPOUT;
     for (uint32_t i = 0; i < node->n_inputs; i++) {

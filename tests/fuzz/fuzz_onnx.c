@@ -33,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bool resized = !eg__graph_resize(graph, 32, 24, &err);
         if (!eg__graph_find(graph, "relu", &index, &err) && !eg__graph_cut(graph, index, &cut, &err))
             eg__graph_free(cut);
-        bool is_vector = !resized && graph->nodes[0].shape.h == 1 && graph->nodes[0].shape.w == 1;
+        bool is_vector =
+            !resized && eg__map(graph->nodes[0].shape).h == 1 && eg__map(graph->nodes[0].shape).w == 1;
         const struct eg_onnx_options options = {.overwrite = true, .vector_input = is_vector};
         if (!eg__onnx_save(graph, out, &options, &err)) unlink(out);
         eg__graph_free(graph);

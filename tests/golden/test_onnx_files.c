@@ -30,9 +30,9 @@ static const struct eg_node *find(const struct eg_graph *graph, const char *name
 
 static void assert_shape(const struct eg_node *node, size_t h, size_t w, size_t c)
 {
-    assert_int_equal(node->shape.h, h);
-    assert_int_equal(node->shape.w, w);
-    assert_int_equal(node->shape.c, c);
+    assert_int_equal(eg__map(node->shape).h, h);
+    assert_int_equal(eg__map(node->shape).w, w);
+    assert_int_equal(eg__map(node->shape).c, c);
 }
 
 static void keras_files_are_channels_last_already(void **state)

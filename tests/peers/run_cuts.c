@@ -27,14 +27,13 @@ static enum eg_status run(char **word, size_t n_cuts, size_t *length, struct eg_
 {
     eg_net *net = NULL;
     eg_run *run = NULL;
-    size_t n = strtoul(word[2], NULL, 10), count;
+    size_t n = strtoul(word[2], NULL, 10), n_values = n, count;
     float *images = read_images(word[1], &count), *out[CUTS_MAX] = {NULL};
     struct eg_run_cuts cuts = {.cuts = (const char *const *)&word[4], .n_cuts = n_cuts};
     enum eg_status status = eg_net_load(word[0], NULL, &net, err);
-    if (!status &&
-        eg_net_layer(net, 0).shape.h * eg_net_layer(net, 0).shape.w * eg_net_layer(net, 0).shape.c * n !=
-            count)
-        exit(2);
+    for (size_t i = 0; !status && i < eg_net_layer(net, 0).shape.rank; i++)
+        n_values *= eg_net_layer(net, 0).shape.dim[i];
+    if (!status && n_values != count) exit(2);
     if (!status) status = eg_run_create(net, &cuts, n, NULL, &run, err);
     for (size_t i = 0; i < n_cuts && !status; i++) {
         length[i] = eg_run_length(run, i);

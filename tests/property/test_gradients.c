@@ -50,7 +50,7 @@ static struct eg_graph *start(size_t h, size_t w, size_t channels)
 {
     struct eg_graph *graph;
     assert_int_equal(eg__graph_create("test", &graph, NULL), EG_OK);
-    add(graph, (struct eg_node){.op = EG_OP_INPUT, .name = "input", .shape = {h, w, 4}});
+    add(graph, (struct eg_node){.op = EG_OP_INPUT, .name = "input", .shape = {3, {h, w, 4}}});
     add(graph, (struct eg_node){.op = EG_OP_CONV,
                                 .name = "first",
                                 .n_inputs = 1,

@@ -16,7 +16,7 @@ static struct eg_graph *new_graph(size_t h, size_t w, size_t c)
     struct eg_graph *graph;
     uint32_t index;
     assert_int_equal(eg__graph_create("tiny", &graph, NULL), EG_OK);
-    struct eg_node input = {.op = EG_OP_INPUT, .name = "input", .shape = {h, w, c}};
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "input", .shape = {3, {h, w, c}}};
     assert_int_equal(eg__graph_add(graph, &input, &index, NULL), EG_OK);
     return graph;
 }
@@ -73,8 +73,9 @@ static uint32_t conv(struct eg_graph *graph, uint32_t from, size_t out, uint32_t
 {
     struct eg_node node = {.op = EG_OP_CONV, .n_inputs = 1, .inputs = {from}, .groups = groups};
     node.window = (struct eg_window){kernel, kernel, 1, 2, 1, 1, 1, 0, 0, 1, padding};
-    node.params[0] = numbers(graph, "conv.weight", 4,
-                             (size_t[]){out, kernel, kernel, graph->nodes[from].shape.c / groups}, 0);
+    node.params[0] =
+        numbers(graph, "conv.weight", 4,
+                (size_t[]){out, kernel, kernel, eg__map(graph->nodes[from].shape).c / groups}, 0);
     node.params[1] = vector(graph, NULL, out, 0);
     return add(graph, node);
 }
@@ -82,7 +83,7 @@ static uint32_t conv(struct eg_graph *graph, uint32_t from, size_t out, uint32_t
 static uint32_t linear(struct eg_graph *graph, uint32_t from, size_t out)
 {
     struct eg_node node = {.op = EG_OP_LINEAR, .n_inputs = 1, .inputs = {from}};
-    node.params[0] = numbers(graph, NULL, 2, (size_t[]){out, graph->nodes[from].shape.c}, 0);
+    node.params[0] = numbers(graph, NULL, 2, (size_t[]){out, eg__map(graph->nodes[from].shape).c}, 0);
     node.params[1] = vector(graph, "linear.bias", out, 0);
     return add(graph, node);
 }
@@ -145,8 +146,8 @@ static void assert_same_values(const struct eg_graph *graph, const struct eg_gra
         if (i && eg__graph_find(again, graph->nodes[i].name, &at, NULL)) continue; /* nothing needed it */
         if (!i) at = 0;
         double largest = 1e-6;
-        size_t count = eg__shape_count(a[i].s);
-        assert_int_equal(count, eg__shape_count(b[at].s));
+        size_t count = eg__map_count(a[i].s);
+        assert_int_equal(count, eg__map_count(b[at].s));
         for (size_t k = 0; k < count; k++) largest = fmax(largest, fabs(a[i].x[k]));
         for (size_t k = 0; k < count; k++)
             if (!(fabs(a[i].x[k] - b[at].x[k]) <= tolerance * largest))

@@ -19,7 +19,7 @@ static struct eg_graph *new_graph(size_t h, size_t w, size_t c)
     struct eg_graph *graph;
     uint32_t index;
     assert_int_equal(eg__graph_create("tiny", &graph, NULL), EG_OK);
-    struct eg_node input = {.op = EG_OP_INPUT, .name = "input", .shape = {h, w, c}};
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "input", .shape = {3, {h, w, c}}};
     assert_int_equal(eg__graph_add(graph, &input, &index, NULL), EG_OK);
     return graph;
 }
@@ -70,7 +70,7 @@ static uint32_t op2(struct eg_graph *graph, enum eg_op op, uint32_t a, uint32_t 
 static uint32_t conv(struct eg_graph *graph, uint32_t from, size_t out, uint32_t kernel, uint32_t stride,
                      uint32_t pad, uint32_t dilation, uint32_t groups, bool bias)
 {
-    size_t in = graph->nodes[from].shape.c;
+    size_t in = eg__map(graph->nodes[from].shape).c;
     struct eg_node node = {.op = EG_OP_CONV, .n_inputs = 1, .inputs = {from}, .groups = groups};
     node.window = (struct eg_window){kernel, kernel, stride, stride, dilation,       dilation,
                                      pad,    pad,    pad,    pad,    EG_PAD_EXPLICIT};
@@ -82,7 +82,7 @@ static uint32_t conv(struct eg_graph *graph, uint32_t from, size_t out, uint32_t
 
 static uint32_t norm(struct eg_graph *graph, uint32_t from)
 {
-    size_t c = graph->nodes[from].shape.c;
+    size_t c = eg__map(graph->nodes[from].shape).c;
     struct eg_node node = {.op = EG_OP_BATCH_NORM, .n_inputs = 1, .inputs = {from}, .epsilon = 1e-3f};
     if (below(4)) node.params[0] = vector(graph, c, 0.5);
     if (below(4)) node.params[1] = vector(graph, c, 0);
@@ -132,7 +132,7 @@ static void run(const struct eg_graph *graph, const uint32_t *outputs, size_t n_
 static void compare(const struct eg_graph *graph, uint32_t node, const struct reference_value *want,
                     const float *got, double tolerance)
 {
-    size_t count = eg__shape_count(want->s);
+    size_t count = eg__map_count(want->s);
     double most = 1e-3;
     for (size_t i = 0; i < count; i++)
         if (isfinite(want->x[i]) && fabs(want->x[i]) > most) most = fabs(want->x[i]);
@@ -160,7 +160,7 @@ static void check_graph(struct eg_graph *graph, double tolerance, bool each)
             compare(graph, i + 1, &want[i + 1], out[i], tolerance);
             if (each) {
                 run(graph, &outputs[i], 1, image, 1, NULL, NULL, &single);
-                if (memcmp(single, out[i], eg__shape_count(want[i + 1].s) * sizeof(float)))
+                if (memcmp(single, out[i], eg__map_count(want[i + 1].s) * sizeof(float)))
                     fail_msg("%s: node %u alone differs from among others (seed %llu)", eg__kernels_name(),
                              i + 1, (unsigned long long)seed);
                 free(single);
@@ -302,7 +302,7 @@ static void test_convolutions(void **state)
         op1(g, EG_OP_RELU, c[0]);
         op1(g, EG_OP_SILU, norm(g, c[1]));
         op1(g, EG_OP_RELU, op2(g, EG_OP_ADD, c[2], norm(g, c[3])));
-        if (g->nodes[c[4]].shape.h > 1)
+        if (eg__map(g->nodes[c[4]].shape).h > 1)
             pool(g, EG_OP_MAX_POOL, op1(g, EG_OP_RELU, c[4]), 2, 2, 0, false, false);
         check_graph(g, cases[i].tolerance, true);
     }
@@ -314,7 +314,7 @@ static struct eg_graph *random_graph(void)
     struct eg_graph *g = new_graph(10 + below(8), 10 + below(8), 3);
     uint32_t at = conv(g, 0, 4 + below(20), 3, 1, 1, 1, 1, true), dense[8] = {0}, n_dense = 0;
     for (size_t i = 0; i < 14; i++) {
-        size_t c = g->nodes[at].shape.c;
+        size_t c = eg__map(g->nodes[at].shape).c;
         switch (below(11)) {
         case 0: at = op1(g, EG_OP_RELU, norm(g, conv(g, at, 8 + below(20), 3, 1, 1, 1, 1, below(2)))); break;
         case 1: at = norm(g, conv(g, at, 4 + below(40), 1, 1, 0, 1, 1, true)); break;
@@ -325,7 +325,7 @@ static struct eg_graph *random_graph(void)
             break;
         }
         case 4:
-            if (g->nodes[at].shape.h > 4)
+            if (eg__map(g->nodes[at].shape).h > 4)
                 at = pool(g, below(2) ? EG_OP_MAX_POOL : EG_OP_AVG_POOL, at, 2 + (uint32_t)below(2), 2, 0,
                           below(2), true);
             break;
@@ -363,7 +363,7 @@ static struct eg_graph *random_graph(void)
                 at = add(g, (struct eg_node){.op = EG_OP_CHANNEL_SHUFFLE,
                                              .n_inputs = 1,
                                              .inputs = {at},
-                                             .groups = g->nodes[at].shape.c % 2 ? 1 : 2});
+                                             .groups = eg__map(g->nodes[at].shape).c % 2 ? 1 : 2});
             }
             break;
         case 8:
@@ -377,7 +377,7 @@ static struct eg_graph *random_graph(void)
     struct eg_node flatten = {.op = EG_OP_FLATTEN, .n_inputs = 1, .inputs = {at}, .order_chw = below(2)};
     uint32_t flat = add(g, flatten);
     struct eg_node linear = {.op = EG_OP_LINEAR, .n_inputs = 1, .inputs = {flat}};
-    linear.params[0] = constant(g, 2, (size_t[]){10, g->nodes[flat].shape.c}, 0.05, 0);
+    linear.params[0] = constant(g, 2, (size_t[]){10, eg__map(g->nodes[flat].shape).c}, 0.05, 0);
     op1(g, EG_OP_SOFTMAX, add(g, linear));
     return g;
 }

@@ -12,7 +12,7 @@ static struct eg_graph *small(void)
     struct eg_graph *graph;
     uint32_t index;
     assert_int_equal(eg__graph_create("small", &graph, NULL), EG_OK);
-    struct eg_node input = {.op = EG_OP_INPUT, .name = "x", .shape = {1, 1, 3}};
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "x", .shape = {3, {1, 1, 3}}};
     assert_int_equal(eg__graph_add(graph, &input, &index, NULL), EG_OK);
     return graph;
 }

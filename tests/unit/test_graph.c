@@ -12,7 +12,7 @@ static struct eg_graph *new_graph(size_t h, size_t w, size_t c)
     struct eg_graph *graph;
     uint32_t index;
     assert_int_equal(eg__graph_create("tiny", &graph, NULL), EG_OK);
-    struct eg_node input = {.op = EG_OP_INPUT, .name = "input", .shape = {h, w, c}};
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "input", .shape = {3, {h, w, c}}};
     assert_int_equal(eg__graph_add(graph, &input, &index, NULL), EG_OK);
     assert_int_equal(index, 0);
     return graph;
@@ -39,7 +39,7 @@ static struct eg_tensor *shaped(struct eg_graph *graph, const char *name, uint8_
 static uint32_t conv(struct eg_graph *graph, const char *name, uint32_t from, size_t out, uint32_t kernel,
                      uint32_t stride, uint32_t pad)
 {
-    size_t in = graph->nodes[from].shape.c;
+    size_t in = eg__map(graph->nodes[from].shape).c;
     struct eg_node node = {.op = EG_OP_CONV, .name = name, .n_inputs = 1, .inputs = {from}, .groups = 1};
     node.window =
         (struct eg_window){kernel, kernel, stride, stride, 1, 1, pad, pad, pad, pad, EG_PAD_EXPLICIT};
@@ -57,13 +57,13 @@ static uint32_t plain(struct eg_graph *graph, enum eg_op op, const char *name, u
 static uint32_t linear(struct eg_graph *graph, const char *name, uint32_t from, size_t out)
 {
     struct eg_node node = {.op = EG_OP_LINEAR, .name = name, .n_inputs = 1, .inputs = {from}};
-    node.params[0] = shaped(graph, "w", 2, (size_t[]){out, graph->nodes[from].shape.c});
+    node.params[0] = shaped(graph, "w", 2, (size_t[]){out, eg__map(graph->nodes[from].shape).c});
     return add(graph, &node);
 }
 
 static void assert_shape(const struct eg_graph *graph, uint32_t index, size_t h, size_t w, size_t c)
 {
-    struct eg_shape shape = graph->nodes[index].shape;
+    struct eg_map shape = eg__map(graph->nodes[index].shape);
     assert_int_equal(shape.h, h);
     assert_int_equal(shape.w, w);
     assert_int_equal(shape.c, c);
