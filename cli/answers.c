@@ -101,16 +101,9 @@ int run_answers(struct invocation *in, bool csv)
     eg_net *net = NULL;
     eg_pool *pool = NULL;
     eg_dataset *images = NULL;
-    struct eg_error err;
     int code = load_model(in, in->operands[0], &net);
     if (!code) code = make_pool(in, &pool);
-    if (!code) {
-        enum eg_status status = eg_dataset_list(in->operands + 1, in->n_operands - 1, &images, &err);
-        if (status) {
-            report_error(in, status, &err);
-            code = EXIT_FAILED;
-        }
-    }
+    if (!code) code = list_images(in, in->operands + 1, in->n_operands - 1, &images);
     if (!code) {
         if (option_flag(in, "json")) a.list = json_array();
         code = classify(in, &a, net, images, pool);

@@ -60,6 +60,11 @@ struct option_row {
     {                                                                                                        \
         OPTION_TEXT, "output", 'o', value, NULL, 0, 0, true, text                                            \
     }
+#define OPTION_EXCLUDE_ROW                                                                                   \
+    {                                                                                                        \
+        OPTION_LIST, "exclude", 0, "PATTERN", NULL, 0, 0, false,                                             \
+            "leave out files and folders of this name or path, as \"*_mask.png\" (may be repeated)"          \
+    }
 #define OPTION_BATCH_ROW                                                                                     \
     {                                                                                                        \
         OPTION_INTEGER, "batch", 0, "N", "8", 1, 4096, false,                                                \
@@ -183,8 +188,13 @@ char *model_folders(const struct invocation *in); /* "DIR:DIR"; free() it; NULL:
 int model_options(const struct invocation *in, struct eg_net_options *options, char **folders);
 int load_model(const struct invocation *in, const char *model, eg_net **net);
 int open_images(const struct invocation *in, const char *path, eg_dataset **dataset);
+/* Photos without labels: as open_images. */
+int list_images(const struct invocation *in, const char *const *paths, size_t n, eg_dataset **dataset);
 /* A feature file, or images of which there are some: said before any long work. */
 int check_data(const struct invocation *in, const char *path);
+/* Photos of a feature file that lie in two classes, told on standard error. */
+void tell_contradictions(const struct invocation *in, eg_features *features);
+json_t *json_ignored(const eg_dataset *images); /* list of kind, count, example */
 int make_pool(const struct invocation *in, eg_pool **pool);
 
 /* The test report of train and evaluate; json_metrics takes classes. */

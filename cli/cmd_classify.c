@@ -6,6 +6,7 @@ static int run(struct invocation *in) { return run_answers(in, false); }
 static const struct option_row options[] = {
     {OPTION_INTEGER, "top", 0, "N", "5", 1, 100000, false, "answers an image, the likeliest first"},
     OPTION_BATCH_ROW,
+    OPTION_EXCLUDE_ROW,
     OPTION_JSON_ROW,
     OPTION_MODEL_ROWS,
     {0},

@@ -451,6 +451,7 @@ static const struct option_row options[] = {
     {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
      "memory the comparison may take: 500M, 2G"},
     OPTION_BATCH_ROW,
+    OPTION_EXCLUDE_ROW,
     OPTION_SEED_ROW,
     OPTION_FORCE_ROW,
     OPTION_JSON_ROW,

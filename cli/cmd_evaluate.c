@@ -47,7 +47,10 @@ static int run(struct invocation *in)
         const char *rows = option_text(in, "rows");
         struct progress progress;
         progress_begin(&progress, in, "evaluate");
+        struct eg_dataset_options listing = {EG_SIZED(eg_dataset_options)};
+        listing.exclude = option_list(in, "exclude", &listing.n_exclude);
         struct eg_evaluate_options how = {EG_SIZED(eg_evaluate_options),
+                                          .images = &listing,
                                           .rows = !rows                  ? EG_ROWS_AUTO
                                                   : strcmp(rows, "test") ? EG_ROWS_ALL
                                                                          : EG_ROWS_TEST,
@@ -80,6 +83,7 @@ static const struct option_row options[] = {
     {OPTION_CHOICE, "rows", 0, "test|all", "test on the data it was trained from, else all", 0, 0, false,
      "which rows to measure on"},
     OPTION_BATCH_ROW,
+    OPTION_EXCLUDE_ROW,
     OPTION_JSON_ROW,
     OPTION_MODEL_ROWS,
     {0},

@@ -4,15 +4,17 @@
 
 #include "cli.h"
 
-static json_t *report_json(const char *output, const struct eg_extract_report *report)
+static json_t *report_json(const char *output, const eg_dataset *images,
+                           const struct eg_extract_report *report)
 {
     json_t *cuts = json_array();
     for (size_t i = 0; i < report->n_cuts; i++)
         json_array_append_new(cuts, json_pack("{s:o,s:I}", "name", json_text(report->cuts[i].name), "length",
                                               (json_int_t)report->cuts[i].length));
-    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "output", json_text(output), "rows",
+    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o}", "output", json_text(output), "rows",
                      (json_int_t)report->rows, "resumed", (json_int_t)report->resumed, "done",
-                     (json_int_t)report->done, "ignored", (json_int_t)report->ignored, "unreadable",
+                     (json_int_t)report->done, "ignored", (json_int_t)report->ignored, "ignored_kinds",
+                     json_ignored(images), "unreadable",
                      json_skipped(report->unreadable, report->n_unreadable), "cuts", cuts, "seconds",
                      json_number(report->seconds), "images_per_second",
                      json_number((double)report->done / report->seconds));
@@ -103,8 +105,11 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         fprintf(stderr, "engraft extract: no photo could be read\n");
         code = EXIT_FAILED;
     }
+    eg_features *made = NULL;
+    if (!eg_features_open(output, &made, NULL)) tell_contradictions(in, made);
+    eg_features_close(made);
     if (option_flag(in, "json"))
-        print_json(in, report_json(output, report));
+        print_json(in, report_json(output, images, report));
     else
         print_report(in, output, report);
     eg_extract_report_free(report);
@@ -134,6 +139,7 @@ static const struct option_row options[] = {
     {OPTION_CHOICE, "order", 0, "chw|hwc", NULL, 0, 0, false, "order of a flattened volume (PyTorch, Keras)"},
     {OPTION_CHOICE, "dtype", 0, "f32|f16", NULL, 0, 0, false, "numbers on disk"},
     OPTION_BATCH_ROW,
+    OPTION_EXCLUDE_ROW,
     {OPTION_INTEGER, "deflate", 0, "0-9", "0", 0, 9, false, "compress the numbers, 9 hardest"},
     {OPTION_FLAG, "append", 0, NULL, NULL, 0, 0, false,
      "the photos have changed: compute new and changed ones, keep the rest"},

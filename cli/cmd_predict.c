@@ -7,6 +7,7 @@ static const struct option_row options[] = {
     {OPTION_INTEGER, "top", 0, "N", "1", 1, 100000, false, "answers an image, the likeliest first"},
     {OPTION_FLAG, "csv", 0, NULL, NULL, 0, 0, false, "print path,rank,label,probability"},
     OPTION_BATCH_ROW,
+    OPTION_EXCLUDE_ROW,
     OPTION_JSON_ROW,
     OPTION_MODEL_ROWS,
     {0},

@@ -120,8 +120,11 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
     const char *output = option_text(in, "output"), *loss = option_text(in, "loss");
     struct progress progress;
     progress_begin(&progress, in, "train");
+    struct eg_dataset_options listing = {EG_SIZED(eg_dataset_options)};
+    listing.exclude = option_list(in, "exclude", &listing.n_exclude);
     struct eg_train_options how = {
         EG_SIZED(eg_train_options),
+        .images = &listing,
         .classifier = option_text(in, "classifier"),
         .c = grid,
         .n_c = n_grid,
@@ -326,6 +329,7 @@ static int run(struct invocation *in)
     if (!code && model) code = load_model(in, model, &net);
     if (!code && !from_file) code = extract(in, net, beside, pool, &skipped);
     if (!code) code = open_features(in, from_file ? source : beside, &features);
+    if (!code) tell_contradictions(in, features);
     if (!code && !net) code = net_of(in, features, &net);
     if (!code) code = train(in, features, net, from, pool, grid, n_grid, fraction);
     if (!code && skipped) code = EXIT_SKIPPED;
@@ -373,6 +377,7 @@ static const struct option_row options[] = {
     {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
      "memory training may take: 500M, 2G"},
     OPTION_BATCH_ROW,
+    OPTION_EXCLUDE_ROW,
     OPTION_SEED_ROW,
     OPTION_FORCE_ROW,
     OPTION_JSON_ROW,

@@ -278,6 +278,7 @@ static const struct option_row options[] = {
     OPTION_SEED_ROW,
     OPTION_FORCE_ROW,
     OPTION_JSON_ROW,
+    OPTION_EXCLUDE_ROW,
     OPTION_MODEL_ROWS,
     {0},
 };

@@ -130,13 +130,81 @@ int load_model(const struct invocation *in, const char *model, eg_net **net)
     return status ? report_error(in, status, &err) : EXIT_DONE;
 }
 
+/* One line a kind of picture that nothing reads, one for all the rest, and the remarks. */
+static void tell_ignored(const struct invocation *in, const eg_dataset *images)
+{
+    const char *command = in->command->name;
+    size_t n_rest = 0;
+    for (size_t i = 0; i < eg_dataset_ignored_kinds(images); i++) {
+        struct eg_ignored k = eg_dataset_ignored_kind(images, i);
+        if (k.advice)
+            fprintf(stderr, "engraft %s: %zu %s file%s ignored, as '%s': %s\n", command, k.n, k.kind,
+                    k.n == 1 ? "" : "s", k.example, k.advice);
+        n_rest += !k.advice;
+    }
+    if (n_rest) fprintf(stderr, "engraft %s: ignored", command);
+    for (size_t i = 0, told = 0; n_rest && i < eg_dataset_ignored_kinds(images); i++) {
+        struct eg_ignored k = eg_dataset_ignored_kind(images, i);
+        if (!k.advice) fprintf(stderr, "%s %zu %s (as '%s')", told++ ? "," : "", k.n, k.kind, k.example);
+    }
+    if (n_rest) fputc('\n', stderr);
+    for (size_t i = 0; eg_dataset_remark(images, i); i++)
+        fprintf(stderr, "engraft %s: %s\n", command, eg_dataset_remark(images, i));
+}
+
+json_t *json_ignored(const eg_dataset *images)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < eg_dataset_ignored_kinds(images); i++) {
+        struct eg_ignored k = eg_dataset_ignored_kind(images, i);
+        json_array_append_new(list, json_pack("{s:o,s:I,s:o}", "kind", json_text(k.kind), "count",
+                                              (json_int_t)k.n, "example", json_text(k.example)));
+    }
+    return list;
+}
+
+void tell_contradictions(const struct invocation *in, eg_features *features)
+{
+    enum { SHOWN = 10 };
+    struct eg_contradiction *list;
+    size_t n;
+    if (eg_features_contradictions(features, &list, &n, NULL) || !n) return;
+    fprintf(stderr,
+            "engraft %s: %zu photo%s in two classes, which nothing can learn (take one of each out):\n",
+            in->command->name, n, n == 1 ? " is" : "s are");
+    for (size_t i = 0; i < n && i < SHOWN; i++)
+        fprintf(stderr, "  '%s' (%s) and '%s' (%s) are the same photo\n", list[i].path, list[i].label,
+                list[i].other_path, list[i].other_label);
+    if (n > SHOWN) fprintf(stderr, "  and %zu more\n", n - SHOWN);
+    free(list);
+}
+
 int open_images(const struct invocation *in, const char *path, eg_dataset **dataset)
 {
+    struct eg_dataset_options options = {EG_SIZED(eg_dataset_options)};
     struct eg_error err;
-    enum eg_status status = eg_dataset_open(path, dataset, &err);
-    if (!status) return EXIT_DONE;
+    options.exclude = option_list(in, "exclude", &options.n_exclude);
+    enum eg_status status = eg_dataset_scan(&path, 1, &options, dataset, &err);
+    if (!status) {
+        tell_ignored(in, *dataset);
+        return EXIT_DONE;
+    }
     report_error(in, status, &err);
     return status == EG_E_ARGUMENT ? EXIT_USAGE : EXIT_FAILED; /* the parts of a split side by side */
+}
+
+int list_images(const struct invocation *in, const char *const *paths, size_t n, eg_dataset **dataset)
+{
+    struct eg_dataset_options options = {EG_SIZED(eg_dataset_options), .unlabelled = true};
+    struct eg_error err;
+    options.exclude = option_list(in, "exclude", &options.n_exclude);
+    enum eg_status status = eg_dataset_scan(paths, n, &options, dataset, &err);
+    if (status) {
+        report_error(in, status, &err);
+        return EXIT_FAILED;
+    }
+    tell_ignored(in, *dataset);
+    return EXIT_DONE;
 }
 
 int check_data(const struct invocation *in, const char *path)

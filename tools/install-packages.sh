@@ -7,7 +7,7 @@ set -eu
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
 libhdf5-dev zlib1g-dev libjpeg-dev libspng-dev libwebp-dev
-protobuf-c-compiler libprotobuf-c-dev libjansson-dev libssl-dev libcurl4-openssl-dev"
+libutf8proc-dev protobuf-c-compiler libprotobuf-c-dev libjansson-dev libssl-dev libcurl4-openssl-dev"
 
 test="libcmocka-dev clang clang-tidy clang-format cppcheck valgrind
 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user

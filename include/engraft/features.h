@@ -18,8 +18,29 @@ EG_API EG_MUST_CHECK enum eg_status eg_dataset_open(const char *path, eg_dataset
 /* Photos, or folders of them, without labels. */
 EG_API EG_MUST_CHECK enum eg_status eg_dataset_list(const char *const *paths, size_t n_paths,
                                                     eg_dataset **dataset, struct eg_error *err);
+struct eg_dataset_options {
+    size_t size;                /* EG_SIZED(eg_dataset_options) */
+    bool unlabelled;            /* as eg_dataset_list; several paths always are */
+    const char *const *exclude; /* shell patterns ("*_mask.png", "old") of paths or names to leave out */
+    size_t n_exclude;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_dataset_scan(const char *const *paths, size_t n_paths,
+                                                    const struct eg_dataset_options *options,
+                                                    eg_dataset **dataset, struct eg_error *err);
 EG_API size_t eg_dataset_count(const eg_dataset *dataset);
-EG_API size_t eg_dataset_ignored(const eg_dataset *dataset); /* files that are no photos */
+/* What was left out: files that are no photos, or of a kind that is not read; folders of rubbish
+ * (@eaDir, $RECYCLE.BIN, ...) as one each; what was excluded. */
+EG_API size_t eg_dataset_ignored(const eg_dataset *dataset);
+struct eg_ignored {
+    const char *kind; /* "TIFF", ".txt", "@eaDir", "excluded" */
+    size_t n;
+    const char *example; /* one of them */
+    const char *advice;  /* a picture that is not read: what would read it; else NULL */
+};
+EG_API size_t eg_dataset_ignored_kinds(const eg_dataset *dataset);
+EG_API struct eg_ignored eg_dataset_ignored_kind(const eg_dataset *dataset, size_t index); /* most first */
+/* Sentences that people had better read ("classes 'Bird' and 'bird' look alike"); NULL: past the last. */
+EG_API const char *eg_dataset_remark(const eg_dataset *dataset, size_t index);
 EG_API size_t eg_dataset_class_count(const eg_dataset *dataset);
 EG_API const char *eg_dataset_class_name(const eg_dataset *dataset, size_t label);
 /* label (may be NULL) gets -1 where there is none. */
@@ -229,6 +250,14 @@ EG_API EG_MUST_CHECK enum eg_status eg_features_duplicates(eg_features *features
                                                            void *user, struct eg_groups *groups,
                                                            struct eg_error *err);
 EG_API void eg_groups_release(struct eg_groups *groups);
+/* The same photo in two classes. free() the array; the paths and names are the file's. */
+struct eg_contradiction {
+    const char *path, *other_path;
+    const char *label, *other_label;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_features_contradictions(eg_features *features,
+                                                               struct eg_contradiction **contradictions,
+                                                               size_t *n, struct eg_error *err);
 EG_API void eg_features_close(eg_features *features);
 
 /* The network whose features a file holds, with the recipe used there: found by its name in

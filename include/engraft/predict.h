@@ -153,6 +153,7 @@ struct eg_recipe {
     double mean[3], std[3];
     bool exif;        /* apply the EXIF orientation */
     bool fast_decode; /* scaled JPEG decoding allowed */
+    bool xmp;         /* with exif: the orientation of XMP and of PNG's raw profiles too */
 };
 
 /* Decode a photo of any supported kind, told by its bytes, upright by its EXIF orientation.

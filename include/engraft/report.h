@@ -39,6 +39,7 @@ struct eg_evaluate_options {
     eg_pool *pool;
     eg_progress_fn *progress;
     void *user;
+    const struct eg_dataset_options *images; /* of photos to measure on; NULL: none */
 };
 struct eg_evaluate_report {
     struct eg_metrics metrics;

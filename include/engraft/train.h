@@ -40,6 +40,7 @@ struct eg_train_options {
     eg_pool *pool;
     eg_progress_fn *progress;
     void *user;
+    const struct eg_dataset_options *images; /* of photos to test on; NULL: none */
 };
 struct eg_grid_point {
     double c, cv_accuracy;

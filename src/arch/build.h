@@ -67,7 +67,7 @@ EG_ARCH_FAMILIES(XX)
 #define EG_RECIPE_PLUS_MINUS_1(short_side, crop)                                                             \
     "{\"resize\":\"short\",\"size\":" short_side ",\"crop\":[" crop "," crop "],\"filter\":\"bilinear\","    \
     "\"antialias\":true,\"channels\":\"rgb\",\"scale\":0.00392156862745098,\"mean\":[0.5,0.5,0.5],"          \
-    "\"std\":[0.5,0.5,0.5],\"exif\":true,\"alpha\":\"white\",\"decode\":\"exact\"}"
+    "\"std\":[0.5,0.5,0.5],\"exif\":true,\"alpha\":\"white\",\"decode\":\"exact\",\"xmp\":true}"
 
 struct eg_misfits {
     struct eg_text text;

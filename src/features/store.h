@@ -8,6 +8,9 @@
 
 enum eg_row_status { EG_ROW_WAITING, EG_ROW_DONE, EG_ROW_UNREADABLE, EG_ROW_VANISHED };
 
+/* Do two recipes mean the same? */
+typedef bool eg_same_recipe_fn(const char *a, const char *b);
+
 /* Everything that must be equal for a run to resume a file; the first difference is named. */
 struct eg_store_spec {
     const char *network, *weights_sha256, *recipe; /* recipe: JSON */
@@ -20,8 +23,9 @@ struct eg_store_spec {
     size_t n_rows;
     const char *const *classes;
     size_t n_classes;
-    unsigned deflate;       /* 0 = none */
-    size_t shard, n_shards; /* this file is one of several; n_shards 0: it is whole */
+    unsigned deflate;               /* 0 = none */
+    size_t shard, n_shards;         /* this file is one of several; n_shards 0: it is whole */
+    eg_same_recipe_fn *same_recipe; /* of a run that goes on; NULL: only by the same text */
 };
 
 struct eg_store;

@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/unicode.h"
 #include "features/store_private.h"
 
 enum { NONE = -1 };
@@ -149,6 +150,12 @@ static enum eg_status match_classes(struct change *change, struct eg_error *err)
         }
         if (low < old->n_classes && !strcmp(old->classes[order[low]], spec->classes[k])) {
             number[k] = (int32_t)order[low];
+            continue;
+        }
+        size_t alike = 0; /* in an older file a name may be written in another normal form */
+        while (alike < old->n_classes && !eg__same_name(old->classes[alike], spec->classes[k])) alike++;
+        if (alike < old->n_classes) {
+            number[k] = (int32_t)alike;
         } else {
             number[k] = (int32_t)(old->n_classes + change->n_new_classes);
             change->new_classes[change->n_new_classes++] = spec->classes[k];

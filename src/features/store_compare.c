@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/unicode.h"
 #include "features/store_private.h"
 
 static enum eg_status differs(const struct eg_store *store, struct eg_error *err, const char *what,
@@ -28,13 +29,15 @@ static bool same(const char *a, const char *b) { return !strcmp(a ? a : "", b ? 
 
 static enum eg_status compare_members(const struct eg_store *store, const struct text_member *members,
                                       size_t n, const void *found, const void *wanted, const char *of,
-                                      struct eg_error *err)
+                                      eg_same_recipe_fn *same_recipe, struct eg_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         const char *a, *b;
         memcpy(&a, (const char *)found + members[i].offset, sizeof a);
         memcpy(&b, (const char *)wanted + members[i].offset, sizeof b);
         if (!members[i].must_equal || same(a, b)) continue;
+        if (same_recipe && !strcmp(members[i].attribute, "recipe") && same_recipe(a ? a : "", b ? b : ""))
+            continue;
         char what[300];
         const char *member = members[i].attribute;
         if (!strcmp(member, "name")) member = "network";
@@ -52,7 +55,7 @@ static enum eg_status compare_cut(const struct eg_store *store, size_t i, const 
     snprintf(what, sizeof what, "cut %zu", i + 1);
     if (!same(found->name, wanted->name)) return differs(store, err, what, found->name, wanted->name);
     enum eg_status status =
-        compare_members(store, eg__cut_texts, N_CUT_TEXTS, found, wanted, found->name, err);
+        compare_members(store, eg__cut_texts, N_CUT_TEXTS, found, wanted, found->name, NULL, err);
     if (status) return status;
     snprintf(what, sizeof what, "%s's length", found->name);
     status = compare_numbers(store, err, what, found->length, wanted->length);
@@ -74,7 +77,8 @@ enum eg_status eg__store_compare_making(const struct eg_store *store, const stru
                                         struct eg_error *err)
 {
     const struct eg_store_spec *found = &store->spec;
-    enum eg_status status = compare_members(store, eg__spec_texts, N_SPEC_TEXTS, found, wanted, NULL, err);
+    enum eg_status status =
+        compare_members(store, eg__spec_texts, N_SPEC_TEXTS, found, wanted, NULL, wanted->same_recipe, err);
     if (!status) status = compare_numbers(store, err, "number of cuts", found->n_cuts, wanted->n_cuts);
     for (size_t i = 0; !status && i < found->n_cuts; i++)
         status = compare_cut(store, i, &wanted->cuts[i], err);
@@ -97,7 +101,7 @@ static enum eg_status compare_list(const struct eg_store *store, const struct eg
     if (status) return status;
     n = found->n_classes < wanted->n_classes ? found->n_classes : wanted->n_classes;
     for (size_t i = 0; i < n; i++) {
-        if (same(found->classes[i], wanted->classes[i])) continue;
+        if (eg__same_name(found->classes[i], wanted->classes[i])) continue;
         snprintf(what, sizeof what, "class %zu", i + 1);
         return differs(store, err, what, found->classes[i], wanted->classes[i]);
     }

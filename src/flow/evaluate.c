@@ -31,7 +31,7 @@ enum eg_status eg__same_source(const struct eg_store_spec *a, const struct eg_st
                                     {"recipe", a->recipe, b->recipe}};
     for (size_t i = 0; i < 2; i++) {
         const char *x = pairs[i][1] ? pairs[i][1] : "", *y = pairs[i][2] ? pairs[i][2] : "";
-        if (strcmp(x, y))
+        if (strcmp(x, y) && !(i && eg__recipe_same(x, y)))
             return eg__fail(err, EG_E_ARGUMENT, "'%s' has another %s: %s, not %s", path, pairs[i][0], y, x);
     }
     return EG_OK;
@@ -60,7 +60,7 @@ struct trial {
 
 static enum eg_status judge_images(struct trial *t, const char *path, struct eg_error *err)
 {
-    enum eg_status status = eg__dataset_open(path, &t->images, err);
+    enum eg_status status = eg__dataset_scan(&path, 1, t->options->images, &t->images, err);
     if (status) return status;
     const struct eg_dataset *images = t->images;
     int32_t *map = NULL;

@@ -154,6 +154,7 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
             .deflate = o->deflate,
             .shard = o->shard,
             .n_shards = o->n_shards,
+            .same_recipe = eg__recipe_same,
         };
         status =
             o->append ? begin_append(e, &spec, images, path, err) : begin_plain(e, &spec, first, path, err);
@@ -223,6 +224,16 @@ static enum eg_status fill_report(struct extraction *e, struct eg_extract_report
     return status;
 }
 
+/* A file that is gone on with keeps the meaning that its recipe had. */
+static void adopt_recipe(struct eg_recipe *recipe, const char *path)
+{
+    struct eg_store *store;
+    if (eg__store_open(path, &store, NULL)) return; /* opening it to write will tell */
+    const char *made_with = eg__store_spec(store)->recipe;
+    if (made_with) eg__recipe_adopt(recipe, made_with);
+    if (eg__store_close(store, NULL)) return;
+}
+
 enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, const char *path,
                                 const struct eg_extract_options *options, struct eg_extract_report *out,
                                 struct eg_error *err)
@@ -232,6 +243,7 @@ enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, con
     struct eg_recipe recipe = net->recipe;
     if (e.options->no_exif) recipe.exif = false;
     if (e.options->fast_decode) recipe.fast_decode = true;
+    if (net->has_recipe && !e.options->overwrite) adopt_recipe(&recipe, path);
     e.batch = e.options->batch ? e.options->batch : DEFAULT_BATCH;
     struct eg_extract_report report = {.rows = images->n_items, .ignored = images->n_ignored, .n_ranks = 1};
     double start = eg__seconds();

@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/versioned.h"
 #include "flow/flow.h"
 #include "image/photo.h"
 
@@ -31,6 +32,37 @@ enum eg_status eg_features_duplicates(eg_features *features, size_t cut, double 
     if (cosine > 0)
         return eg__store_near_duplicates(features, cut, cosine, 0, pool, progress, user, groups, err);
     return eg__store_duplicates(features, groups, err);
+}
+
+enum eg_status eg_features_contradictions(eg_features *features, struct eg_contradiction **contradictions,
+                                          size_t *n, struct eg_error *err)
+{
+    const struct eg_store_spec *spec = eg__store_spec(features);
+    struct eg_groups groups = {0};
+    struct eg_contradiction *list = NULL;
+    size_t found = 0;
+    enum eg_status status = spec->n_classes > 1 ? eg__store_duplicates(features, &groups, err) : EG_OK;
+    if (status == EG_E_NOT_FOUND) status = EG_OK; /* another program's file: it has no hashes */
+    if (status) return status;
+    if (groups.n && !(list = eg__alloc(groups.starts[groups.n], sizeof *list)))
+        status = eg__fail_memory(err, "a list of photos");
+    for (size_t g = 0; !status && g < groups.n; g++) {
+        size_t first = SIZE_MAX; /* with a label */
+        for (size_t i = groups.starts[g]; i < groups.starts[g + 1]; i++) {
+            size_t row = groups.rows[i];
+            if (spec->labels[row] < 0) continue;
+            if (first == SIZE_MAX) first = row;
+            if (spec->labels[row] == spec->labels[first]) continue;
+            list[found++] = (struct eg_contradiction){spec->paths[first], spec->paths[row],
+                                                      spec->classes[spec->labels[first]],
+                                                      spec->classes[spec->labels[row]]};
+        }
+    }
+    eg_groups_release(&groups);
+    if (status) return status;
+    *contradictions = list;
+    *n = found;
+    return EG_OK;
 }
 
 void eg_features_close(eg_features *features)
@@ -161,7 +193,29 @@ enum eg_status eg_dataset_list(const char *const *paths, size_t n_paths, eg_data
 }
 
 size_t eg_dataset_count(const eg_dataset *dataset) { return dataset->n_items; }
+enum eg_status eg_dataset_scan(const char *const *paths, size_t n_paths,
+                               const struct eg_dataset_options *options, eg_dataset **dataset,
+                               struct eg_error *err)
+{
+    struct eg_dataset_options own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    return status ? status : eg__dataset_scan(paths, n_paths, &own, dataset, err);
+}
+
 size_t eg_dataset_ignored(const eg_dataset *dataset) { return dataset->n_ignored; }
+
+size_t eg_dataset_ignored_kinds(const eg_dataset *dataset) { return dataset->n_ignored_kinds; }
+
+struct eg_ignored eg_dataset_ignored_kind(const eg_dataset *dataset, size_t index)
+{
+    const struct eg_ignored_kind *k = &dataset->ignored[index];
+    return (struct eg_ignored){k->kind, k->n, k->example, k->advice};
+}
+
+const char *eg_dataset_remark(const eg_dataset *dataset, size_t index)
+{
+    return index < dataset->n_remarks ? dataset->remarks[index] : NULL;
+}
 size_t eg_dataset_class_count(const eg_dataset *dataset) { return dataset->n_classes; }
 const char *eg_dataset_class_name(const eg_dataset *dataset, size_t label) { return dataset->classes[label]; }
 

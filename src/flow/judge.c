@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/unicode.h"
 #include "flow/flow.h"
 
 enum { DEFAULT_BATCH = 8, ROW_BATCH = 256, ROW_BATCH_BYTES = 4 << 20 };
@@ -242,7 +243,7 @@ enum eg_status eg__class_map(char *const *model, size_t n_model, const char *con
     if (!map) return eg__fail_memory(err, "classes");
     for (size_t i = 0; i < n_data; i++) {
         size_t k = 0;
-        while (k < n_model && strcmp(model[k], data[i])) k++;
+        while (k < n_model && !eg__same_name(model[k], data[i])) k++;
         if (k == n_model) {
             free(map);
             return eg__fail(err, EG_E_ARGUMENT,

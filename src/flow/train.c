@@ -353,7 +353,7 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
         return eg__fail(err, EG_E_ARGUMENT,
                         "photos cannot test a classifier that has no network: give a feature file");
     struct eg_dataset *images = NULL;
-    enum eg_status status = eg__dataset_open(path, &images, err);
+    enum eg_status status = eg__dataset_scan(&path, 1, t->options->images, &images, err);
     if (status) return status;
     int32_t *map = NULL, *truth = eg__alloc(images->n_items + 1, sizeof *truth);
     struct eg_verdict verdict = {0};
@@ -419,7 +419,7 @@ static enum eg_status check_net(const struct training *t, struct eg_error *err)
                         t->net->graph->name, hex);
     char *recipe = t->net->has_recipe ? eg__recipe_json(&t->net->recipe) : strdup("");
     if (!recipe) return eg__fail_memory(err, "a recipe");
-    if (strcmp(recipe, t->spec->recipe ? t->spec->recipe : ""))
+    if (!eg__recipe_same(recipe, t->spec->recipe ? t->spec->recipe : ""))
         status =
             eg__fail(err, EG_E_ARGUMENT, "recipes may not be mixed: the features have %s, the network %s",
                      t->spec->recipe ? t->spec->recipe : "none", recipe);
@@ -481,7 +481,14 @@ enum eg_status eg_train(eg_features *features, const eg_net *net, const char *pa
     struct eg_train_options own;
     enum eg_status status = eg__options(&own, sizeof own, options, err);
     if (status) return status;
-    struct training t = {.store = features, .spec = eg__store_spec(features), .net = net, .options = &own};
+    struct eg_net as_made; /* the network as the features were made with it */
+    if (net) {
+        const char *made_with = eg__store_spec(features)->recipe;
+        as_made = *net;
+        if (net->has_recipe && made_with) eg__recipe_adopt(&as_made.recipe, made_with);
+    }
+    struct training t = {
+        .store = features, .spec = eg__store_spec(features), .net = net ? &as_made : NULL, .options = &own};
     if (!t.options->overwrite && !access(path, F_OK))
         return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_EXISTS, "'%s' exists", path);
     double start = eg__seconds();

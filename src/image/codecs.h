@@ -22,6 +22,7 @@ struct eg_photo_header {
 
 struct eg_photo_sink {
     bool exif;          /* false: orientation is reported as 1 */
+    bool xmp;           /* with exif: looked for in XMP and in raw profiles too, where EXIF has none */
     size_t fast_target; /* see struct eg_decode_options */
     /* `wanted` comes as the whole picture and may be made smaller, not empty. */
     enum eg_status (*begin)(struct eg_photo_sink *sink, const struct eg_photo_header *header,
@@ -42,8 +43,16 @@ EG_MUST_CHECK enum eg_status eg__photo_stream(const void *bytes, size_t n_bytes,
 /* The limits on width and height; every decoder calls it before it allocates. */
 EG_MUST_CHECK enum eg_status eg__photo_check_size(size_t width, size_t height, struct eg_error *err);
 
-/* Orientation in an EXIF block (with or without "Exif\0\0" before it); 1 when there is none. */
+/* Orientation in an EXIF block (with or without "Exif\0\0" before it); 0 when there is none. */
 unsigned eg__exif_orientation(const uint8_t *exif, size_t n);
+
+/* What stands beside the pixels of a photo; NULL: it has none. */
+struct eg_photo_notes {
+    const uint8_t *exif, *xmp;
+    size_t n_exif, n_xmp;
+};
+/* The orientation that a sink wants of them, 1..8. */
+unsigned eg__orientation(const struct eg_photo_sink *sink, const struct eg_photo_notes *notes);
 
 /* RGBA over white, in place, rounded as Pillow's paste does. */
 void eg__rgba_on_white(uint8_t *rgba, size_t n_pixels);

@@ -78,14 +78,24 @@ static const char *field(const struct csv *csv, size_t index)
     return csv->fields.chars + csv->starts[index];
 }
 
+/* Without the blanks around it, in place: "bird " is no class of its own. */
+static char *trimmed(const struct csv *csv, size_t index)
+{
+    char *text = csv->fields.chars + csv->starts[index];
+    text += strspn(text, " \t");
+    size_t n = strlen(text);
+    while (n && strchr(" \t\r", text[n - 1])) text[--n] = '\0';
+    return text;
+}
+
 static enum eg_status read_rows(struct csv *csv, struct eg_dataset_builder *builder, struct eg_error *err)
 {
     enum eg_status status = read_record(csv, err);
     if (status) return status;
     size_t n_columns = csv->n_fields, path = n_columns, label = n_columns;
     for (size_t i = n_columns; i-- > 0;) {
-        if (!strcmp(field(csv, i), "path")) path = i;
-        if (!strcmp(field(csv, i), "label")) label = i;
+        if (!strcmp(trimmed(csv, i), "path")) path = i;
+        if (!strcmp(trimmed(csv, i), "label")) label = i;
     }
     if (path == n_columns || label == n_columns)
         return eg__fail(err, EG_E_FORMAT, "its first line must be 'path,label'");
@@ -96,8 +106,14 @@ static enum eg_status read_rows(struct csv *csv, struct eg_dataset_builder *buil
             return eg__fail(err, EG_E_FORMAT, "line %zu has %zu fields, the first line %zu", csv->line,
                             csv->n_fields, n_columns);
         if (!*field(csv, path)) return eg__fail(err, EG_E_FORMAT, "line %zu has no path", csv->line);
+        if (eg__dataset_excludes(builder, field(csv, path))) {
+            status = eg__dataset_ignore(builder, "excluded", NULL, field(csv, path), err);
+            if (status) return status;
+            continue;
+        }
         int32_t class = -1;
-        if (*field(csv, label)) status = eg__dataset_class(builder, field(csv, label), &class, err);
+        const char *name = trimmed(csv, label);
+        if (*name) status = eg__dataset_class(builder, name, &class, err);
         if (!status) status = eg__dataset_add(builder, field(csv, path), class, err);
         if (status) return status;
     }

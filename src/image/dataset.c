@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/unicode.h"
 #include "image/dataset_build.h"
 
 #define MAX_PHOTO_BYTES ((size_t)1 << 30)
@@ -23,7 +24,7 @@
 
 struct class_name {
     int32_t label;
-    char *name; /* as the file system or the CSV has it */
+    char *name; /* printable, in normal form C */
 };
 
 static int compare_class_names(const void *a, const void *b)
@@ -38,32 +39,40 @@ static void free_class_name(void *node)
     free(class);
 }
 
+/* As it is shown and compared; NULL: no memory. */
+static char *class_shown(const char *name)
+{
+    char *shown = eg__printable(name), *composed = shown ? eg__nfc(shown) : NULL;
+    free(shown);
+    return composed;
+}
+
 enum eg_status eg__dataset_class(struct eg_dataset_builder *builder, const char *name, int32_t *label,
                                  struct eg_error *err)
 {
     struct eg_dataset *d = builder->dataset;
-    char copy_of_name[256];
-    struct class_name wanted = {.name = copy_of_name}; /* the tree takes no const key */
-    if (strlen(name) >= sizeof copy_of_name) {
-        char *shown = eg__printable(name);
-        enum eg_status status = eg__fail(
-            err, EG_E_FORMAT, "the class name '%.40s...' is longer than 255 bytes", shown ? shown : "?");
-        free(shown);
+    struct class_name *class = eg__zalloc(1, sizeof *class);
+    if (class) class->name = class_shown(name);
+    if (!class || !class->name) {
+        free(class);
+        return eg__fail_memory(err, "the classes");
+    }
+    if (strlen(class->name) > 255) {
+        enum eg_status status =
+            eg__fail(err, EG_E_FORMAT, "the class name '%.40s...' is longer than 255 bytes", class->name);
+        free_class_name(class);
         return status;
     }
-    memcpy(copy_of_name, name, strlen(name) + 1);
-    struct class_name **found = tfind(&wanted, &builder->classes_by_name, compare_class_names);
+    struct class_name **found = tfind(class, &builder->classes_by_name, compare_class_names);
     if (found) {
         *label = (*found)->label;
+        free_class_name(class);
         return EG_OK;
     }
-    struct class_name *class = eg__zalloc(1, sizeof *class);
-    if (class) class->name = strdup(name);
-    char *shown = eg__printable(name);
-    if (!class || !class->name || !shown ||
-        !eg__grow(&d->classes, &builder->class_capacity, d->n_classes + 1, sizeof *d->classes) ||
+    char *shown = strdup(class->name);
+    if (!shown || !eg__grow(&d->classes, &builder->class_capacity, d->n_classes + 1, sizeof *d->classes) ||
         !tsearch(class, &builder->classes_by_name, compare_class_names)) {
-        if (class) free_class_name(class);
+        free_class_name(class);
         free(shown);
         return eg__fail_memory(err, "the classes");
     }
@@ -150,9 +159,11 @@ static enum eg_status refuse_two_labels(const struct eg_dataset *d, struct eg_er
     return EG_OK;
 }
 
-enum eg_status eg__dataset_begin(struct eg_dataset_builder *builder, struct eg_error *err)
+enum eg_status eg__dataset_begin(struct eg_dataset_builder *builder, const struct eg_dataset_options *options,
+                                 struct eg_error *err)
 {
-    *builder = (struct eg_dataset_builder){.dataset = eg__zalloc(1, sizeof(struct eg_dataset))};
+    *builder =
+        (struct eg_dataset_builder){.dataset = eg__zalloc(1, sizeof(struct eg_dataset)), .options = options};
     return builder->dataset ? EG_OK : eg__fail_memory(err, "a dataset");
 }
 
@@ -178,6 +189,13 @@ void eg__dataset_free(struct eg_dataset *d)
         free(path);
     }
     for (size_t i = 0; i < d->n_classes; i++) free(d->classes[i]);
+    for (size_t i = 0; i < d->n_ignored_kinds; i++) {
+        free(d->ignored[i].kind);
+        free(d->ignored[i].example);
+    }
+    for (size_t i = 0; i < d->n_remarks; i++) free(d->remarks[i]);
+    free(d->ignored);
+    free(d->remarks);
     free(d->items);
     free(d->classes);
     free(d->root);
@@ -259,61 +277,93 @@ static enum eg_status open_file(struct eg_dataset_builder *builder, const char *
 
 static enum eg_status nothing_found(const struct eg_dataset *d, const char *path, struct eg_error *err)
 {
+    struct eg_text kinds = {0};
+    for (size_t i = 0; i < d->n_ignored_kinds && i < 6; i++) {
+        const struct eg_ignored_kind *k = &d->ignored[i];
+        eg__text_append(&kinds, "%s%zu %s%s%s", i ? ", " : ": ", k->n, k->kind, k->advice ? ": " : "",
+                        k->advice ? k->advice : "");
+    }
     char *shown = eg__printable(path);
-    enum eg_status status = eg__fail(err, EG_E_NOT_FOUND, "no photos in '%.300s' (%zu other files there)",
-                                     shown ? shown : "?", d->n_ignored);
+    enum eg_status status = eg__fail_for(err, EG_E_NOT_FOUND, EG_REASON_NO_PHOTOS,
+                                         "no photos in '%.300s' (%zu other files there%s)",
+                                         shown ? shown : "?", d->n_ignored, kinds.chars ? kinds.chars : "");
     free(shown);
+    free(kinds.chars);
     return status;
+}
+
+/* Labelled: a folder, a CSV, an array or one photo. */
+static enum eg_status open_one(struct eg_dataset_builder *builder, const char *path, struct eg_error *err)
+{
+    struct stat info;
+    struct eg_dataset *d = builder->dataset;
+    if (stat(path, &info)) return eg__fail(err, EG_E_IO, "cannot open '%.300s': %s", path, strerror(errno));
+    if (!S_ISDIR(info.st_mode)) return open_file(builder, path, err);
+    d->root = strdup(path);
+    return d->root ? eg__scan_folder(builder, path, "", true, err) : eg__fail_memory(err, "a path");
+}
+
+/* One of several: a folder's photos in byte order; a file whatever it is, reading it will tell. */
+static enum eg_status list_one(struct eg_dataset_builder *builder, const char *path, struct eg_error *err)
+{
+    struct eg_dataset *d = builder->dataset;
+    struct stat info;
+    size_t before = d->n_items;
+    if (stat(path, &info) || !S_ISDIR(info.st_mode)) return eg__dataset_add(builder, path, -1, err);
+    enum eg_status status = eg__scan_folder(builder, path, path, false, err);
+    if (status || d->n_items == before) return status;
+    qsort(d->items + before, d->n_items - before, sizeof *d->items, compare_items);
+    return EG_OK;
+}
+
+static enum eg_status list_all(struct eg_dataset_builder *builder, const char *const *paths, size_t n_paths,
+                               struct eg_error *err)
+{
+    struct eg_dataset *d = builder->dataset;
+    if (n_paths == 1 && has_suffix(paths[0], ".npy")) return open_file(builder, paths[0], err);
+    d->root = strdup("");
+    enum eg_status status = d->root ? EG_OK : eg__fail_memory(err, "a path");
+    for (size_t i = 0; i < n_paths && !status; i++) {
+        if (has_suffix(paths[i], ".npy"))
+            status = eg__fail(err, EG_E_ARGUMENT, "'%.300s' is an array: give it alone", paths[i]);
+        else
+            status = list_one(builder, paths[i], err);
+    }
+    return status;
+}
+
+enum eg_status eg__dataset_scan(const char *const *paths, size_t n_paths,
+                                const struct eg_dataset_options *options, struct eg_dataset **dataset,
+                                struct eg_error *err)
+{
+    struct eg_dataset_builder builder;
+    if (!n_paths) return eg__fail(err, EG_E_ARGUMENT, "no photos are named");
+    bool labelled = n_paths == 1 && !(options && options->unlabelled);
+    enum eg_status status = eg__dataset_begin(&builder, options, err);
+    if (status) return status;
+    struct eg_dataset *d = builder.dataset;
+    status = labelled ? open_one(&builder, paths[0], err) : list_all(&builder, paths, n_paths, err);
+    if (!status && labelled && !d->is_array) {
+        if (d->n_items) qsort(d->items, d->n_items, sizeof *d->items, compare_items);
+        status = refuse_two_labels(d, err);
+    }
+    if (!status && !d->n_items) status = nothing_found(d, paths[0], err);
+    if (!status) status = finish_labels(d, err);
+    if (!status) status = eg__dataset_remarks(d, err);
+    return eg__dataset_end(&builder, status, dataset);
 }
 
 enum eg_status eg__dataset_open(const char *path, struct eg_dataset **dataset, struct eg_error *err)
 {
-    struct stat info;
-    if (stat(path, &info)) return eg__fail(err, EG_E_IO, "cannot open '%.300s': %s", path, strerror(errno));
-    struct eg_dataset_builder builder;
-    enum eg_status status = eg__dataset_begin(&builder, err);
-    if (status) return status;
-    struct eg_dataset *d = builder.dataset;
-    if (S_ISDIR(info.st_mode)) {
-        d->root = strdup(path);
-        status = d->root ? eg__scan_folder(&builder, path, "", true, err) : eg__fail_memory(err, "a path");
-    } else {
-        status = open_file(&builder, path, err);
-    }
-    if (!status && !d->n_items) status = nothing_found(d, path, err);
-    if (!status && !d->is_array) {
-        qsort(d->items, d->n_items, sizeof *d->items, compare_items);
-        status = refuse_two_labels(d, err);
-    }
-    if (!status) status = finish_labels(d, err);
-    return eg__dataset_end(&builder, status, dataset);
+    return eg__dataset_scan(&path, 1, NULL, dataset, err);
 }
 
 enum eg_status eg__dataset_list(const char *const *paths, size_t n_paths, struct eg_dataset **dataset,
                                 struct eg_error *err)
 {
-    struct eg_dataset_builder builder;
-    enum eg_status status = eg__dataset_begin(&builder, err);
-    if (status) return status;
-    struct eg_dataset *d = builder.dataset;
-    d->root = strdup("");
-    if (!d->root) status = eg__fail_memory(err, "a path");
-    for (size_t i = 0; i < n_paths && !status; i++) {
-        struct stat info;
-        size_t before = d->n_items;
-        if (stat(paths[i], &info) || !S_ISDIR(info.st_mode)) {
-            status = eg__dataset_add(&builder, paths[i], -1, err);
-            continue;
-        }
-        status = eg__scan_folder(&builder, paths[i], paths[i], false, err);
-        if (d->n_items > before)
-            qsort(d->items + before, d->n_items - before, sizeof *d->items, compare_items);
-    }
-    if (!status && !d->n_items) status = nothing_found(d, n_paths ? paths[0] : "", err);
-    return eg__dataset_end(&builder, status, dataset);
+    static const struct eg_dataset_options unlabelled = {.unlabelled = true};
+    return eg__dataset_scan(paths, n_paths, &unlabelled, dataset, err);
 }
-
-/* ---- reading ---- */
 
 char *eg__dataset_file(const struct eg_dataset *d, size_t index)
 {

@@ -12,13 +12,24 @@ struct eg_dataset_item {
 
 struct eg_npy;
 
+/* What was left out, of one kind. */
+struct eg_ignored_kind {
+    char *kind, *example;
+    const char *advice;
+    size_t n;
+};
+
 struct eg_dataset {
     char *root; /* folder that paths are relative to, as given; "" when paths stand alone */
     struct eg_dataset_item *items;
     size_t n_items; /* never 0 */
     char **classes; /* in label order: byte order of name; printable; a class may have no image */
     size_t n_classes;
-    size_t n_ignored;       /* files that are no photos */
+    size_t n_ignored;                /* files that are no photos, folders of rubbish, what was excluded */
+    struct eg_ignored_kind *ignored; /* the same by kind, most first */
+    size_t n_ignored_kinds;
+    char **remarks; /* what people had better know of it, a sentence each */
+    size_t n_remarks;
     size_t n_per_class_min; /* of labelled classes; 0 when none */
     bool is_array;          /* items are rows of a .npy file */
     struct eg_npy *array;   /* private */
@@ -33,6 +44,10 @@ EG_MUST_CHECK enum eg_status eg__dataset_open(const char *path, struct eg_datase
  * folder's photos in byte order, each path beginning as given. A file that is named is an
  * item even if it does not exist. */
 EG_MUST_CHECK enum eg_status eg__dataset_list(const char *const *paths, size_t n_paths,
+                                              struct eg_dataset **dataset, struct eg_error *err);
+/* Both, and what eg_dataset_scan says besides. */
+EG_MUST_CHECK enum eg_status eg__dataset_scan(const char *const *paths, size_t n_paths,
+                                              const struct eg_dataset_options *options,
                                               struct eg_dataset **dataset, struct eg_error *err);
 void eg__dataset_free(struct eg_dataset *dataset);
 

@@ -6,11 +6,15 @@
 
 struct eg_dataset_builder {
     struct eg_dataset *dataset;
-    size_t item_capacity, class_capacity;
+    const struct eg_dataset_options *options;
+    size_t item_capacity, class_capacity, ignored_capacity;
     void *classes_by_name; /* tree of struct class_name, see dataset.c */
 };
 
-EG_MUST_CHECK enum eg_status eg__dataset_begin(struct eg_dataset_builder *builder, struct eg_error *err);
+/* options: NULL, or to live as long as the builder */
+EG_MUST_CHECK enum eg_status eg__dataset_begin(struct eg_dataset_builder *builder,
+                                               const struct eg_dataset_options *options,
+                                               struct eg_error *err);
 /* On success the dataset is the caller's, else it is freed. Returns status. */
 EG_MUST_CHECK enum eg_status eg__dataset_end(struct eg_dataset_builder *builder, enum eg_status status,
                                              struct eg_dataset **dataset);
@@ -21,7 +25,20 @@ EG_MUST_CHECK enum eg_status eg__dataset_add(struct eg_dataset_builder *builder,
 EG_MUST_CHECK enum eg_status eg__dataset_class(struct eg_dataset_builder *builder, const char *name,
                                                int32_t *label, struct eg_error *err);
 
-bool eg__photo_name(const char *name); /* does its suffix say photo? */
+/* Count a file or folder that was left out; advice: constant text or NULL. */
+EG_MUST_CHECK enum eg_status eg__dataset_ignore(struct eg_dataset_builder *builder, const char *kind,
+                                                const char *advice, const char *path, struct eg_error *err);
+/* When all is in: the kinds in order, the remarks made. */
+EG_MUST_CHECK enum eg_status eg__dataset_remarks(struct eg_dataset *dataset, struct eg_error *err);
+/* Was it asked for that this path be left out? Patterns are matched with the whole path, with the
+ * folders that it lies in and with the name of each. */
+bool eg__dataset_excludes(const struct eg_dataset_builder *builder, const char *path);
+
+bool eg__photo_name(const char *name); /* does its suffix say photo, of a kind that is read? */
+/* Rubbish that systems leave beside photos: a name of a folder or of a thumbnail. */
+bool eg__is_rubbish(const char *name);
+/* Is it what people call a part of their photos: train, Validation, test_set? */
+bool eg__is_split_name(const char *name);
 
 /* Add the photos below folder; every file begins with prefix. labelled: first-level folders
  * are classes. */

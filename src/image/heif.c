@@ -1,6 +1,6 @@
-/* heif.c: HEIC and AVIF by libheif, in builds with EG_HEIC. Turned as the container says (its own
+/* heif.c: HEIC and AVIF by libheif, where CMake found it. Turned as the container says (its own
  * transformations, which take the place of EXIF's orientation there). */
-#ifdef EG_HEIC
+#ifdef EG_WITH_HEIF
 #include <stdlib.h>
 #include <string.h>
 

@@ -77,12 +77,21 @@ static void on_progress(j_common_ptr cinfo)
     if (r->cinfo.input_scan_number > MAX_SCANS) give_up(r, EG_E_UNSUPPORTED, "a JPEG of too many scans");
 }
 
-static unsigned orientation_of(const struct jpeg_decompress_struct *cinfo)
+static unsigned orientation_of(const struct jpeg_decompress_struct *cinfo, const struct eg_photo_sink *sink)
 {
-    for (jpeg_saved_marker_ptr m = cinfo->marker_list; m; m = m->next)
-        if (m->marker == JPEG_APP0 + 1 && m->data_length >= 6 && !memcmp(m->data, "Exif\0\0", 6))
-            return eg__exif_orientation(m->data, m->data_length);
-    return 1;
+    static const char xmp[] = "http://ns.adobe.com/xap/1.0/"; /* its NUL belongs to it */
+    struct eg_photo_notes notes = {0};
+    for (jpeg_saved_marker_ptr m = cinfo->marker_list; m; m = m->next) {
+        if (m->marker != JPEG_APP0 + 1) continue;
+        if (!notes.exif && m->data_length >= 6 && !memcmp(m->data, "Exif\0\0", 6)) {
+            notes.exif = m->data;
+            notes.n_exif = m->data_length;
+        } else if (m->data_length >= sizeof xmp && !memcmp(m->data, xmp, sizeof xmp)) {
+            notes.xmp = m->data + sizeof xmp;
+            notes.n_xmp = m->data_length - sizeof xmp;
+        }
+    }
+    return eg__orientation(sink, &notes);
 }
 
 /* The smallest scale of 1/8, 1/4, 1/2 that leaves both sides at least target. */
@@ -174,7 +183,7 @@ static enum eg_status read_photo(struct reader *r, const uint8_t *bytes, size_t 
     choose_scale(cinfo, sink->fast_target);
     jpeg_calc_output_dimensions(cinfo);
     struct eg_photo_header header = {cinfo->output_width, cinfo->output_height, cinfo->image_width,
-                                     cinfo->image_height, orientation_of(cinfo)};
+                                     cinfo->image_height, orientation_of(cinfo, sink)};
     struct eg_box box = {0, 0, header.width, header.height};
     status = sink->begin(sink, &header, &box, err);
     if (status) return status;

@@ -6,7 +6,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
-#include "image/codecs.h"
+#include "image/kinds.h"
 
 enum eg_status eg__photo_check_size(size_t width, size_t height, struct eg_error *err)
 {
@@ -28,54 +28,9 @@ void eg__rgba_on_white(uint8_t *rgba, size_t n_pixels)
     }
 }
 
-static bool is_jpeg(const uint8_t *b, size_t n) { return n >= 3 && !memcmp(b, "\xff\xd8\xff", 3); }
-
-static bool is_png(const uint8_t *b, size_t n) { return n >= 8 && !memcmp(b, "\x89PNG\r\n\x1a\n", 8); }
-
-static bool is_webp(const uint8_t *b, size_t n)
-{
-    return n >= 12 && !memcmp(b, "RIFF", 4) && !memcmp(b + 8, "WEBP", 4);
-}
-
-static bool is_heif(const uint8_t *b, size_t n)
-{
-    static const char brands[][5] = {"heic", "heix", "hevc", "hevx", "heim",
-                                     "heis", "mif1", "msf1", "avif", "avis"};
-    if (n < 12 || memcmp(b + 4, "ftyp", 4)) return false;
-    for (size_t i = 0; i < sizeof brands / sizeof *brands; i++)
-        if (!memcmp(b + 8, brands[i], 4)) return true;
-    return false;
-}
-
-#ifdef EG_HEIC
-#define HEIF_DECODER eg__heif_decode
-#else
-#define HEIF_DECODER NULL
-#endif
-
-struct photo_kind {
-    const char *name;
-    bool (*sniff)(const uint8_t *bytes, size_t n);
-    eg_decoder *decode; /* NULL: not built in */
-};
-
-static const struct photo_kind kinds[] = {
-    {"JPEG", is_jpeg, eg__jpeg_decode},
-    {"PNG", is_png, eg__png_decode},
-    {"WebP", is_webp, eg__webp_decode},
-    {"HEIC or AVIF", is_heif, HEIF_DECODER},
-};
-
-static const struct photo_kind *kind_of(const uint8_t *bytes, size_t n)
-{
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (kinds[i].sniff(bytes, n)) return &kinds[i];
-    return NULL;
-}
-
 bool eg__photo_sniff(const void *bytes, size_t n_bytes)
 {
-    const struct photo_kind *kind = kind_of(bytes, n_bytes);
+    const struct eg_photo_kind *kind = eg__kind_of_bytes(bytes, n_bytes);
     return kind && kind->decode;
 }
 
@@ -83,10 +38,10 @@ enum eg_status eg__photo_stream(const void *bytes, size_t n_bytes, struct eg_pho
                                 struct eg_error *err)
 {
     if (!n_bytes) return eg__fail(err, EG_E_FORMAT, "empty file");
-    const struct photo_kind *kind = kind_of(bytes, n_bytes);
-    if (!kind) return eg__fail(err, EG_E_FORMAT, "not a photo: its first bytes are no JPEG, PNG or WebP");
+    const struct eg_photo_kind *kind = eg__kind_of_bytes(bytes, n_bytes);
+    if (!kind) return eg__fail(err, EG_E_FORMAT, "not a photo: its first bytes are of no kind that is read");
     if (!kind->decode)
-        return eg__fail(err, EG_E_UNSUPPORTED, "%s is not built in (build with EG_HEIC)", kind->name);
+        return eg__fail(err, EG_E_UNSUPPORTED, "a picture of kind %s: %s", kind->name, eg__kind_advice(kind));
     return kind->decode(bytes, n_bytes, sink, err);
 }
 
@@ -143,6 +98,7 @@ enum eg_status eg__photo_decode(const void *bytes, size_t n_bytes, const struct 
                                 struct eg_image *image, struct eg_error *err)
 {
     struct whole_sink whole = {.sink = {.exif = !(options && options->no_exif),
+                                        .xmp = !(options && options->no_xmp),
                                         .fast_target = options ? options->fast_target : 0,
                                         .begin = whole_begin,
                                         .row = whole_row}};

@@ -5,7 +5,7 @@
 #include "engraft.h"
 
 struct eg_decode_options {
-    bool no_exif;
+    bool no_exif, no_xmp;
     size_t fast_target; /* not 0: a scaled JPEG decode no smaller than this on both sides */
 };
 
@@ -33,6 +33,11 @@ EG_MUST_CHECK enum eg_status eg__recipe_parse(const char *name_or_json, struct e
                                               struct eg_error *err);
 /* Canonical JSON, keys in DESIGN's order; malloc'd. Equal recipes give equal strings. */
 char *eg__recipe_json(const struct eg_recipe *recipe);
+/* Do two recipes as JSON, or two that are none (""), mean the same? */
+bool eg__recipe_same(const char *a, const char *b);
+/* Where `recipe` and the one as JSON are the same but for a key that came later and whose default
+ * was set anew since, the old meaning: xmp. */
+void eg__recipe_adopt(struct eg_recipe *recipe, const char *older);
 /* value = byte * scale + offset, per channel of the network's order. */
 void eg__recipe_affine(const struct eg_recipe *recipe, float scale[3], float offset[3]);
 

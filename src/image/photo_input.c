@@ -80,6 +80,7 @@ enum eg_status eg__photo_input(const void *bytes, size_t n_bytes, const struct e
                                uint8_t *out, struct eg_error *err)
 {
     struct input_sink input = {.sink = {.exif = recipe->exif,
+                                        .xmp = recipe->xmp,
                                         .fast_target = fast_target(recipe),
                                         .begin = input_begin,
                                         .row = input_row},

@@ -7,29 +7,9 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
-#include "image/codecs.h"
+#include "image/png_notes.h"
 
 enum { MAX_CHUNK_BYTES = 1 << 26 };
-
-/* Walk the chunks behind the signature to the end: false when the file stops before IEND.
- * exif: the eXIf chunk, which may stand behind the pixels, where libspng would not see it in
- * time. */
-static bool find_chunks(const uint8_t *bytes, size_t n, const uint8_t **exif, size_t *n_exif)
-{
-    size_t at = 8;
-    while (n - at >= 12) {
-        const uint8_t *chunk = bytes + at;
-        size_t length = (size_t)chunk[0] << 24 | (size_t)chunk[1] << 16 | (size_t)chunk[2] << 8 | chunk[3];
-        if (length > n - at - 12) return false;
-        if (!memcmp(chunk + 4, "IEND", 4)) return true;
-        if (!memcmp(chunk + 4, "eXIf", 4) && !*exif) {
-            *exif = chunk + 8;
-            *n_exif = length;
-        }
-        at += 12 + length;
-    }
-    return false;
-}
 
 static enum eg_status fail_png(int code, struct eg_error *err)
 {
@@ -56,13 +36,13 @@ static enum eg_status read_rows(struct png_reader *r, const struct spng_ihdr *ih
     int code = spng_decode_image(r->context, interlaced ? r->pixels : NULL, interlaced ? rows * row_bytes : 0,
                                  SPNG_FMT_RGBA8, flags);
     if (code) return fail_png(code, err);
-    for (size_t y = 0; y < box->y + box->height; y++) {
+    for (size_t y = 0; y < ihdr->height; y++) { /* to the end: the rows below may be missing */
         uint8_t *row = r->pixels + (interlaced ? y * row_bytes : 0);
         if (!interlaced) {
             code = spng_decode_row(r->context, row, row_bytes);
             if (code && (code != SPNG_EOI || y + 1 != ihdr->height)) return fail_png(code, err);
         }
-        if (y < box->y) continue;
+        if (y < box->y || y >= box->y + box->height) continue;
         eg__rgba_on_white(row + 4 * box->x, box->width);
         sink->row(sink, row + 4 * box->x);
     }
@@ -80,18 +60,19 @@ enum eg_status eg__png_decode(const uint8_t *bytes, size_t n, struct eg_photo_si
     if (!code) code = spng_set_chunk_limits(r.context, MAX_CHUNK_BYTES, MAX_CHUNK_BYTES);
     if (!code) code = spng_get_ihdr(r.context, &ihdr);
     enum eg_status status = code ? fail_png(code, err) : eg__photo_check_size(ihdr.width, ihdr.height, err);
-    const uint8_t *exif = NULL;
-    size_t n_exif = 0;
-    if (!status && !find_chunks(bytes, n, &exif, &n_exif))
+    struct eg_png_notes notes = {0};
+    if (!status && !eg__png_notes(bytes, n, sink->exif && sink->xmp, &notes))
         status = eg__fail(err, EG_E_FORMAT, "truncated PNG");
     if (!status) {
-        unsigned orientation = sink->exif && exif ? eg__exif_orientation(exif, n_exif) : 1;
-        struct eg_photo_header header = {ihdr.width, ihdr.height, ihdr.width, ihdr.height, orientation};
+        struct eg_photo_header header = {ihdr.width, ihdr.height, ihdr.width, ihdr.height,
+                                         eg__orientation(sink, &notes.notes)};
         struct eg_box box = {0, 0, ihdr.width, ihdr.height};
         status = sink->begin(sink, &header, &box, err);
         if (!status) status = read_rows(&r, &ihdr, &box, sink, err);
     }
     spng_ctx_free(r.context);
     free(r.pixels);
+    free(notes.xmp);
+    free(notes.profile);
     return status;
 }

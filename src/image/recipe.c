@@ -1,6 +1,7 @@
 /* recipe.c: presets, and recipes as JSON. Keys, in this order: resize short|squash|none, size,
- * crop [h,w], filter, antialias, channels, scale, mean, std, exif, alpha, decode. A key that is
- * missing has the value of the preset `plain`. */
+ * crop [h,w], filter, antialias, channels, scale, mean, std, exif, alpha, decode; then
+ * those that came later, written only where they are not as before they came: xmp. A key that is
+ * missing has the value of the preset `plain`, of those that came later the one before. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ enum { MAX_SIDE = 16384 };
     {                                                                                                        \
         0.229, 0.224, 0.225                                                                                  \
     }
-#define COMMON .antialias = true, .exif = true, .crop = {224, 224}
+#define COMMON .antialias = true, .exif = true, .xmp = true, .crop = {224, 224}
 
 static const struct {
     const char *name;
@@ -163,6 +164,8 @@ static enum eg_status read_member(const char *key, const json_t *value, struct e
         status = read_numbers(key, value, true, recipe->std, err);
     } else if (!strcmp(key, "exif")) {
         status = read_bool(key, value, &recipe->exif, err);
+    } else if (!strcmp(key, "xmp")) {
+        status = read_bool(key, value, &recipe->xmp, err);
     } else if (!strcmp(key, "alpha")) {
         status = read_choice(key, value, "white", &choice, err);
     } else if (!strcmp(key, "decode")) {
@@ -190,6 +193,7 @@ static enum eg_status parse_json(const char *text, struct eg_recipe *recipe, str
     enum eg_status status = EG_OK;
     if (!json_is_object(root)) status = eg__fail(err, EG_E_FORMAT, "recipe: want a JSON object");
     struct eg_recipe made = *find_preset("plain");
+    made.xmp = false;
     const char *key;
     json_t *value;
     json_object_foreach(root, key, value)
@@ -272,13 +276,37 @@ char *eg__recipe_json(const struct eg_recipe *recipe)
     append_number(&text, recipe->scale);
     append_numbers(&text, "mean", recipe->mean);
     append_numbers(&text, "std", recipe->std);
-    eg__text_append(&text, ",\"exif\":%s,\"alpha\":\"white\",\"decode\":\"%s\"}",
+    eg__text_append(&text, ",\"exif\":%s,\"alpha\":\"white\",\"decode\":\"%s\"",
                     recipe->exif ? "true" : "false", recipe->fast_decode ? "fast" : "exact");
+    if (recipe->xmp) eg__text_append(&text, ",\"xmp\":true");
+    eg__text_append(&text, "}");
     if (text.failed) {
         free(text.chars);
         return NULL;
     }
     return text.chars;
+}
+
+bool eg__recipe_same(const char *a, const char *b)
+{
+    struct eg_recipe x, y;
+    if (!strcmp(a, b)) return true;
+    if (!*a || !*b || eg__recipe_parse(a, &x, NULL) || eg__recipe_parse(b, &y, NULL)) return false;
+    char *one = eg__recipe_json(&x), *other = eg__recipe_json(&y);
+    bool same = one && other && !strcmp(one, other);
+    free(one);
+    free(other);
+    return same;
+}
+
+void eg__recipe_adopt(struct eg_recipe *recipe, const char *older)
+{
+    struct eg_recipe parsed, made = *recipe;
+    if (eg__recipe_parse(older, &parsed, NULL)) return;
+    made.xmp = parsed.xmp;
+    char *json = eg__recipe_json(&made);
+    if (json && eg__recipe_same(json, older)) *recipe = made;
+    free(json);
 }
 
 void eg__recipe_affine(const struct eg_recipe *recipe, float scale[3], float offset[3])

@@ -15,7 +15,7 @@
 #include "base/fail.h"
 #include "base/mem.h"
 #include "image/dataset_build.h"
-#include "image/photo.h"
+#include "image/kinds.h"
 
 /* Folders still to be entered, relative to the first; "" is the first. */
 struct pending {
@@ -30,6 +30,7 @@ struct scan {
     struct pending real, links;
     void *visited;                 /* tree of struct identity */
     size_t n_first, n_first_split; /* folders of the first level; those called train, val, ... */
+    char *split_names[2];          /* of those the first two in byte order */
 };
 
 struct identity {
@@ -46,25 +47,19 @@ static int compare_identities(const void *a, const void *b)
 
 bool eg__photo_name(const char *name)
 {
-    static const char *const suffixes[] = {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".webp",
-#ifdef EG_HEIC
-                                           ".heic", ".heif", ".avif",
-#endif
-                                           NULL};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && suffixes[i]; i++)
-        if (!strcasecmp(dot, suffixes[i])) return true;
-    return false;
+    const struct eg_photo_kind *kind = eg__kind_of_name(name);
+    return kind && kind->decode;
 }
 
-static bool has_photo_bytes(int folder, const char *name)
+/* By a file's first bytes; NULL: of no kind. */
+static const struct eg_photo_kind *kind_inside(int folder, const char *name)
 {
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return false;
-    uint8_t first[16];
+    if (fd < 0) return NULL;
+    uint8_t first[EG_SNIFF_BYTES];
     ssize_t n = read(fd, first, sizeof first);
     close(fd);
-    return n > 0 && eg__photo_sniff(first, (size_t)n);
+    return n > 0 ? eg__kind_of_bytes(first, (size_t)n) : NULL;
 }
 
 static char *join(const char *folder, const char *name)
@@ -87,11 +82,6 @@ static enum eg_status push(struct pending *pending, const char *folder, const ch
     return EG_OK;
 }
 
-static bool is_split_name(const char *name)
-{
-    return !strcmp(name, "train") || !strcmp(name, "val") || !strcmp(name, "valid") || !strcmp(name, "test");
-}
-
 static enum eg_status add_photo(struct scan *scan, const char *folder, const char *name, struct eg_error *err)
 {
     int32_t label = -1;
@@ -110,30 +100,92 @@ static enum eg_status add_photo(struct scan *scan, const char *folder, const cha
     return status;
 }
 
+static enum eg_status ignore(struct scan *scan, const char *kind, const char *advice, const char *path,
+                             struct eg_error *err)
+{
+    char *shown = join(scan->prefix, path);
+    enum eg_status status =
+        shown ? eg__dataset_ignore(scan->builder, kind, advice, shown, err) : eg__fail_memory(err, "a path");
+    free(shown);
+    return status;
+}
+
+/* A regular file without a photo's name: its first bytes may say more, but raw photos begin as
+ * the TIFF of their thumbnail. */
+static enum eg_status visit_file(struct scan *scan, int fd, const char *folder, const char *path,
+                                 struct eg_error *err)
+{
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *dot = strrchr(name, '.');
+    const struct eg_photo_kind *named = eg__kind_of_name(name), *kind = named;
+    if (!named || named->sniff) {
+        const struct eg_photo_kind *inside = kind_inside(fd, name);
+        if (inside && inside->decode) return add_photo(scan, folder, name, err);
+        if (inside) kind = inside;
+    }
+    if (kind) return ignore(scan, kind->name, eg__kind_advice(kind), path, err);
+    char suffix[12];
+    snprintf(suffix, sizeof suffix, "%s", dot && dot > name && strlen(dot) < sizeof suffix ? dot : "other");
+    return ignore(scan, suffix, NULL, path, err);
+}
+
+/* Of the names of parts, the first two are shown. */
+static enum eg_status note_split(struct scan *scan, const char *name, struct eg_error *err)
+{
+    char *copy = strdup(name);
+    scan->n_first_split++;
+    for (size_t i = 0; i < 2 && copy; i++)
+        if (!scan->split_names[i] || strcmp(copy, scan->split_names[i]) < 0) {
+            char *later = scan->split_names[i];
+            scan->split_names[i] = copy;
+            copy = later ? later : NULL;
+            if (!later) return EG_OK;
+        }
+    if (!copy && !scan->split_names[0]) return eg__fail_memory(err, "a name");
+    free(copy);
+    return EG_OK;
+}
+
+static enum eg_status visit_folder_entry(struct scan *scan, const char *folder, const char *name, bool link,
+                                         struct eg_error *err)
+{
+    enum eg_status status = EG_OK;
+    if (!*folder) {
+        scan->n_first++;
+        if (eg__is_split_name(name)) status = note_split(scan, name, err);
+    }
+    return status ? status : push(link ? &scan->links : &scan->real, folder, name, err);
+}
+
 static enum eg_status visit_entry(struct scan *scan, int fd, const char *folder, const struct dirent *entry,
                                   struct eg_error *err)
 {
     const char *name = entry->d_name;
-    bool photo = eg__photo_name(name), link = entry->d_type == DT_LNK;
+    bool link = entry->d_type == DT_LNK, rubbish = eg__is_rubbish(name);
     unsigned type = entry->d_type;
-    if (photo) return add_photo(scan, folder, name, err); /* whatever it is: reading it will tell */
-    if (type == DT_UNKNOWN || type == DT_LNK) {
+    if (*name == '.' && !rubbish) return EG_OK;
+    char *path = join(folder, name);
+    if (!path) return eg__fail_memory(err, "a path");
+    enum eg_status status;
+    if (rubbish) {
+        status = ignore(scan, strncmp(name, "SYNO", 4) ? name : "SYNOPHOTO_THUMB", NULL, path, err);
+    } else if (eg__dataset_excludes(scan->builder, path)) {
+        status = ignore(scan, "excluded", NULL, path, err);
+    } else if (eg__photo_name(name)) {
+        status = add_photo(scan, folder, name, err); /* whatever it is: reading it will tell */
+    } else {
         struct stat info;
         if (type == DT_UNKNOWN && !fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW))
             link = S_ISLNK(info.st_mode);
-        if (fstatat(fd, name, &info, 0)) info.st_mode = 0;
-        type = S_ISDIR(info.st_mode) ? DT_DIR : S_ISREG(info.st_mode) ? DT_REG : DT_UNKNOWN;
-    }
-    if (type == DT_DIR) {
-        if (!*folder) {
-            scan->n_first++;
-            scan->n_first_split += is_split_name(name);
+        if (type == DT_UNKNOWN || type == DT_LNK) {
+            if (fstatat(fd, name, &info, 0)) info.st_mode = 0;
+            type = S_ISDIR(info.st_mode) ? DT_DIR : S_ISREG(info.st_mode) ? DT_REG : DT_UNKNOWN;
         }
-        return push(link ? &scan->links : &scan->real, folder, name, err);
+        status = type == DT_DIR   ? visit_folder_entry(scan, folder, name, link, err)
+                 : type == DT_REG ? visit_file(scan, fd, folder, path, err)
+                                  : ignore(scan, "other", NULL, path, err);
     }
-    if (type == DT_REG && has_photo_bytes(fd, name)) return add_photo(scan, folder, name, err);
-    scan->builder->dataset->n_ignored++;
-    return EG_OK;
+    free(path);
+    return status;
 }
 
 /* True when the folder was not entered before. */
@@ -171,7 +223,8 @@ static enum eg_status visit_folder(struct scan *scan, const char *folder, struct
         status = eg__dataset_class(scan->builder, folder, &label, err); /* also when it is empty */
     struct dirent *entry;
     while (!status && is_new && (entry = readdir(stream)))
-        if (entry->d_name[0] != '.') status = visit_entry(scan, fd, folder, entry, err);
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+            status = visit_entry(scan, fd, folder, entry, err);
     if (stream) closedir(stream);
     free(path);
     return status;
@@ -191,6 +244,22 @@ static char *next_folder(struct scan *scan)
     return folder;
 }
 
+/* Neither parts nor their names are classes. */
+static enum eg_status split_folders(const struct scan *scan, struct eg_error *err)
+{
+    const char *one = scan->split_names[0], *other = scan->split_names[1];
+    if (other && !strncasecmp(other, "tr", 2)) { /* the one to learn from */
+        const char *test = one;
+        one = other;
+        other = test;
+    }
+    return eg__fail_for(
+        err, EG_E_ARGUMENT, EG_REASON_SPLIT_FOLDERS,
+        "'%.200s' is split into folders %.60s%s%.60s: they are no classes; take one of them, as "
+        "'%.200s/%.60s', and test on another",
+        scan->folder, one, other ? ", " : "", other ? other : "", scan->folder, one);
+}
+
 enum eg_status eg__scan_folder(struct eg_dataset_builder *builder, const char *folder, const char *prefix,
                                bool labelled, struct eg_error *err)
 {
@@ -202,14 +271,13 @@ enum eg_status eg__scan_folder(struct eg_dataset_builder *builder, const char *f
         bool first = !*next;
         free(next);
         if (!status && labelled && first && scan.n_first && scan.n_first == scan.n_first_split)
-            status =
-                eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_SPLIT_FOLDERS,
-                             "'%s' is split into folders train, val, test: take one of them, as '%s/train'",
-                             folder, folder);
+            status = split_folders(&scan, err);
     }
     while ((next = next_folder(&scan))) free(next);
     free(scan.real.folders);
     free(scan.links.folders);
     tdestroy(scan.visited, free);
+    free(scan.split_names[0]);
+    free(scan.split_names[1]);
     return status;
 }

@@ -49,13 +49,21 @@ static enum eg_status read_frame(const WebPIterator *frame, size_t width, size_t
     return EG_OK;
 }
 
-static unsigned orientation_of(const WebPDemuxer *demuxer)
+static unsigned orientation_of(const WebPDemuxer *demuxer, const struct eg_photo_sink *sink)
 {
-    WebPChunkIterator chunk;
-    if (!WebPDemuxGetChunk(demuxer, "EXIF", 1, &chunk)) return 1;
-    unsigned orientation = eg__exif_orientation(chunk.chunk.bytes, chunk.chunk.size);
-    WebPDemuxReleaseChunkIterator(&chunk);
-    return orientation;
+    struct eg_photo_notes notes = {0};
+    WebPChunkIterator exif, xmp; /* their bytes are the file's own */
+    if (WebPDemuxGetChunk(demuxer, "EXIF", 1, &exif)) {
+        notes.exif = exif.chunk.bytes;
+        notes.n_exif = exif.chunk.size;
+        WebPDemuxReleaseChunkIterator(&exif);
+    }
+    if (WebPDemuxGetChunk(demuxer, "XMP ", 1, &xmp)) {
+        notes.xmp = xmp.chunk.bytes;
+        notes.n_xmp = xmp.chunk.size;
+        WebPDemuxReleaseChunkIterator(&xmp);
+    }
+    return eg__orientation(sink, &notes);
 }
 
 enum eg_status eg__webp_decode(const uint8_t *bytes, size_t n, struct eg_photo_sink *sink,
@@ -77,8 +85,7 @@ enum eg_status eg__webp_decode(const uint8_t *bytes, size_t n, struct eg_photo_s
     if (!status && !WebPDemuxGetFrame(demuxer, 1, &frame))
         status = eg__fail(err, EG_E_FORMAT, "damaged WebP: it has no frame");
     if (!status) {
-        struct eg_photo_header header = {width, height, width, height,
-                                         sink->exif ? orientation_of(demuxer) : 1};
+        struct eg_photo_header header = {width, height, width, height, orientation_of(demuxer, sink)};
         struct eg_box box = {0, 0, width, height};
         status = sink->begin(sink, &header, &box, err);
         if (!status) status = read_frame(&frame, width, height, sink, &box, &pixels, err);

@@ -218,6 +218,8 @@ static enum eg_status settle_recipe(struct eg_net *net, const struct eg_net_opti
             net->recipe.resize = arch->resize ? EG_RESIZE_SHORT : EG_RESIZE_SQUASH;
         }
         net->has_recipe = true;
+        /* Files of before it say nothing of XMP; only what was learned has to go by that. */
+        if (!eg__graph_metadata(net->graph, "engraft.classifier")) net->recipe.xmp = true;
     }
     if (status) return status;
     if (!h) {

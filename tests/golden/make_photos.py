@@ -152,6 +152,44 @@ def make_pngs():
     put("gamma.png", png(RGB, 8, COLOUR, before=gamma), RGB)
 
 
+def xmp(orientation, element=False):
+    if element:
+        inner = "<rdf:Description><tiff:Orientation>%d</tiff:Orientation></rdf:Description>" % orientation
+    else:
+        inner = '<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/>' % orientation
+    return b"<x:xmpmeta><rdf:RDF>" + inner.encode() + b"</rdf:RDF></x:xmpmeta>"
+
+
+def itxt(keyword, text, deflated):
+    body = zlib.compress(text) if deflated else text
+    return chunk(b"iTXt", keyword + bytes([0, deflated, 0, 0, 0]) + body)
+
+
+def make_notes():
+    """Orientation where EXIF has none: in XMP, and in EXIF as ImageMagick puts it into a PNG's text.
+    Pillow 9.4 knows that of PNG only; Pillow 13 gives all of these pixels."""
+    turned = np.rot90(RGB, -1)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 8, COLOUR, 0, 0, 0))
+    short = chunk(b"IDAT", zlib.compress(packed(RGB[: H - 5], 8)))
+    (HERE / "short-data.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + short + chunk(b"IEND", b""))
+    for name, deflated in (("plain", 0), ("deflated", 1)):
+        text = itxt(b"XML:com.adobe.xmp", xmp(6, deflated), deflated)
+        put(f"xmp-{name}.png", png(RGB, 8, COLOUR, before=text), turned)
+    digits = (b"Exif\0\0" + exif(6)).hex().encode()
+    lines = b"\n".join(digits[i : i + 72] for i in range(0, len(digits), 72))
+    profile = b"\nexif\n%8d\n" % (len(digits) // 2) + lines + b"\n"
+    keyword = b"Raw profile type exif\0"
+    put("profile.png", png(RGB, 8, COLOUR, after=chunk(b"tEXt", keyword + profile)), turned)
+    put("profile-deflated.png", png(RGB, 8, COLOUR, before=chunk(b"zTXt", keyword + b"\0" + zlib.compress(profile))), turned)
+    both = chunk(b"eXIf", exif(1)) + itxt(b"XML:com.adobe.xmp", xmp(6), 0)
+    put("exif-before-xmp.png", png(RGB, 8, COLOUR, before=both), RGB)
+    plain = saved(RGB, "JPEG", quality=80)
+    body = b"http://ns.adobe.com/xap/1.0/\0" + xmp(6)
+    segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    put("xmp.jpg", plain[:2] + segment + plain[2:], np.rot90(as_rgb(plain), -1))
+    put("xmp.webp", saved(RGB, "WEBP", lossless=True, xmp=xmp(8, True)), np.rot90(RGB))
+
+
 def make_jpegs():
     put("plain.jpg", saved(RGB, "JPEG", quality=80))
     put("444.jpg", saved(RGB, "JPEG", quality=80, subsampling=0))
@@ -200,6 +238,7 @@ if __name__ == "__main__":
             if old.suffix not in (".heic", ".avif"):  # made by heif-enc, see test_photos.c
                 old.unlink()
     make_pngs()
+    make_notes()
     make_jpegs()
     make_webps()
     make_resized()

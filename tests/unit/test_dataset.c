@@ -196,6 +196,133 @@ static void splits_and_empty_folders_are_refused(void **state)
     eg__dataset_free(d);
 }
 
+/* Names of parts as people write them; one folder besides makes them classes. */
+static void parts_are_known_in_any_spelling(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"Train",     "Testing",  "TRAINING", "dev",   "Validation",
+                                        "train_set", "Test-Set", "valset",   "valid", "test"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char photo[64];
+        mkdir(parts[i], 0700);
+        snprintf(photo, sizeof photo, "%s/1.jpg", parts[i]);
+        put(photo, "");
+        refuse(".", EG_E_ARGUMENT, parts[i]);
+        remove(photo);
+        rmdir(parts[i]);
+    }
+    mkdir("trains", 0700);
+    mkdir("set", 0700);
+    put("trains/1.jpg", "");
+    put("set/1.jpg", "");
+    struct eg_dataset *d = open_images(".");
+    assert_int_equal(d->n_classes, 2);
+    eg__dataset_free(d);
+}
+
+static const struct eg_ignored_kind *ignored(const struct eg_dataset *d, const char *kind)
+{
+    for (size_t i = 0; i < d->n_ignored_kinds; i++)
+        if (!strcmp(d->ignored[i].kind, kind)) return &d->ignored[i];
+    fail_msg("nothing of kind %s was ignored", kind);
+    return NULL;
+}
+
+static void rubbish_is_skipped_and_told(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {"cat",          "dog",        "@eaDir",
+                                          "$Recycle.Bin", "lost+found", "cat/@eaDir",
+                                          "__MACOSX",     "#recycle",   ".ipynb_checkpoints"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char photo[64];
+        mkdir(folders[i], 0700);
+        snprintf(photo, sizeof photo, "%s/1.jpg", folders[i]);
+        put(photo, "");
+    }
+    put("cat/SYNOPHOTO_THUMB_M.jpg", "");
+    put("cat/Thumbs.db", "");
+    put("cat/a.jxl", "\xff\x0a");
+    put_bytes("cat/b.nef", "II*\0\0\0\0\0", 8); /* the TIFF of a thumbnail */
+    put("cat/c.txt", "");
+    put("dog/d.txt", "");
+    put_bytes("dog/unnamed", "8BPS\0\1", 6);
+    struct eg_dataset *d = open_images(".");
+    EXPECT_ROWS(d, "cat/1.jpg=cat", "dog/1.jpg=dog");
+    assert_int_equal(d->n_classes, 2);
+    assert_int_equal(ignored(d, "@eaDir")->n, 2);
+    assert_string_equal(ignored(d, "@eaDir")->example, "@eaDir");
+    assert_null(ignored(d, "@eaDir")->advice);
+    assert_int_equal(ignored(d, "$Recycle.Bin")->n, 1);
+    assert_int_equal(ignored(d, ".ipynb_checkpoints")->n, 1);
+    assert_int_equal(ignored(d, "SYNOPHOTO_THUMB")->n, 1);
+    assert_int_equal(ignored(d, "Thumbs.db")->n, 1);
+    assert_int_equal(ignored(d, ".txt")->n, 2);
+    assert_string_equal(ignored(d, ".txt")->example, "cat/c.txt");
+    assert_non_null(ignored(d, "JPEG XL")->advice);
+    assert_non_null(ignored(d, "camera raw")->advice);
+    assert_int_equal(ignored(d, "Photoshop")->n, 1);
+    size_t sum = 0;
+    for (size_t i = 0; i < d->n_ignored_kinds; i++) sum += d->ignored[i].n;
+    assert_int_equal(sum, d->n_ignored);
+    eg__dataset_free(d);
+}
+
+static void what_is_excluded_is_left_out(void **state)
+{
+    (void)state;
+    mkdir("a", 0700);
+    mkdir("a/old", 0700);
+    mkdir("b", 0700);
+    mkdir("old", 0700);
+    put("a/1.jpg", "");
+    put("a/1_mask.jpg", "");
+    put("a/old/2.jpg", "");
+    put("old/3.jpg", "");
+    put("b/4.jpg", "");
+    static const char *const patterns[] = {"*_mask.*", "old"}, *const more[] = {"b/*", "a/old"};
+    const char *path = ".";
+    struct eg_dataset_options options = {.exclude = patterns, .n_exclude = 2};
+    struct eg_dataset *d;
+    assert_int_equal(eg__dataset_scan(&path, 1, &options, &d, NULL), EG_OK);
+    EXPECT_ROWS(d, "a/1.jpg=a", "b/4.jpg=b");
+    assert_int_equal(d->n_classes, 2);
+    assert_int_equal(ignored(d, "excluded")->n, 3);
+    eg__dataset_free(d);
+    options.exclude = more;
+    assert_int_equal(eg__dataset_scan(&path, 1, &options, &d, NULL), EG_OK);
+    EXPECT_ROWS(d, "a/1.jpg=a", "a/1_mask.jpg=a", "old/3.jpg=old");
+    eg__dataset_free(d);
+    put("x.csv", "path,label\na/1.jpg,a\na/old/2.jpg,a\nc,a\n");
+    path = "x.csv";
+    assert_int_equal(eg__dataset_scan(&path, 1, &options, &d, NULL), EG_OK);
+    EXPECT_ROWS(d, "a/1.jpg=a", "c=a");
+    eg__dataset_free(d);
+}
+
+/* "Bar" with dots, as macOS and as others write it, is one class, also with a blank behind it. */
+static void names_that_mean_one_class_are_one(void **state)
+{
+    (void)state;
+    put("x.csv", "path , label\n1,Ba\xcc\x88r\n2,B\xc3\xa4r\n3, B\xc3\xa4r\t\n4,bird\n5,Bird\n6,\n7,  \n");
+    struct eg_dataset *d = open_images("x.csv");
+    EXPECT_ROWS(d, "1=B\xc3\xa4r", "2=B\xc3\xa4r", "3=B\xc3\xa4r", "4=bird", "5=Bird", "6=", "7=");
+    assert_int_equal(d->n_classes, 3);
+    assert_int_equal(d->n_remarks, 1);
+    assert_non_null(strstr(d->remarks[0], "'Bird' and 'bird' look alike"));
+    eg__dataset_free(d);
+    mkdir("f", 0700);
+    mkdir("f/Ba\xcc\x88r", 0700);
+    put("f/Ba\xcc\x88r/1.jpg", "12");
+    d = open_images("f");
+    EXPECT_ROWS(d, "Ba\xcc\x88r/1.jpg=B\xc3\xa4r");
+    uint8_t *bytes;
+    size_t n;
+    assert_int_equal(eg__dataset_read(d, 0, &bytes, &n, NULL), EG_OK); /* by the name that it has */
+    free(bytes);
+    eg__dataset_free(d);
+}
+
 static void csv_rows_are_sorted(void **state)
 {
     (void)state;
@@ -355,6 +482,10 @@ int main(void)
         IN_A_FOLDER(links_are_followed_once),
         IN_A_FOLDER(what_cannot_be_read_is_still_a_row),
         IN_A_FOLDER(splits_and_empty_folders_are_refused),
+        IN_A_FOLDER(parts_are_known_in_any_spelling),
+        IN_A_FOLDER(rubbish_is_skipped_and_told),
+        IN_A_FOLDER(what_is_excluded_is_left_out),
+        IN_A_FOLDER(names_that_mean_one_class_are_one),
         IN_A_FOLDER(csv_rows_are_sorted),
         IN_A_FOLDER(damaged_csv_is_refused),
         IN_A_FOLDER(arrays_come_channels_last),

@@ -35,9 +35,10 @@ static void json_is_canonical(void **state)
     assert_int_equal(eg__recipe_parse("efficientnet_lite", &recipe, NULL), EG_OK);
     char *json = eg__recipe_json(&recipe);
     assert_string_equal(
-        json, "{\"resize\":\"short\",\"size\":256,\"crop\":[224,224],\"filter\":\"bicubic\","
-              "\"antialias\":true,\"channels\":\"rgb\",\"scale\":1.0,\"mean\":[127.0,127.0,127.0],"
-              "\"std\":[128.0,128.0,128.0],\"exif\":true,\"alpha\":\"white\",\"decode\":\"exact\"}");
+        json,
+        "{\"resize\":\"short\",\"size\":256,\"crop\":[224,224],\"filter\":\"bicubic\","
+        "\"antialias\":true,\"channels\":\"rgb\",\"scale\":1.0,\"mean\":[127.0,127.0,127.0],"
+        "\"std\":[128.0,128.0,128.0],\"exif\":true,\"alpha\":\"white\",\"decode\":\"exact\",\"xmp\":true}");
     free(json);
     assert_int_equal(eg__recipe_parse("{\"std\": [0.229, 2, 3], \"resize\": \"squash\", \"size\": 7,"
                                       " \"crop\": [3, 5], \"channels\": \"bgr\", \"exif\": false,"
@@ -50,6 +51,35 @@ static void json_is_canonical(void **state)
                         "\"antialias\":false,\"channels\":\"bgr\",\"scale\":0.001,\"mean\":[0.0,0.0,0.0],"
                         "\"std\":[0.229,2.0,3.0],\"exif\":false,\"alpha\":\"white\",\"decode\":\"fast\"}");
     free(json);
+}
+
+/* A key that is missing means its default, and of those that came later what was before them. */
+static void recipes_are_compared_by_value(void **state)
+{
+    (void)state;
+    static const char full[] = "{\"resize\":\"squash\",\"size\":null,\"crop\":[224,224],\"filter\":"
+                               "\"bilinear\",\"antialias\":true,\"channels\":\"rgb\",\"scale\":1.0,"
+                               "\"mean\":[0.0,0.0,0.0],\"std\":[1.0,1.0,1.0],\"exif\":true,"
+                               "\"alpha\":\"white\",\"decode\":\"exact\"}";
+    assert_true(eg__recipe_same(full, "{}"));
+    assert_true(eg__recipe_same(full, "{ \"xmp\": false, \"scale\": 1, \"size\": 99 }"));
+    assert_false(eg__recipe_same(full, "{\"xmp\": true}"));
+    assert_false(eg__recipe_same(full, "{\"exif\": false}"));
+    assert_false(eg__recipe_same(full, "plain")); /* which knows XMP */
+    assert_false(eg__recipe_same(full, ""));
+    assert_true(eg__recipe_same("", ""));
+}
+
+static void an_older_recipe_keeps_its_meaning(void **state)
+{
+    (void)state;
+    struct eg_recipe recipe;
+    assert_int_equal(eg__recipe_parse("plain", &recipe, NULL), EG_OK);
+    assert_true(recipe.xmp);
+    eg__recipe_adopt(&recipe, "{\"filter\": \"bicubic\"}"); /* another: not adopted */
+    assert_true(recipe.xmp && recipe.filter == EG_FILTER_BILINEAR);
+    eg__recipe_adopt(&recipe, "{}");
+    assert_false(recipe.xmp);
 }
 
 static void normalisation_is_one_multiplication_and_one_sum(void **state)
@@ -108,6 +138,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(presets_round_trip_through_json),
         cmocka_unit_test(json_is_canonical),
+        cmocka_unit_test(recipes_are_compared_by_value),
+        cmocka_unit_test(an_older_recipe_keeps_its_meaning),
         cmocka_unit_test(normalisation_is_one_multiplication_and_one_sum),
         cmocka_unit_test(what_is_wrong_is_named),
     };
