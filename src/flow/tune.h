@@ -10,9 +10,9 @@
 #define EG_FLOW_TUNE_H
 
 #include "dist/dist.h"
+#include "flow/flow.h"
 #include "image/augment.h"
 #include "net/trainer.h"
-#include "flow/flow.h"
 
 /* ---- the head ----------------------------------------------------------------------- */
 
@@ -99,6 +99,7 @@ struct eg_tune_phase {
     const char *state_path; /* written after every epoch; NULL: none */
     const char *identity;   /* what a saved state must be of, 64 digits */
     bool resume;
+    float *start; /* out: the values it began with; NULL: not wanted */
     eg_progress_fn *progress;
     eg_epoch_fn *epoch;
     void *user;

@@ -2,7 +2,11 @@
  * the epoch alone, and all else that an epoch changes is in the trainer's state: saved after
  * every epoch, training goes on after a break as if there had been none.
  *
- * A saved state: struct saved, its epoch records, the trainer's state, the best one. */
+ * What is judged and kept is the weights' average over the last sixth or so of the steps (Polyak and
+ * Juditsky 1992, with weights that fade), which is steadier than where the last step happens to end.
+ *
+ * A saved state: struct saved, its epoch records, the trainer's state, the best one, the average, the
+ * start. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +18,7 @@
 #include "flow/tune.h"
 
 enum { FINDER_STEPS = 60, DIVERGED = 20 /* times what a guess costs */ };
+static const double AVERAGED = 1.0 / 6; /* of all steps */
 
 /* ---- one batch ------------------------------------------------------------------------------ */
 
@@ -276,11 +281,11 @@ static enum eg_status find_rate(struct batches *b, struct eg_error *err)
 
 struct saved {
     char magic[8], identity[64];
-    uint64_t phase, epoch, waited, n_state, n_epochs, best_epoch;
+    uint64_t phase, epoch, waited, n_state, n_values, n_epochs, best_epoch;
     double rate, best_loss, best_accuracy;
 };
 
-static const char magic[8] = "EGTUNE1";
+static const char magic[8] = "EGTUNE2";
 
 struct progress_of_phase {
     size_t epoch; /* the next */
@@ -288,8 +293,29 @@ struct progress_of_phase {
     size_t best_epoch;
     double best_loss, best_accuracy;
     float *state, *best;
-    size_t n_state;
+    float *average; /* of the values that learn */
+    size_t n_state, n_values;
 };
+
+/* The average takes the place of the values, and the values its. */
+static void exchange_average(const struct eg_tune_phase *phase, struct progress_of_phase *p)
+{
+    size_t n;
+    float *values = eg__tape_values(eg__trainer_tape(phase->trainer), &n);
+    for (size_t i = 0; i < n; i++) {
+        float value = values[i];
+        values[i] = p->average[i];
+        p->average[i] = value;
+    }
+}
+
+static void add_to_average(const struct eg_tune_phase *phase, struct progress_of_phase *p, size_t total)
+{
+    size_t n;
+    const float *values = eg__tape_values(eg__trainer_tape(phase->trainer), &n);
+    float share = (float)(1 / fmax(1, AVERAGED * (double)total));
+    for (size_t i = 0; i < n; i++) p->average[i] += share * (values[i] - p->average[i]);
+}
 
 static enum eg_status save(const struct eg_tune_phase *phase, struct progress_of_phase *p,
                            struct eg_error *err)
@@ -299,6 +325,7 @@ static enum eg_status save(const struct eg_tune_phase *phase, struct progress_of
                          .epoch = p->epoch,
                          .waited = p->waited,
                          .n_state = p->n_state,
+                         .n_values = p->n_values,
                          .n_epochs = phase->report->n_epochs,
                          .best_epoch = p->best_epoch,
                          .rate = phase->rate,
@@ -314,6 +341,8 @@ static enum eg_status save(const struct eg_tune_phase *phase, struct progress_of
     fwrite(phase->report->epochs, sizeof *phase->report->epochs, phase->report->n_epochs, file.stream);
     fwrite(p->state, sizeof *p->state, p->n_state, file.stream);
     fwrite(p->best, sizeof *p->best, p->n_state, file.stream);
+    fwrite(p->average, sizeof *p->average, p->n_values, file.stream);
+    fwrite(phase->start, sizeof *phase->start, p->n_values, file.stream);
     return eg__outfile_commit(&file, err);
 }
 
@@ -332,8 +361,9 @@ static enum eg_status open_saved(const char *path, const char *identity, struct 
             "'%s' is of a run with other photos or options: give the same ones, or remove it to begin anew",
             path);
     size_t left = mapping->size - sizeof *head;
-    if (!status && (!whole || head->n_epochs > left / sizeof(struct eg_epoch) ||
-                    (left - head->n_epochs * sizeof(struct eg_epoch)) / (2 * sizeof(float)) != head->n_state))
+    if (!status && whole) whole = head->n_epochs <= left / sizeof(struct eg_epoch);
+    if (!status && whole) left = (left - head->n_epochs * sizeof(struct eg_epoch)) / (2 * sizeof(float));
+    if (!status && (!whole || head->n_state > left || left - head->n_state != head->n_values))
         status = eg__fail(err, EG_E_FORMAT, "'%s' is damaged: remove it to begin anew", path);
     if (status) eg__unmap_file(mapping);
     return status;
@@ -358,7 +388,7 @@ static enum eg_status restore(struct eg_tune_phase *phase, struct progress_of_ph
     if (status) return status;
     struct eg_tune_report *report = phase->report;
     struct eg_epoch *epochs = eg__alloc(head.n_epochs + 1, sizeof *epochs);
-    if (head.n_state != p->n_state || head.phase != phase->number)
+    if (head.n_state != p->n_state || head.n_values != p->n_values || head.phase != phase->number)
         status = eg__fail(err, EG_E_FORMAT, "'%s' is damaged: remove it to begin anew", phase->state_path);
     else if (!epochs)
         status = eg__fail_memory(err, "the epochs");
@@ -371,7 +401,11 @@ static enum eg_status restore(struct eg_tune_phase *phase, struct progress_of_ph
     memcpy(epochs, at, head.n_epochs * sizeof *epochs);
     at += head.n_epochs * sizeof *epochs;
     memcpy(p->state, at, p->n_state * sizeof *p->state);
-    memcpy(p->best, at + p->n_state * sizeof *p->state, p->n_state * sizeof *p->best);
+    at += p->n_state * sizeof *p->state;
+    memcpy(p->best, at, p->n_state * sizeof *p->best);
+    at += p->n_state * sizeof *p->best;
+    memcpy(p->average, at, p->n_values * sizeof *p->average);
+    memcpy(phase->start, at + p->n_values * sizeof *p->average, p->n_values * sizeof *phase->start);
     eg__trainer_set_state(phase->trainer, p->state);
     free(report->epochs);
     report->epochs = epochs;
@@ -414,13 +448,14 @@ static enum eg_status run_epoch(struct batches *b, struct progress_of_phase *p, 
         size_t step = p->epoch * n_batches + i;
         epoch.rate = phase->rate * eg__one_cycle(step, total);
         status = take_step(b, p->epoch, first, epoch.rate, step, &train, err);
+        if (!status) add_to_average(phase, p, total);
         if (!status && phase->progress && !phase->progress(phase->user, i + 1, n_batches))
             status = eg__fail(err, EG_E_CANCELLED, "stopped in epoch %zu", p->epoch + 1);
         if (!status || status == EG_E_CANCELLED) status = eg__tune_agree(phase->dist, status, err);
     }
-    if (!status && phase->n_valid)
-        status = eg__tune_measure(phase, phase->valid, phase->n_valid, NULL, &valid, err);
     if (status) return status;
+    exchange_average(phase, p);
+    if (phase->n_valid) status = eg__tune_measure(phase, phase->valid, phase->n_valid, NULL, &valid, err);
     epoch.train_loss = train.loss / train.weight;
     epoch.train_accuracy = (double)train.right / (double)phase->n_train;
     epoch.valid_loss = phase->n_valid ? valid.loss / valid.weight : NAN;
@@ -428,12 +463,14 @@ static enum eg_status run_epoch(struct batches *b, struct progress_of_phase *p, 
     /* the best by the validation rows, a tie by their loss; without them, the last */
     bool better = !phase->n_valid || p->best_epoch == SIZE_MAX || epoch.valid_accuracy > p->best_accuracy ||
                   (epoch.valid_accuracy == p->best_accuracy && epoch.valid_loss < p->best_loss);
-    if (better) {
+    if (better && !status) {
         eg__trainer_get_state(phase->trainer, p->best);
         p->best_epoch = p->epoch;
         p->best_accuracy = epoch.valid_accuracy;
         p->best_loss = epoch.valid_loss;
     }
+    exchange_average(phase, p);
+    if (status) return status;
     p->waited = better ? 0 : p->waited + 1;
     epoch.best = better;
     epoch.seconds = eg__seconds() - start;
@@ -449,10 +486,19 @@ enum eg_status eg__tune_phase(struct eg_tune_phase *phase, struct eg_error *err)
     struct progress_of_phase p = {.best_epoch = SIZE_MAX, .n_state = eg__trainer_state_count(phase->trainer)};
     enum eg_status status = batches_init(&batches, phase, err);
     if (status) return status;
+    const float *values = eg__tape_values(eg__trainer_tape(phase->trainer), &p.n_values);
     p.state = eg__alloc(p.n_state, sizeof *p.state);
     p.best = eg__alloc(p.n_state, sizeof *p.best);
-    if (!p.state || !p.best) status = eg__fail_memory(err, "the training state");
-    if (!status) eg__trainer_get_state(phase->trainer, p.best);
+    p.average = eg__alloc(p.n_values, sizeof *p.average);
+    float *start = phase->start ? NULL : eg__alloc(p.n_values, sizeof *start);
+    if (start) phase->start = start;
+    if (!p.state || !p.best || !p.average || !phase->start)
+        status = eg__fail_memory(err, "the training state");
+    if (!status) {
+        eg__trainer_get_state(phase->trainer, p.best);
+        memcpy(p.average, values, p.n_values * sizeof *values);
+        memcpy(phase->start, values, p.n_values * sizeof *values);
+    }
     if (!status && phase->resume) status = restore(phase, &p, err);
     if (!status && !phase->resume && !(phase->rate > 0)) status = find_rate(&batches, err);
     while (!status && p.epoch < phase->epochs &&
@@ -462,6 +508,9 @@ enum eg_status eg__tune_phase(struct eg_tune_phase *phase, struct eg_error *err)
     phase->report->rate = phase->rate;
     free(p.state);
     free(p.best);
+    free(p.average);
+    if (start) phase->start = NULL;
+    free(start);
     batches_release(&batches);
     return status;
 }
