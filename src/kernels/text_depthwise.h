@@ -50,7 +50,7 @@ ALWAYS_INLINE void depthwise_vector(const struct eg_depthwise *d, size_t first, 
         for (size_t i = 0; i < pixels; i++) sum[i] *= vsigmoid(sum[i]);
     } else if (e->act) {
 #pragma GCC unroll 8
-        for (size_t i = 0; i < pixels; i++) sum[i] = act_vector(e->act, e->a, e->b, sum[i]);
+        for (size_t i = 0; i < pixels; i++) sum[i] = act_any(e->act, e->a, e->b, sum[i]);
     }
     float *y = d->y + first * d->ldy + c;
 #pragma GCC unroll 8
@@ -80,7 +80,7 @@ static __attribute__((noinline)) void depthwise_any(const struct eg_depthwise *d
         }
         if (e->bias) sum += vload_n(e->bias + c, n);
         if (e->residual) sum += vload_n(e->residual + i * e->ld_residual + c, n);
-        vstore_n(d->y + i * d->ldy + c, act_vector(e->act, e->a, e->b, sum), n);
+        vstore_n(d->y + i * d->ldy + c, act_any(e->act, e->a, e->b, sum), n);
     }
 }
 

@@ -107,7 +107,9 @@ ALWAYS_INLINE void tile_body(const struct eg_tile *t, const size_t rows, const s
             else
                 vstore_n(p, sum[i][v], last);
         }
-    if (e && e->act > EG_ACT_CLAMP) activate_rows(e->act, e->a, e->b, c, t->ldc, rows, t->columns);
+    if (e && e->act > EG_ACT_CLAMP)
+        for (size_t i = 0; i < rows; i++)
+            activate(e->act, e->a, e->b, c + i * t->ldc, c + i * t->ldc, t->columns);
 }
 
 /* One function per size, so that each is compiled with its sizes known. */

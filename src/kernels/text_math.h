@@ -130,6 +130,12 @@ ALWAYS_INLINE vf act_vector(enum eg_activation act, float a, float b, vf x)
     return x;
 }
 
+/* Where the code around it is long already. */
+static __attribute__((noinline)) vf act_any(enum eg_activation act, float a, float b, vf x)
+{
+    return act_vector(act, a, b, x);
+}
+
 /* Those worth a loop of their own, in which a few vectors are on their way at once. */
 #define ACT_LOOPS(X)                                                                                         \
     X(EG_ACT_CLAMP)                                                                                          \
@@ -147,32 +153,18 @@ ALWAYS_INLINE void activate_as(const enum eg_activation act, float a, float b, c
     if (i < n) vstore_n(y + i, act_vector(act, a, b, vload_n(x + i, n - i)), n - i);
 }
 
-static void activate(enum eg_activation act, float a, float b, const float *x, float *y, size_t n)
+static __attribute__((noinline)) void activate(enum eg_activation act, float a, float b, const float *x,
+                                               float *y, size_t n)
 {
     switch (act) {
 #define ACT_LOOP(ACT)                                                                                        \
     case ACT: activate_as(ACT, a, b, x, y, n); break;
         ACT_LOOPS(ACT_LOOP)
 #undef ACT_LOOP
-    default: activate_as(act, a, b, x, y, n);
-    }
-}
-
-ALWAYS_INLINE void activate_rows_as(const enum eg_activation act, float a, float b, float *y, size_t ld,
-                                    size_t rows, size_t n)
-{
-    for (size_t i = 0; i < rows; i++) activate_as(act, a, b, y + i * ld, y + i * ld, n);
-}
-
-/* In place, [rows][n] at a distance of ld. */
-static __attribute__((noinline)) void activate_rows(enum eg_activation act, float a, float b, float *y,
-                                                    size_t ld, size_t rows, size_t n)
-{
-    switch (act) {
-#define ACT_LOOP(ACT)                                                                                        \
-    case ACT: activate_rows_as(ACT, a, b, y, ld, rows, n); break;
-        ACT_LOOPS(ACT_LOOP)
-#undef ACT_LOOP
-    default: activate_rows_as(act, a, b, y, ld, rows, n);
+    default:
+        for (size_t i = 0; i < n; i += VL) {
+            size_t m = n - i < VL ? n - i : VL;
+            vstore_n(y + i, act_any(act, a, b, vload_n(x + i, m)), m);
+        }
     }
 }

@@ -123,7 +123,7 @@ ALWAYS_INLINE vf wino_finish(const struct eg_epilogue *e, const float *residual,
 {
     x += bias;
     if (residual) x += vload_n(residual, n);
-    return e->act == EG_ACT_CLAMP ? vmin(vset(e->b), vmax(vset(e->a), x)) : act_vector(e->act, e->a, e->b, x);
+    return e->act == EG_ACT_CLAMP ? vmin(vset(e->b), vmax(vset(e->a), x)) : act_any(e->act, e->a, e->b, x);
 }
 
 ALWAYS_INLINE void wino_output_vector(const struct eg_wino_output *o, const unsigned m, const unsigned alpha,
