@@ -14,18 +14,9 @@ struct answers {
 
 static void add_json(struct answers *a, const struct eg_answer *answer)
 {
-    json_t *item = json_pack("{s:o}", "path", json_text(answer->path));
-    if (answer->error) {
-        json_object_set_new(item, "error", json_text(answer->error));
-    } else {
-        json_t *top = json_array();
-        for (size_t i = 0; i < answer->n_top; i++)
-            json_array_append_new(top, json_pack("{s:o,s:i,s:o}", "label", json_text(answer->top[i].label),
-                                                 "index", answer->top[i].index, "probability",
-                                                 json_number(answer->top[i].probability)));
-        json_object_set_new(item, "top", top);
-    }
-    json_array_append_new(a->list, item);
+    char *text = eg_answer_json(answer);
+    if (text) json_array_append_new(a->list, json_loads(text, 0, NULL));
+    free(text);
 }
 
 static void print_answer(struct answers *a, const struct eg_answer *answer)

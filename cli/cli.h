@@ -194,14 +194,11 @@ int list_images(const struct invocation *in, const char *const *paths, size_t n,
 int check_data(const struct invocation *in, const char *path);
 /* Photos of a feature file that lie in two classes, told on standard error. */
 void tell_contradictions(const struct invocation *in, eg_features *features);
-json_t *json_ignored(const eg_dataset *images); /* list of kind, count, example */
 int make_pool(const struct invocation *in, eg_pool **pool);
 
-/* The test report of train and evaluate; json_metrics takes classes. */
-json_t *json_metrics(const struct eg_metrics *metrics, json_t *classes);
-json_t *json_train(const char *output, const struct eg_train_report *report); /* cmd_train.c */
 /* cmd_train.c: "0.1,1,10" to numbers; NULL after a message. */
 double *parse_grid(const struct invocation *in, const char *list, size_t *n);
+/* The test report of train and evaluate. */
 int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes);
 /* May an output go there? EXIT_DONE, or the refusal printed: it exists and --force is not given. */
 int check_output(const struct invocation *in, const char *path);
@@ -219,6 +216,7 @@ json_t *json_text(const char *text); /* NULL gives null; not UTF-8: escaped */
 json_t *json_number(double value);   /* NAN and infinities give null */
 json_t *json_skipped(const struct eg_skipped *skipped, size_t n);
 void print_json(const struct invocation *in, json_t *json); /* takes json */
+void print_text(const struct invocation *in, char *text);   /* a report's JSON; frees it */
 
 /* Started by mpirun or srun as one of many, and as another than the first? Where the library is
  * without MPI this changes nothing. */

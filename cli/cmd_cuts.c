@@ -25,20 +25,6 @@ static struct eg_features_cut cut_of(const struct ranking *r, const struct eg_co
     return eg_features_cut(r->features, cut);
 }
 
-/* Share of the network's multiply-adds that lead to a layer. */
-static double depth_of(const eg_net *net, const char *layer)
-{
-    size_t at = 0, n = eg_net_layer_count(net);
-    double total = 0, below = 0;
-    if (eg_net_find(net, layer, &at, NULL)) return NAN;
-    for (size_t i = 0; i < n; i++) {
-        double macs = (double)eg_net_layer(net, i).macs;
-        total += macs;
-        if (i <= at) below += macs;
-    }
-    return total > 0 ? below / total : NAN;
-}
-
 /* ---- the table ------------------------------------------------------------------------ */
 
 static const char *pool_of(struct eg_features_cut cut)
@@ -66,7 +52,7 @@ static void print_row(const struct ranking *r, const struct eg_compared *c, size
     print_padded(to, cut.layer, 20, true);
     fprintf(to, " %-7s %6zu  %-8s %-8s %7.3g  %.4f  %.3f-%.3f %4.0f%% %4.1f\n", pool_of(cut), c->length,
             c->classifier, c->scale, c->c, c->cv_accuracy, c->cv_low, c->cv_high,
-            100 * depth_of(r->net, cut.layer), c->seconds);
+            100 * eg_net_depth(r->net, cut.layer), c->seconds);
 }
 
 /* A word as a shell takes it. */
@@ -98,7 +84,7 @@ static void print_advice(const struct ranking *r, const struct eg_compared *c, c
     FILE *to = in->out;
     struct eg_features_cut cut = cut_of(r, c);
     fprintf(to, "\n%s (%zu numbers a photo, %.0f %% of the network's work):\n  engraft train", title,
-            c->length, 100 * depth_of(r->net, cut.layer));
+            c->length, 100 * eg_net_depth(r->net, cut.layer));
     if (r->keep) {
         print_word(to, r->file);
         fputs(" --features", to);
@@ -158,30 +144,6 @@ static void print_report(const struct ranking *r)
         "\nextraction took %.1f s, comparison %.1f s; the first of many is flattered by being first: the\n"
         "test report of engraft train, on photos not looked at here, is the number to quote\n",
         r->extracted->seconds, found->seconds);
-}
-
-static json_t *report_json(const struct ranking *r)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < r->found->n_compared; i++) {
-        const struct eg_compared *c = &r->found->compared[i];
-        struct eg_features_cut cut = cut_of(r, c);
-        json_t *row =
-            json_pack("{s:I,s:o,s:o,s:o,s:I,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "rank", (json_int_t)i + 1,
-                      "cut", json_text(c->features), "layer", json_text(cut.layer), "pool",
-                      json_text(cut.pool), "length", (json_int_t)c->length, "classifier", c->classifier,
-                      "scale", c->scale, "C", json_number(c->c), "cv_accuracy", json_number(c->cv_accuracy),
-                      "accuracy_low", json_number(c->cv_low), "accuracy_high", json_number(c->cv_high),
-                      "depth", json_number(depth_of(r->net, cut.layer)), "seconds", json_number(c->seconds));
-        json_array_append_new(list, row);
-    }
-    return json_pack("{s:o,s:o,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "network", json_text(eg_net_name(r->net)),
-                     "cuts", list, "train_count", (json_int_t)r->found->n_train, "kept_for_test",
-                     (json_int_t)r->found->n_kept, "folds", (json_int_t)option_integer(r->in, "cv"), "output",
-                     json_text(r->keep ? r->file : NULL), "unreadable",
-                     json_skipped(r->extracted->unreadable, r->extracted->n_unreadable), "extract_seconds",
-                     json_number(r->extracted->seconds), "seconds",
-                     json_number(r->extracted->seconds + r->found->seconds));
 }
 
 /* ---- the work ---------------------------------------------------------------------------- */
@@ -364,7 +326,9 @@ static int finish(struct ranking *r)
     int code = svg ? write_svg(r, svg) : EXIT_DONE;
     if (code) return code;
     if (option_flag(r->in, "json"))
-        print_json(r->in, report_json(r));
+        print_text(r->in,
+                   eg_comparison_json(r->found, r->net, r->features, r->extracted,
+                                      (unsigned)option_integer(r->in, "cv"), r->keep ? r->file : NULL));
     else
         print_report(r);
     return r->extracted->n_unreadable ? EXIT_SKIPPED : EXIT_DONE;

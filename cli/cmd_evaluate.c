@@ -9,14 +9,7 @@ static int show(struct invocation *in, const eg_net *net, const struct eg_evalua
     const char *data = in->operands[1];
     bool test = report->rows == EG_ROWS_TEST;
     if (option_flag(in, "json")) {
-        json_t *classes = json_array();
-        for (size_t i = 0; i < eg_net_class_count(net); i++)
-            json_array_append_new(classes, json_text(eg_net_class_name(net, i)));
-        json_t *json = json_metrics(&report->metrics, classes);
-        json_object_set_new(json, "rows", json_text(test ? "test" : "all"));
-        json_object_set_new(json, "trained_here", json_boolean(report->trained_here));
-        json_object_set_new(json, "unreadable", json_skipped(report->unreadable, report->n_unreadable));
-        print_json(in, json);
+        print_text(in, eg_evaluate_report_json(report, net));
         return EXIT_DONE;
     }
     if (test)

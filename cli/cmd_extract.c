@@ -4,22 +4,6 @@
 
 #include "cli.h"
 
-static json_t *report_json(const char *output, const eg_dataset *images,
-                           const struct eg_extract_report *report)
-{
-    json_t *cuts = json_array();
-    for (size_t i = 0; i < report->n_cuts; i++)
-        json_array_append_new(cuts, json_pack("{s:o,s:I}", "name", json_text(report->cuts[i].name), "length",
-                                              (json_int_t)report->cuts[i].length));
-    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o}", "output", json_text(output), "rows",
-                     (json_int_t)report->rows, "resumed", (json_int_t)report->resumed, "done",
-                     (json_int_t)report->done, "ignored", (json_int_t)report->ignored, "ignored_kinds",
-                     json_ignored(images), "unreadable",
-                     json_skipped(report->unreadable, report->n_unreadable), "cuts", cuts, "seconds",
-                     json_number(report->seconds), "images_per_second",
-                     json_number((double)report->done / report->seconds));
-}
-
 static void print_report(struct invocation *in, const char *output, const struct eg_extract_report *report)
 {
     FILE *to = in->out;
@@ -109,7 +93,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
     if (!eg_features_open(output, &made, NULL)) tell_contradictions(in, made);
     eg_features_close(made);
     if (option_flag(in, "json"))
-        print_json(in, report_json(output, images, report));
+        print_text(in, eg_extract_report_json(report, images, output));
     else
         print_report(in, output, report);
     eg_extract_report_free(report);

@@ -8,38 +8,6 @@
 static const char bold[] = "\033[1m", dim[] = "\033[2m", red[] = "\033[1;31m", green[] = "\033[1;32m",
                   yellow[] = "\033[33m", cyan[] = "\033[36m", plain[] = "\033[0m";
 
-static struct eg_shape input_shape(const eg_net *net, const struct eg_layer *layer, size_t i)
-{
-    return i < layer->n_inputs ? eg_net_layer(net, layer->inputs[i]).shape : layer->shape;
-}
-
-static json_t *layer_json(const eg_net *net, size_t index)
-{
-    struct eg_layer layer = eg_net_layer(net, index);
-    json_t *aliases = json_array(), *inputs = json_array(), *shapes = json_array();
-    for (size_t i = 0; i < layer.n_aliases; i++) json_array_append_new(aliases, json_text(layer.aliases[i]));
-    for (size_t i = 0; i < layer.n_inputs; i++) {
-        json_array_append_new(inputs, json_integer(layer.inputs[i]));
-        json_array_append_new(shapes, json_shape(input_shape(net, &layer, i)));
-    }
-    json_t *json = json_pack(
-        "{s:I,s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:b,s:I}", "index", (json_int_t)index, "name",
-        json_text(layer.name), "aliases", aliases, "op", layer.op, "inputs", inputs, "input_shape",
-        json_shape(input_shape(net, &layer, 0)), "input_shapes", shapes, "output_shape",
-        json_shape(layer.shape), "parameters", (json_int_t)layer.parameters, "macs", (json_int_t)layer.macs,
-        "cut", layer.cut, "feature_length",
-        (json_int_t)(extent_of(layer.shape).h * extent_of(layer.shape).w * extent_of(layer.shape).c));
-    json_object_update_new(json, json_pack("{s:[i,i],s:[i,i]}", "receptive_field", layer.field[0],
-                                           layer.field[1], "jump", layer.jump[0], layer.jump[1]));
-    if (layer.kernel[0])
-        json_object_update_new(
-            json, json_pack("{s:[i,i],s:[i,i],s:[i,i],s:[i,i,i,i],s:i}", "kernel", layer.kernel[0],
-                            layer.kernel[1], "stride", layer.stride[0], layer.stride[1], "dilation",
-                            layer.dilation[0], layer.dilation[1], "padding", layer.padding[0],
-                            layer.padding[1], layer.padding[2], layer.padding[3], "groups", layer.groups));
-    return json;
-}
-
 /* "3x3/2 p1": kernel, stride, padding; "p0,1" where top/left and bottom/right differ. */
 static void window_text(const struct eg_layer *layer, char text[32])
 {
@@ -150,7 +118,7 @@ static void print_row(const struct table *table, const eg_net *net, size_t index
     fputc(' ', to);
     snprintf(work, sizeof work, strlen(window) > 9 ? "%s %s" : "%-10s %s", layer.op, window);
     print_padded(to, work, 20, false);
-    fprintf(to, " %11s", layer.n_inputs ? volume_text(input_shape(net, &layer, 0), volume) : "");
+    fprintf(to, " %11s", layer.n_inputs ? volume_text(eg_net_layer(net, layer.inputs[0]).shape, volume) : "");
     fprintf(to, " %11s", volume_text(layer.shape, volume));
     fprintf(to, " %5s", short_number(layer.parameters, number));
     fprintf(to, " %5s", short_number(layer.macs, number));
@@ -266,33 +234,6 @@ static void print_summary(struct invocation *in, const struct view *view)
     }
 }
 
-static json_t *left_out_json(const struct view *view)
-{
-    json_t *layers = json_array();
-    for (size_t i = 0; i < eg_net_layer_count(view->whole); i++)
-        if (!view->kept[i]) json_array_append_new(layers, layer_json(view->whole, i));
-    return json_pack("{s:I,s:I,s:o}", "parameters",
-                     (json_int_t)(view->all.parameters - view->totals.parameters), "macs",
-                     (json_int_t)(view->all.macs - view->totals.macs), "layers", layers);
-}
-
-static void print_view_json(struct invocation *in, const struct view *view)
-{
-    const eg_net *net = view->net;
-    json_t *layers = json_array();
-    for (size_t i = 0; i < eg_net_layer_count(net); i++) json_array_append_new(layers, layer_json(net, i));
-    const struct eg_recipe *recipe = eg_net_recipe(net);
-    char *recipe_text = recipe ? eg_recipe_json(recipe) : NULL;
-    json_t *json =
-        json_pack("{s:o,s:o,s:I,s:I,s:I,s:o,s:o}", "name", json_text(eg_net_name(net)), "default_cut",
-                  json_text(eg_net_default_cut(net)), "parameters", (json_int_t)view->totals.parameters,
-                  "macs", (json_int_t)view->totals.macs, "classes", (json_int_t)eg_net_class_count(net),
-                  "recipe", recipe_text ? json_loads(recipe_text, 0, NULL) : json_null(), "layers", layers);
-    if (view->whole) json_object_set_new(json, "left_out", left_out_json(view));
-    print_json(in, json);
-    free(recipe_text);
-}
-
 /* The whole network, with the cut marked: the one asked for or else the default one. */
 static int draw(struct invocation *in, const struct view *view, const char *path)
 {
@@ -329,7 +270,7 @@ static int show(struct invocation *in, struct view *view)
         return EXIT_FAILED;
     }
     if (option_flag(in, "json")) {
-        print_view_json(in, view);
+        print_text(in, eg_net_json(view->net, view->whole));
     } else {
         print_layers(in, view);
         print_summary(in, view);

@@ -22,48 +22,6 @@ double *parse_grid(const struct invocation *in, const char *list, size_t *n)
     return NULL;
 }
 
-static json_t *json_compared(const struct eg_compared *compared, size_t n)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) {
-        const struct eg_compared *c = &compared[i];
-        json_array_append_new(list,
-                              json_pack("{s:o,s:I,s:s,s:s,s:o,s:o,s:o}", "cut", json_text(c->features),
-                                        "length", (json_int_t)c->length, "classifier", c->classifier, "scale",
-                                        c->scale, "C", json_number(c->c), "cv_accuracy",
-                                        json_number(c->cv_accuracy), "seconds", json_number(c->seconds)));
-    }
-    return list;
-}
-
-json_t *json_train(const char *output, const struct eg_train_report *report)
-{
-    json_t *grid = json_array(), *classes = json_array();
-    for (size_t i = 0; i < report->n_grid; i++)
-        json_array_append_new(grid, json_pack("{s:o,s:o}", "C", json_number(report->grid[i].c), "cv_accuracy",
-                                              json_number(report->grid[i].cv_accuracy)));
-    for (size_t i = 0; i < report->n_classes; i++)
-        json_array_append_new(classes, json_text(report->classes[i]));
-    const struct eg_metrics *test = &report->test;
-    json_t *json = json_pack(
-        "{s:o,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:O,s:o,s:o,s:o}", "output", json_text(output), "cut",
-        json_text(report->cut), "classifier", report->classifier, "scale", report->scale, "C",
-        json_number(report->c), "grid", grid, "cv_accuracy", json_number(report->cv_accuracy),
-        "test_accuracy", json_number(test->n ? test->accuracy : NAN), "test_count", (json_int_t)test->n,
-        "test_known", (json_int_t)report->n_test_known, "train_count", (json_int_t)report->n_train, "classes",
-        classes, "objective", json_number(report->objective), "gap", json_number(report->gap), "seconds",
-        json_number(report->seconds));
-    json_object_set_new(json, "reject_rate",
-                        json_number(report->reject_rate > 0 ? report->reject_rate : NAN));
-    if (report->n_compared)
-        json_object_set_new(json, "compared", json_compared(report->compared, report->n_compared));
-    if (test->n)
-        json_object_set_new(json, "test", json_metrics(test, classes));
-    else
-        json_decref(classes);
-    return json;
-}
-
 enum { COMPARED_SHOWN = 10 };
 
 /* What --classifier auto chose from, and what that cost. */
@@ -169,7 +127,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
                 report->n_test_known, report->test.n);
     int code = EXIT_DONE;
     if (option_flag(in, "json"))
-        print_json(in, json_train(output, report));
+        print_text(in, eg_train_report_json(report, output));
     else
         code = print_report(in, output, report);
     if (!code && report->n_unreadable) code = EXIT_SKIPPED;

@@ -37,30 +37,6 @@ static bool step(void *user, size_t done, size_t total)
     return progress_step(&watch->progress, done, total);
 }
 
-static json_t *report_json(const char *output, const struct eg_tune_report *r)
-{
-    json_t *json = json_train(output, &r->train), *epochs = json_array(), *curve = json_array();
-    for (size_t i = 0; i < r->n_epochs; i++) {
-        const struct eg_epoch *e = &r->epochs[i];
-        json_array_append_new(
-            epochs, json_pack("{s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:o}", "phase", e->phase ? "layers" : "head",
-                              "epoch", (int)e->epoch, "train_loss", json_number(e->train_loss),
-                              "train_accuracy", json_number(e->train_accuracy), "valid_loss",
-                              json_number(e->valid_loss), "valid_accuracy", json_number(e->valid_accuracy),
-                              "rate", json_number(e->rate), "seconds", json_number(e->seconds)));
-    }
-    for (size_t i = 0; i < r->n_curve; i++)
-        json_array_append_new(curve, json_pack("{s:o,s:o}", "rate", json_number(r->curve[i].rate), "loss",
-                                               json_number(r->curve[i].loss)));
-    json_object_set_new(json, "epochs", epochs);
-    json_object_set_new(json, "rate_curve", curve);
-    json_object_set_new(json, "rate", json_number(r->rate));
-    json_object_set_new(json, "train_count", json_integer((json_int_t)r->train.n_train));
-    json_object_set_new(json, "valid_count", json_integer((json_int_t)r->n_valid));
-    json_object_set_new(json, "linear_accuracy", json_number(r->linear_accuracy));
-    return json;
-}
-
 /* Loss by epoch, of the last phase. */
 static bool draw_losses(const struct eg_tune_report *r, FILE *terminal, FILE *svg)
 {
@@ -165,7 +141,7 @@ static int finish(struct invocation *in, const char *output, const struct eg_tun
                 r->train.test.accuracy, r->linear_accuracy);
     if (option_text(in, "svg")) code = write_svg(in, option_text(in, "svg"), r);
     if (!code && option_flag(in, "json"))
-        print_json(in, report_json(output, r));
+        print_text(in, eg_tune_report_json(r, output));
     else if (!code)
         code = print_report(in, output, r);
     list_skipped(in, r->train.unreadable, r->train.n_unreadable);

@@ -152,17 +152,6 @@ static void tell_ignored(const struct invocation *in, const eg_dataset *images)
         fprintf(stderr, "engraft %s: %s\n", command, eg_dataset_remark(images, i));
 }
 
-json_t *json_ignored(const eg_dataset *images)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < eg_dataset_ignored_kinds(images); i++) {
-        struct eg_ignored k = eg_dataset_ignored_kind(images, i);
-        json_array_append_new(list, json_pack("{s:o,s:I,s:o}", "kind", json_text(k.kind), "count",
-                                              (json_int_t)k.n, "example", json_text(k.example)));
-    }
-    return list;
-}
-
 void tell_contradictions(const struct invocation *in, eg_features *features)
 {
     enum { SHOWN = 10 };
@@ -252,6 +241,13 @@ void print_json(const struct invocation *in, json_t *json)
     json_decref(json);
 }
 
+void print_text(const struct invocation *in, char *text)
+{
+    fputs(text ? text : "null", in->out);
+    fputc('\n', in->out);
+    free(text);
+}
+
 struct extent extent_of(struct eg_shape shape)
 {
     struct extent e = {1, 1, 1};
@@ -282,28 +278,6 @@ json_t *json_shape(struct eg_shape shape)
     for (size_t i = first_told(shape); i < shape.rank; i++)
         json_array_append_new(list, json_integer((json_int_t)shape.dim[i]));
     return list;
-}
-
-json_t *json_metrics(const struct eg_metrics *m, json_t *classes)
-{
-    json_t *confusion = json_array(), *per_class = json_array();
-    for (size_t t = 0; t < m->n_classes; t++) {
-        json_t *row = json_array();
-        for (size_t p = 0; p < m->n_classes; p++)
-            json_array_append_new(row, json_integer((json_int_t)m->confusion[t * m->n_classes + p]));
-        json_array_append_new(confusion, row);
-        const struct eg_class_metrics *c = &m->per_class[t];
-        json_array_append_new(
-            per_class, json_pack("{s:O,s:o,s:o,s:o,s:I}", "label", json_array_get(classes, t), "precision",
-                                 json_number(c->precision), "recall", json_number(c->recall), "f1",
-                                 json_number(c->f1), "support", (json_int_t)c->support));
-    }
-    return json_pack("{s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "accuracy", json_number(m->accuracy),
-                     "accuracy_low", json_number(m->accuracy_low), "accuracy_high",
-                     json_number(m->accuracy_high), "count", (json_int_t)m->n, "top5", json_number(m->top5),
-                     "log_loss", json_number(m->log_loss), "calibration_error",
-                     json_number(m->calibration_error), "rejected", (json_int_t)m->n_rejected, "classes",
-                     classes, "confusion", confusion, "per_class", per_class);
 }
 
 int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes)

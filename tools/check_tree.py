@@ -26,6 +26,7 @@ EDGES = {
     "learn": "graph kernels",
     "eval": "",
     "dist": "",
+    "report": "",
     "model": "graph arch onnx formats net kernels image",
     "flow": "image graph arch onnx formats kernels net h5 features model learn eval dist",
 }

@@ -55,6 +55,28 @@ EG_API EG_MUST_CHECK enum eg_status eg_evaluate(const eg_net *model, const char 
                                                 struct eg_evaluate_report **report, struct eg_error *err);
 EG_API void eg_evaluate_report_free(struct eg_evaluate_report *report);
 
+/* ---- reports as JSON -------------------------------------------------------------------- */
+
+/* One document, its fields those of the program's --json; free() it; NULL: no memory.
+ * output      the file that was written; NULL: none */
+struct eg_tune_report;
+struct eg_train_report;
+struct eg_comparison;
+EG_API char *eg_extract_report_json(const struct eg_extract_report *report, const eg_dataset *images,
+                                    const char *output);
+EG_API char *eg_train_report_json(const struct eg_train_report *report, const char *output);
+EG_API char *eg_tune_report_json(const struct eg_tune_report *report, const char *output);
+EG_API char *eg_evaluate_report_json(const struct eg_evaluate_report *report, const eg_net *model);
+EG_API char *eg_comparison_json(const struct eg_comparison *found, const eg_net *net, eg_features *features,
+                                const struct eg_extract_report *extracted, unsigned folds,
+                                const char *output);
+/* One photo's answer on one line. */
+EG_API char *eg_answer_json(const struct eg_answer *answer);
+/* Every layer. whole: the network that `net` was cut from: what the cut leaves out; may be NULL. */
+EG_API char *eg_net_json(const eg_net *net, const eg_net *whole);
+/* The share of a network's multiply-adds that lead to a layer; NAN: no such layer. */
+EG_API double eg_net_depth(const eg_net *net, const char *layer);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,199 @@
+/* report_json.c: each report of learning, extracting and judging as one JSON document. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "report/json_text.h"
+
+/* takes classes */
+static json_t *json_metrics(const struct eg_metrics *m, json_t *classes)
+{
+    json_t *confusion = json_array(), *per_class = json_array();
+    for (size_t t = 0; t < m->n_classes; t++) {
+        json_t *row = json_array();
+        for (size_t p = 0; p < m->n_classes; p++)
+            json_array_append_new(row, json_integer((json_int_t)m->confusion[t * m->n_classes + p]));
+        json_array_append_new(confusion, row);
+        const struct eg_class_metrics *c = &m->per_class[t];
+        json_array_append_new(
+            per_class, json_pack("{s:O,s:o,s:o,s:o,s:I}", "label", json_array_get(classes, t), "precision",
+                                 eg__json_number(c->precision), "recall", eg__json_number(c->recall), "f1",
+                                 eg__json_number(c->f1), "support", (json_int_t)c->support));
+    }
+    return json_pack("{s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "accuracy",
+                     eg__json_number(m->accuracy), "accuracy_low", eg__json_number(m->accuracy_low),
+                     "accuracy_high", eg__json_number(m->accuracy_high), "count", (json_int_t)m->n, "top5",
+                     eg__json_number(m->top5), "log_loss", eg__json_number(m->log_loss), "calibration_error",
+                     eg__json_number(m->calibration_error), "rejected", (json_int_t)m->n_rejected, "classes",
+                     classes, "confusion", confusion, "per_class", per_class);
+}
+
+static json_t *json_compared(const struct eg_compared *compared, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const struct eg_compared *c = &compared[i];
+        json_array_append_new(
+            list, json_pack("{s:o,s:I,s:s,s:s,s:o,s:o,s:o}", "cut", eg__json_text(c->features), "length",
+                            (json_int_t)c->length, "classifier", c->classifier, "scale", c->scale, "C",
+                            eg__json_number(c->c), "cv_accuracy", eg__json_number(c->cv_accuracy), "seconds",
+                            eg__json_number(c->seconds)));
+    }
+    return list;
+}
+
+static json_t *json_train(const struct eg_train_report *report, const char *output)
+{
+    json_t *grid = json_array(), *classes = json_array();
+    for (size_t i = 0; i < report->n_grid; i++)
+        json_array_append_new(grid, json_pack("{s:o,s:o}", "C", eg__json_number(report->grid[i].c),
+                                              "cv_accuracy", eg__json_number(report->grid[i].cv_accuracy)));
+    for (size_t i = 0; i < report->n_classes; i++)
+        json_array_append_new(classes, eg__json_text(report->classes[i]));
+    const struct eg_metrics *test = &report->test;
+    json_t *json = json_pack(
+        "{s:o,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:O,s:o,s:o,s:o}", "output", eg__json_text(output),
+        "cut", eg__json_text(report->cut), "classifier", report->classifier, "scale", report->scale, "C",
+        eg__json_number(report->c), "grid", grid, "cv_accuracy", eg__json_number(report->cv_accuracy),
+        "test_accuracy", eg__json_number(test->n ? test->accuracy : NAN), "test_count", (json_int_t)test->n,
+        "test_known", (json_int_t)report->n_test_known, "train_count", (json_int_t)report->n_train, "classes",
+        classes, "objective", eg__json_number(report->objective), "gap", eg__json_number(report->gap),
+        "seconds", eg__json_number(report->seconds));
+    json_object_set_new(json, "reject_rate",
+                        eg__json_number(report->reject_rate > 0 ? report->reject_rate : NAN));
+    if (report->n_compared)
+        json_object_set_new(json, "compared", json_compared(report->compared, report->n_compared));
+    if (test->n)
+        json_object_set_new(json, "test", json_metrics(test, classes));
+    else
+        json_decref(classes);
+    return json;
+}
+
+char *eg_train_report_json(const struct eg_train_report *report, const char *output)
+{
+    return eg__json_document(json_train(report, output));
+}
+
+char *eg_tune_report_json(const struct eg_tune_report *r, const char *output)
+{
+    json_t *json = json_train(&r->train, output), *epochs = json_array(), *curve = json_array();
+    for (size_t i = 0; i < r->n_epochs; i++) {
+        const struct eg_epoch *e = &r->epochs[i];
+        json_array_append_new(
+            epochs,
+            json_pack("{s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:o}", "phase", e->phase ? "layers" : "head", "epoch",
+                      (int)e->epoch, "train_loss", eg__json_number(e->train_loss), "train_accuracy",
+                      eg__json_number(e->train_accuracy), "valid_loss", eg__json_number(e->valid_loss),
+                      "valid_accuracy", eg__json_number(e->valid_accuracy), "rate", eg__json_number(e->rate),
+                      "seconds", eg__json_number(e->seconds)));
+    }
+    for (size_t i = 0; i < r->n_curve; i++)
+        json_array_append_new(curve, json_pack("{s:o,s:o}", "rate", eg__json_number(r->curve[i].rate), "loss",
+                                               eg__json_number(r->curve[i].loss)));
+    json_object_set_new(json, "epochs", epochs);
+    json_object_set_new(json, "rate_curve", curve);
+    json_object_set_new(json, "rate", eg__json_number(r->rate));
+    json_object_set_new(json, "train_count", json_integer((json_int_t)r->train.n_train));
+    json_object_set_new(json, "valid_count", json_integer((json_int_t)r->n_valid));
+    json_object_set_new(json, "linear_accuracy", eg__json_number(r->linear_accuracy));
+    return eg__json_document(json);
+}
+
+static json_t *json_ignored(const eg_dataset *images)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < eg_dataset_ignored_kinds(images); i++) {
+        struct eg_ignored k = eg_dataset_ignored_kind(images, i);
+        json_array_append_new(list, json_pack("{s:o,s:I,s:o}", "kind", eg__json_text(k.kind), "count",
+                                              (json_int_t)k.n, "example", eg__json_text(k.example)));
+    }
+    return list;
+}
+
+char *eg_extract_report_json(const struct eg_extract_report *report, const eg_dataset *images,
+                             const char *output)
+{
+    json_t *cuts = json_array();
+    for (size_t i = 0; i < report->n_cuts; i++)
+        json_array_append_new(cuts, json_pack("{s:o,s:I}", "name", eg__json_text(report->cuts[i].name),
+                                              "length", (json_int_t)report->cuts[i].length));
+    return eg__json_document(json_pack(
+        "{s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o}", "output", eg__json_text(output), "rows",
+        (json_int_t)report->rows, "resumed", (json_int_t)report->resumed, "done", (json_int_t)report->done,
+        "ignored", (json_int_t)report->ignored, "ignored_kinds", json_ignored(images), "unreadable",
+        eg__json_skipped(report->unreadable, report->n_unreadable), "cuts", cuts, "seconds",
+        eg__json_number(report->seconds), "images_per_second",
+        eg__json_number((double)report->done / report->seconds)));
+}
+
+char *eg_evaluate_report_json(const struct eg_evaluate_report *report, const eg_net *model)
+{
+    json_t *classes = json_array();
+    for (size_t i = 0; i < eg_net_class_count(model); i++)
+        json_array_append_new(classes, eg__json_text(eg_net_class_name(model, i)));
+    json_t *json = json_metrics(&report->metrics, classes);
+    json_object_set_new(json, "rows", eg__json_text(report->rows == EG_ROWS_TEST ? "test" : "all"));
+    json_object_set_new(json, "trained_here", json_boolean(report->trained_here));
+    json_object_set_new(json, "unreadable", eg__json_skipped(report->unreadable, report->n_unreadable));
+    return eg__json_document(json);
+}
+
+char *eg_answer_json(const struct eg_answer *answer)
+{
+    json_t *item = json_pack("{s:o}", "path", eg__json_text(answer->path));
+    if (answer->error) {
+        json_object_set_new(item, "error", eg__json_text(answer->error));
+    } else {
+        json_t *top = json_array();
+        for (size_t i = 0; i < answer->n_top; i++)
+            json_array_append_new(top,
+                                  json_pack("{s:o,s:i,s:o}", "label", eg__json_text(answer->top[i].label),
+                                            "index", answer->top[i].index, "probability",
+                                            eg__json_number(answer->top[i].probability)));
+        json_object_set_new(item, "top", top);
+    }
+    char *line = item ? json_dumps(item, JSON_COMPACT) : NULL;
+    json_decref(item);
+    return line;
+}
+
+/* Share of the network's multiply-adds that lead to a layer. */
+double eg_net_depth(const eg_net *net, const char *layer)
+{
+    size_t at = 0, n = eg_net_layer_count(net);
+    double total = 0, below = 0;
+    if (eg_net_find(net, layer, &at, NULL)) return NAN;
+    for (size_t i = 0; i < n; i++) {
+        double macs = (double)eg_net_layer(net, i).macs;
+        total += macs;
+        if (i <= at) below += macs;
+    }
+    return total > 0 ? below / total : NAN;
+}
+
+char *eg_comparison_json(const struct eg_comparison *found, const eg_net *net, eg_features *features,
+                         const struct eg_extract_report *extracted, unsigned folds, const char *output)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < found->n_compared; i++) {
+        const struct eg_compared *c = &found->compared[i];
+        size_t at = 0;
+        if (eg_features_find_cut(features, c->features, &at, NULL)) at = 0; /* it was found there */
+        struct eg_features_cut cut = eg_features_cut(features, at);
+        json_t *row = json_pack(
+            "{s:I,s:o,s:o,s:o,s:I,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "rank", (json_int_t)i + 1, "cut",
+            eg__json_text(c->features), "layer", eg__json_text(cut.layer), "pool", eg__json_text(cut.pool),
+            "length", (json_int_t)c->length, "classifier", c->classifier, "scale", c->scale, "C",
+            eg__json_number(c->c), "cv_accuracy", eg__json_number(c->cv_accuracy), "accuracy_low",
+            eg__json_number(c->cv_low), "accuracy_high", eg__json_number(c->cv_high), "depth",
+            eg__json_number(eg_net_depth(net, cut.layer)), "seconds", eg__json_number(c->seconds));
+        json_array_append_new(list, row);
+    }
+    return eg__json_document(
+        json_pack("{s:o,s:o,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "network", eg__json_text(eg_net_name(net)), "cuts",
+                  list, "train_count", (json_int_t)found->n_train, "kept_for_test", (json_int_t)found->n_kept,
+                  "folds", (json_int_t)folds, "output", eg__json_text(output), "unreadable",
+                  eg__json_skipped(extracted->unreadable, extracted->n_unreadable), "extract_seconds",
+                  eg__json_number(extracted->seconds), "seconds",
+                  eg__json_number(extracted->seconds + found->seconds)));
+}
