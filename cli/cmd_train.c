@@ -148,7 +148,22 @@ static char *features_path(const char *output)
     return path;
 }
 
-/* The feature file beside the model: made, or gone on with; *skipped: some photos were. */
+/* One line: what the features hold, and what had changed since. */
+static void tell_features(const char *path, const struct eg_extract_report *report)
+{
+    const size_t counts[] = {report->n_new, report->n_changed, report->n_moved, report->n_gone};
+    static const char *const words[] = {"new", "changed", "moved", "gone"};
+    fprintf(stderr, "features of %zu photos are in %s", report->resumed + report->done, path);
+    const char *before = ": ";
+    for (size_t i = 0; i < 4; i++)
+        if (counts[i]) {
+            fprintf(stderr, "%s%zu %s", before, counts[i], words[i]);
+            before = ", ";
+        }
+    fputc('\n', stderr);
+}
+
+/* The feature file beside the model: made, or brought up to date; *skipped: some photos were. */
 static int extract(struct invocation *in, const eg_net *net, const char *path, eg_pool *pool, bool *skipped)
 {
     eg_dataset *images = NULL;
@@ -161,6 +176,8 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
     struct eg_extract_options how = {EG_SIZED(eg_extract_options),
                                      .cuts = &cuts,
                                      .batch = (size_t)option_integer(in, "batch"),
+                                     .overwrite = option_flag(in, "fresh"),
+                                     .update = true,
                                      .command = in->line,
                                      .pool = pool,
                                      .progress = progress_step,
@@ -168,10 +185,6 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
     struct eg_extract_report *report;
     struct eg_error err;
     enum eg_status status = eg_extract(net, images, path, &how, &report, &err);
-    if (status == EG_E_EXISTS && option_flag(in, "force")) { /* other photos, another network: anew */
-        how.overwrite = true;
-        status = eg_extract(net, images, path, &how, &report, &err);
-    }
     progress_end(&progress);
     eg_dataset_free(images);
     if (status == EG_E_CANCELLED) {
@@ -184,11 +197,11 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
     if (status) return report_error(in, status, &err);
     list_skipped(in, report->unreadable, report->n_unreadable);
     *skipped = report->n_unreadable > 0;
-    if (report->n_unreadable == report->rows) {
+    if (!report->resumed && !report->done) {
         fprintf(stderr, "engraft train: no photo could be read\n");
         code = EXIT_FAILED;
     } else if (!option_flag(in, "quiet")) {
-        fprintf(stderr, "features of %zu photos are in %s\n", report->rows - report->n_unreadable, path);
+        tell_features(path, report);
     }
     eg_extract_report_free(report);
     return code;
@@ -303,7 +316,8 @@ static int run(struct invocation *in)
 static const struct option_row options[] = {
     OPTION_OUTPUT_ROW("MODEL.onnx", "the classifier: one ONNX file, pixels to probabilities"),
     {OPTION_TEXT, "model", 0, "MODEL", NULL, 0, 0, false,
-     "extract from IMAGES with this network first, to MODEL.h5 beside the output (kept, resumable)"},
+     "extract from IMAGES with this network first, to MODEL.h5 beside the output (kept, and brought up to "
+     "date by the next run)"},
     {OPTION_LIST, "cut", 0, "CUT[:POOL]", NULL, 0, 0, false,
      "with --model: where (without: the default cut)"},
     {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem", NULL, 0, 0, false,
@@ -334,10 +348,13 @@ static const struct option_row options[] = {
     {OPTION_FLAG, "balance", 0, NULL, NULL, 0, 0, false, "weigh classes as if they had equal numbers"},
     {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
      "memory training may take: 500M, 2G"},
+    {OPTION_FLAG, "fresh", 0, NULL, NULL, 0, 0, false,
+     "with --model: compute all features again, not only those of photos that are new or changed"},
     OPTION_BATCH_ROW,
     OPTION_EXCLUDE_ROW,
     OPTION_SEED_ROW,
-    OPTION_FORCE_ROW,
+    {OPTION_FLAG, "force", 0, NULL, NULL, 0, 0, false,
+     "overwrite a model that exists (its features are kept and brought up to date)"},
     OPTION_JSON_ROW,
     OPTION_MODEL_ROWS,
     {0},

@@ -154,7 +154,7 @@ static int parse_rate(const struct invocation *in, double *rate)
     *rate = 0;
     if (!text || !strcmp(text, "auto")) return EXIT_DONE;
     if (parse_real(text, rate) && *rate > 0 && *rate < 100) return EXIT_DONE;
-    return usage_error(in, "--lr '%s' is neither auto nor a number above 0", text);
+    return usage_error(in, "--lr '%s' is neither auto nor a number above 0 and below 100", text);
 }
 
 static int run(struct invocation *in)

@@ -137,6 +137,8 @@ struct eg_extract_options {
     eg_pool *pool;
     eg_progress_fn *progress;
     void *user;
+    bool update; /* as append, but a listing that shares fewer than half of its photos with the file
+                    (EG_REASON_PHOTOS_OTHER) is refused */
 };
 struct eg_extracted_cut {
     char *name;
@@ -150,6 +152,9 @@ struct eg_extract_report {
     size_t n_cuts;
     double seconds;
     size_t rank, n_ranks; /* n_ranks 1: alone; unreadable is of all rows where rank is 0, else of its own */
+    /* with append or update: photos that were not in the file, have other contents, are under another
+     * name, are no longer there */
+    size_t n_new, n_changed, n_moved, n_gone;
 };
 
 /* Photos to a feature file. Rows reach the disk every few seconds; a call that was stopped

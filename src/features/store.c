@@ -26,6 +26,7 @@ void eg__store_free(struct eg_store *store)
     for (size_t i = 0; store->cut_sets && i < store->spec.n_cuts; i++) eg__h5_set_free(store->cut_sets[i]);
     for (int i = 0; i < N_ROW_SETS; i++) eg__h5_set_free(store->row_sets[i]);
     eg__h5_set_free(store->history);
+    eg__h5_set_free(store->stamps);
     for (size_t i = 0; i < store->n_owned; i++) free(store->owned[i]);
     free(store->owned);
     free(store->cut_sets);
@@ -156,6 +157,7 @@ static enum eg_status describe_rows(struct eg_store *store, struct eg_error *err
     if (!status)
         status =
             eg__h5_texts(store->h5, "reasons", "names", &store->reason_names, &store->n_reason_names, err);
+    if (!status) status = eg__stamps_open(store, err);
     return status;
 }
 

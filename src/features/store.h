@@ -26,6 +26,7 @@ struct eg_store_spec {
     unsigned deflate;               /* 0 = none */
     size_t shard, n_shards;         /* this file is one of several; n_shards 0: it is whole */
     eg_same_recipe_fn *same_recipe; /* of a run that goes on; NULL: only by the same text */
+    bool half_shared; /* eg__store_append: refuse a listing of which fewer than half are in the file */
 };
 
 struct eg_store;
@@ -51,12 +52,23 @@ void eg__store_use_pool(struct eg_store *store, eg_pool *pool);
 struct eg_append {
     size_t n; /* rows to compute: rows[i] from the listing's image images[i] */
     size_t *rows, *images;
+    size_t *row_of; /* [listing] the row of every image; NULL: of a new file, the same number */
     size_t n_new, n_changed, n_moved, n_vanished;
 };
 EG_MUST_CHECK enum eg_status eg__store_append(const char *path, const struct eg_store_spec *spec,
                                               const uint8_t (*hashes)[32], struct eg_store **store,
                                               struct eg_append *append, struct eg_error *err);
 void eg__append_release(struct eg_append *append);
+
+/* Before an append: of images [n] whose files have these stamps (bytes and mtime in ns; 0 0:
+ * unknown) known[i] is set where the file at `path` knows the contents by path and stamp
+ * (hashes[i] gets them), or has not computed them yet. No such file: nothing is known. */
+EG_MUST_CHECK enum eg_status eg__store_known(const char *path, const char *const *paths, size_t n,
+                                             const int64_t (*stamps)[2], uint8_t (*hashes)[32], bool *known,
+                                             struct eg_error *err);
+/* The stamps of rows, taken before their photos were read. */
+EG_MUST_CHECK enum eg_status eg__store_put_stamps(struct eg_store *store, const size_t *rows, size_t n,
+                                                  const int64_t (*stamps)[2], struct eg_error *err);
 
 /* Rows [*first, *first + *count) of n are shard `shard` of n_shards. */
 void eg__shard_range(size_t n, size_t shard, size_t n_shards, size_t *first, size_t *count);

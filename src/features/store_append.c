@@ -30,6 +30,7 @@ void eg__append_release(struct eg_append *append)
 {
     free(append->rows);
     free(append->images);
+    free(append->row_of);
     *append = (struct eg_append){0};
 }
 
@@ -170,6 +171,22 @@ static enum eg_status match_classes(struct change *change, struct eg_error *err)
     return EG_OK;
 }
 
+/* Is this still the same collection? The same contents, or a row that is not computed yet. */
+static enum eg_status check_shared(const struct change *change, struct eg_error *err)
+{
+    size_t n = change->spec->n_rows, shared = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t row = change->row_of[i];
+        if (row == NOWHERE) continue;
+        shared += change->store->status[row] == EG_ROW_WAITING ||
+                  !memcmp(change->old_hashes[row], change->hashes[i], HASH_BYTES);
+    }
+    if (2 * shared >= n) return EG_OK;
+    return eg__fail_for(err, EG_E_EXISTS, EG_REASON_PHOTOS_OTHER,
+                        "'%s' is of other photos: it has %zu of the %zu that are here now",
+                        change->store->path, shared, n);
+}
+
 static enum eg_status match(struct change *change, struct eg_error *err)
 {
     size_t n = change->spec->n_rows;
@@ -185,6 +202,7 @@ static enum eg_status match(struct change *change, struct eg_error *err)
     if (!status) status = match_classes(change, err);
     if (!status) status = match_paths(change, err);
     if (!status) status = match_moved(change, err);
+    if (!status && change->spec->half_shared) status = check_shared(change, err);
     for (size_t i = 0; !status && i < n; i++)
         if (change->row_of[i] == NOWHERE) change->row_of[i] = change->n_old + change->n_new++;
     change->counts.n_new = change->n_new;
@@ -294,6 +312,11 @@ static enum eg_status add_rows(struct change *change, struct eg_error *err)
 {
     struct eg_store *store = change->store;
     size_t n_all = change->n_old + change->n_new;
+    if (store->stamps) {
+        enum eg_status extended = eg__h5_extend(store->stamps, n_all, err);
+        if (!extended) extended = eg__stamps_clear(store->stamps, change->n_old, change->n_new, err);
+        if (extended) return extended;
+    }
     enum eg_status status = EG_OK;
     for (size_t cut = 0; !status && cut < store->spec.n_cuts; cut++)
         status = eg__h5_extend(store->cut_sets[cut], n_all, err);
@@ -328,6 +351,8 @@ static enum eg_status apply(struct change *change, struct eg_error *err)
             added[change->row_of[i] - change->n_old] = change->spec->paths[i];
     if (!status) status = change_old_rows(change, err);
     if (!status && change->n_new) status = add_rows(change, err);
+    if (!status && !store->stamps) /* a file of version 0.1 */
+        status = eg__stamps_create(store->h5, change->n_old + change->n_new, &store->stamps, err);
     if (!status) status = change_paths(change, added, err);
     if (!status) status = add_classes(change, err);
     if (!status && change->spec->root)
@@ -396,6 +421,8 @@ enum eg_status eg__store_append(const char *path, const struct eg_store_spec *sp
     }
     if (!status) {
         *append = change.counts;
+        append->row_of = change.row_of;
+        change.row_of = NULL;
         *out = store;
     }
     change_release(&change);

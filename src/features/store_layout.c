@@ -10,6 +10,7 @@
  *   /features         hard link to the first cut
  *   /labels           [N] i32, -1: unlabelled          /label_names  [K] text
  *   /paths            [N] text                         /hashes       [N][32] u8
+ *   /stamps           [N][2] i64, bytes and mtime in ns of the photo's file; 0 0: not known
  *   /status           [N] u8, enum eg_row_status       /reasons      [N] u8, index into `names`
  *   /history          records; those without a date are free
  */
@@ -256,6 +257,11 @@ enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *sp
     enum eg_status status = layout_header(h5, spec, err);
     if (!status) status = layout_cuts(h5, spec, sources, n_sources, err);
     if (!status) status = layout_rows(h5, spec, sources, n_sources, err);
+    if (!status && !sources) {
+        struct eg_h5_set *stamps = NULL;
+        status = eg__stamps_create(h5, spec->n_rows, &stamps, err);
+        eg__h5_set_free(stamps);
+    }
     if (!status) status = layout_classes(h5, spec, err);
     if (!status) status = eg__h5_set_create(h5, "history", &eg__history_shape, &history, err);
     if (status) return status;

@@ -24,6 +24,7 @@ struct eg_store {
     char **owned;              /* the other strings of spec and cuts */
     size_t n_owned, owned_capacity;
     struct eg_h5_set **cut_sets, *row_sets[N_ROW_SETS], *history;
+    struct eg_h5_set *stamps; /* NULL: it has none */
 
     /* writing */
     size_t *pending; /* rows put since the last checkpoint */
@@ -60,6 +61,12 @@ enum eg_status eg__store_open_to_write(const char *path, const struct eg_store_s
                                        struct eg_store **store, struct eg_error *err); /* ours, of any spec */
 void eg__store_discard(struct eg_store *store); /* after a failure: what is staged is dropped */
 double eg__store_clock(void);
+
+/* store_stamps.c */
+enum eg_status eg__stamps_open(struct eg_store *store, struct eg_error *err);
+enum eg_status eg__stamps_create(struct eg_h5 *h5, size_t n_rows, struct eg_h5_set **set,
+                                 struct eg_error *err);
+enum eg_status eg__stamps_clear(struct eg_h5_set *set, size_t first, size_t n, struct eg_error *err);
 
 /* store_rows.c */
 void eg__store_begin_run(struct eg_store *store, const struct eg_store_spec *spec);

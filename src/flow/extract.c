@@ -57,41 +57,77 @@ static void release(struct extraction *e)
 
 /* ---- the file ------------------------------------------------------------------------ */
 
-/* What every photo holds, before it is known which are new. */
-static enum eg_status hash_photos(const struct eg_extract_options *o, const struct eg_dataset *images,
-                                  uint8_t (**out)[32], struct eg_error *err)
+struct contents { /* of every photo, before it is known which are new */
+    uint8_t (*hashes)[32];
+    int64_t (*stamps)[2];
+    bool *known; /* the file knows it by its stamp */
+};
+
+static void contents_release(struct contents *c)
 {
-    if (images->is_array)
-        return eg__fail(err, EG_E_UNSUPPORTED,
-                        "an array cannot be appended: rows of it have no names that last");
-    uint8_t(*hashes)[32] = eg__zalloc(images->n_items, sizeof *hashes);
-    if (!hashes) return eg__fail_memory(err, "the photos' hashes");
+    free(c->hashes);
+    free(c->stamps);
+    free(c->known);
+}
+
+static enum eg_status hash_photos(const struct eg_extract_options *o, const struct eg_dataset *images,
+                                  struct contents *c, struct eg_error *err)
+{
     enum eg_status status = EG_OK;
     for (size_t i = 0; i < images->n_items && !status; i++) {
         uint8_t *bytes;
         size_t n_bytes;
-        if (!eg__dataset_read(images, i, &bytes, &n_bytes, NULL)) { /* else zeros: unreadable, told later */
-            status = eg__sha256(bytes, n_bytes, hashes[i], err);
+        /* unreadable: zeros, told later */
+        if (!c->known[i] && !eg__dataset_read(images, i, &bytes, &n_bytes, NULL)) {
+            status = eg__sha256(bytes, n_bytes, c->hashes[i], err);
             free(bytes);
         }
         if (!status && o->progress && !o->progress(o->user, 0, images->n_items))
             status = eg__fail(err, EG_E_CANCELLED, "stopped");
     }
-    if (status)
-        free(hashes);
-    else
-        *out = hashes;
+    return status;
+}
+
+static enum eg_status know_photos(const struct eg_extract_options *o, const struct eg_store_spec *spec,
+                                  const struct eg_dataset *images, const char *path, struct contents *c,
+                                  struct eg_error *err)
+{
+    size_t n = images->n_items;
+    if (images->is_array)
+        return eg__fail(err, EG_E_UNSUPPORTED,
+                        "an array cannot be appended: rows of it have no names that last");
+    c->hashes = eg__zalloc(n, sizeof *c->hashes);
+    c->stamps = eg__zalloc(n, sizeof *c->stamps);
+    c->known = eg__zalloc(n, sizeof *c->known);
+    if (!c->hashes || !c->stamps || !c->known) return eg__fail_memory(err, "the photos' hashes");
+    for (size_t i = 0; i < n; i++) eg__dataset_stamp(images, i, c->stamps[i]);
+    enum eg_status status =
+        eg__store_known(path, spec->paths, n, (const int64_t(*)[2])c->stamps, c->hashes, c->known, err);
+    return status ? status : hash_photos(o, images, c, err);
+}
+
+/* Rows that were read again only to be found the same: the next time they need not be. */
+static enum eg_status keep_stamps(struct extraction *e, const struct contents *c, size_t n,
+                                  struct eg_error *err)
+{
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; !status && i < n; i++)
+        if (!c->known[i]) {
+            size_t row = e->todo.row_of ? e->todo.row_of[i] : i;
+            status = eg__store_put_stamps(e->store, &row, 1, (const int64_t(*)[2])(c->stamps + i), err);
+        }
     return status;
 }
 
 static enum eg_status begin_append(struct extraction *e, const struct eg_store_spec *spec,
                                    const struct eg_dataset *images, const char *path, struct eg_error *err)
 {
-    uint8_t(*hashes)[32] = NULL;
-    enum eg_status status = hash_photos(e->options, images, &hashes, err);
+    struct contents c = {0};
+    enum eg_status status = know_photos(e->options, spec, images, path, &c, err);
     if (!status)
-        status = eg__store_append(path, spec, (const uint8_t(*)[32])hashes, &e->store, &e->todo, err);
-    free(hashes);
+        status = eg__store_append(path, spec, (const uint8_t(*)[32])c.hashes, &e->store, &e->todo, err);
+    if (!status) status = keep_stamps(e, &c, spec->n_rows, err);
+    contents_release(&c);
     return status;
 }
 
@@ -118,10 +154,11 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
     const struct eg_extract_options *o = e->options;
     size_t first = 0, count = images->n_items;
     if (o->n_shards) eg__shard_range(images->n_items, o->shard, o->n_shards, &first, &count);
-    if (o->n_shards && (o->append || !count))
+    bool append = (o->append || (o->update && !images->is_array)) && !o->overwrite;
+    if (o->n_shards && (append || !count))
         return eg__fail(err, EG_E_ARGUMENT,
-                        o->append ? "a shard cannot be appended to (extract it anew)"
-                                  : "shard %zu of %zu has no photos (use fewer shards)",
+                        append ? "a shard cannot be appended to (extract it anew)"
+                               : "shard %zu of %zu has no photos (use fewer shards)",
                         o->shard, o->n_shards);
     char hash[65] = "", *recipe_json = NULL;
     const char **paths = eg__alloc(count, sizeof *paths);
@@ -155,9 +192,9 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
             .shard = o->shard,
             .n_shards = o->n_shards,
             .same_recipe = eg__recipe_same,
+            .half_shared = o->update,
         };
-        status =
-            o->append ? begin_append(e, &spec, images, path, err) : begin_plain(e, &spec, first, path, err);
+        status = append ? begin_append(e, &spec, images, path, err) : begin_plain(e, &spec, first, path, err);
     }
     if (!status) eg__store_use_pool(e->store, o->pool);
     free(recipe_json);
@@ -189,10 +226,16 @@ static enum eg_status compute(struct extraction *e, struct eg_extract_report *re
 {
     const struct eg_extract_options *o = e->options;
     enum eg_status status = EG_OK;
+    int64_t(*stamps)[2] = eg__alloc(e->batch, sizeof *stamps);
+    if (!stamps) return eg__fail_memory(err, "the photos' stamps");
     for (size_t at = 0, n; !status && at < e->todo.n; at += n) {
         n = e->todo.n - at < e->batch ? e->todo.n - at : e->batch;
+        for (size_t i = 0; i < n; i++)
+            eg__dataset_stamp(e->feeder.dataset, e->todo.images[at + i], stamps[i]);
         eg__feeder_load(&e->feeder, e->todo.images + at, n);
         status = eg__feeder_run(&e->feeder, e->run, n, e->values, err);
+        if (!status)
+            status = eg__store_put_stamps(e->store, e->todo.rows + at, n, (const int64_t(*)[2])stamps, err);
         if (!status) status = put_batch(e, e->todo.rows + at, n, err);
         if (status) break;
         for (size_t i = 0; i < n; i++) report->done += !e->feeder.reasons[i][0];
@@ -200,6 +243,7 @@ static enum eg_status compute(struct extraction *e, struct eg_extract_report *re
         if (o->progress && !o->progress(o->user, e->n_done, report->rows))
             status = eg__fail(err, EG_E_CANCELLED, "stopped");
     }
+    free(stamps);
     return status;
 }
 
@@ -259,6 +303,10 @@ enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, con
             report.resumed += row_status[i] == EG_ROW_DONE;
             e.n_done += row_status[i] != EG_ROW_WAITING;
         }
+        report.n_new = e.todo.n_new;
+        report.n_changed = e.todo.n_changed;
+        report.n_moved = e.todo.n_moved;
+        report.n_gone = e.todo.n_vanished;
         status = compute(&e, &report, err);
         if (!status) status = fill_report(&e, &report, err);
         enum eg_status closing = eg__store_close(e.store, status ? NULL : err);

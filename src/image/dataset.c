@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -423,6 +424,23 @@ enum eg_status eg__dataset_read(const struct eg_dataset *d, size_t index, uint8_
         status = read_all(fd, (size_t)info.st_size, bytes, n_bytes, err);
     close(fd);
     return status;
+}
+
+void eg__dataset_stamp(const struct eg_dataset *d, size_t index, int64_t stamp[2])
+{
+    enum { GRAIN_SECONDS = 2 };
+    struct stat info;
+    struct timespec now;
+    stamp[0] = stamp[1] = 0;
+    if (d->is_array) return;
+    char *path = eg__dataset_file(d, index);
+    clock_gettime(CLOCK_REALTIME, &now);
+    bool good = path && !stat(path, &info) && S_ISREG(info.st_mode) &&
+                now.tv_sec - info.st_mtim.tv_sec > GRAIN_SECONDS;
+    free(path);
+    if (!good) return;
+    stamp[0] = info.st_size;
+    stamp[1] = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
 }
 
 enum eg_status eg__dataset_array_shape(const struct eg_dataset *d, size_t *h, size_t *w, size_t *c,

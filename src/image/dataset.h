@@ -58,6 +58,9 @@ EG_MUST_CHECK enum eg_status eg__dataset_read(const struct eg_dataset *dataset, 
 /* The name to open an item by (root and file joined), for messages and hashing; malloc'd,
  * NULL: no memory. */
 char *eg__dataset_file(const struct eg_dataset *dataset, size_t index);
+/* Bytes and mtime (ns) of an image's file; 0 0 where they tell nothing: not a file of its own, or
+ * changed so lately that it may change again within the clock's grain. */
+void eg__dataset_stamp(const struct eg_dataset *dataset, size_t index, int64_t stamp[2]);
 /* is_array: item `index` as [h][w][c] floats. */
 EG_MUST_CHECK enum eg_status eg__dataset_array_shape(const struct eg_dataset *dataset, size_t *h, size_t *w,
                                                      size_t *c, struct eg_error *err);
