@@ -90,6 +90,7 @@ enum eg_status eg__fail_within(struct eg_error *err, enum eg_status status, cons
     int n = vsnprintf(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
     size_t used = n < 0 ? 0 : (size_t)n < sizeof err->message ? (size_t)n : sizeof err->message - 1;
-    snprintf(err->message + used, sizeof err->message - used, ": %s", inner);
+    if (snprintf(err->message + used, sizeof err->message - used, ": %s", inner) < 0)
+        err->message[used] = '\0';
     return status;
 }

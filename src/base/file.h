@@ -12,8 +12,7 @@ struct eg_mapping {
 };
 
 /* Map a regular file for reading. EG_E_IO names the path and the cause. */
-EG_MUST_CHECK enum eg_status
-eg__map_file(const char *path, struct eg_mapping *mapping, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__map_file(const char *path, struct eg_mapping *mapping, struct eg_error *err);
 void eg__unmap_file(struct eg_mapping *mapping);
 
 /* A file that appears under its final name only when committed: bytes go to a temporary
@@ -25,8 +24,8 @@ struct eg_outfile {
 };
 
 /* EG_E_EXISTS if path exists and !overwrite. */
-EG_MUST_CHECK enum eg_status
-eg__outfile_open(const char *path, bool overwrite, struct eg_outfile *file, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__outfile_open(const char *path, bool overwrite, struct eg_outfile *file,
+                                              struct eg_error *err);
 /* Both end the use of file; commit removes the temporary on failure. */
 EG_MUST_CHECK enum eg_status eg__outfile_commit(struct eg_outfile *file, struct eg_error *err);
 void eg__outfile_abandon(struct eg_outfile *file);
@@ -35,10 +34,9 @@ void eg__outfile_abandon(struct eg_outfile *file);
 const char *eg__path_last(const char *path);
 
 /* SHA-256 of bytes or of a whole file. hex: 64 digits and NUL. */
-EG_MUST_CHECK enum eg_status
-eg__sha256(const void *bytes, size_t n, uint8_t digest[32], struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__sha256_file(const char *path, uint8_t digest[32], struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__sha256(const void *bytes, size_t n, uint8_t digest[32],
+                                        struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__sha256_file(const char *path, uint8_t digest[32], struct eg_error *err);
 void eg__hex(const uint8_t *bytes, size_t n, char *hex);
 
 #endif

@@ -5,9 +5,9 @@
 #include "engraft.h"
 
 /* truth, predicted [n] (predicted -1: rejected); probabilities [n][k] or NULL. */
-EG_MUST_CHECK enum eg_status
-eg__metrics(const int32_t *truth, const int32_t *predicted, const float *probabilities, size_t n,
-            size_t n_classes, struct eg_metrics *metrics, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__metrics(const int32_t *truth, const int32_t *predicted,
+                                         const float *probabilities, size_t n, size_t n_classes,
+                                         struct eg_metrics *metrics, struct eg_error *err);
 void eg__wilson(size_t right, size_t n, double *low, double *high);
 
 #endif

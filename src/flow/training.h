@@ -6,8 +6,8 @@
 #ifndef EG_FLOW_TRAINING_H
 #define EG_FLOW_TRAINING_H
 
-#include "learn/learn.h"
 #include "flow/trained.h"
+#include "learn/learn.h"
 
 struct training {
     struct eg_store *store;

@@ -13,9 +13,9 @@ struct eg_weights {
     enum eg_weights_kind kind;
     struct eg_tensor *tensors;
     size_t n_tensors;
-    bool numbered;                 /* Keras: layers are named by class and number alone, "conv2d_3" */
+    bool numbered; /* Keras: layers are named by class and number alone, "conv2d_3" */
     char *path;
-    void *owner;                   /* the mapping and the names */
+    void *owner; /* the mapping and the names */
     void (*release_owner)(void *);
 };
 

@@ -2,6 +2,7 @@
 #ifndef EG_H5_H5_PRIVATE_H
 #define EG_H5_H5_PRIVATE_H
 
+#define H5_USE_110_API /* HDF5 1.12 and later give other functions the names used here */
 #include <hdf5.h>
 
 #include "h5/h5.h"

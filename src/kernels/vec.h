@@ -13,12 +13,23 @@
 
 typedef float vf __attribute__((vector_size(VEC_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VEC_BYTES)));
-typedef float vf_unaligned __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
 
 enum { VL = VEC_BYTES / 4 };
 
+#if defined(__aarch64__) && !defined(__clang__)
+/* gcc 14 for aarch64 stops with an internal error on pointers to a less aligned vf. */
+static inline vf vload(const float *p)
+{
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void vstore(float *p, vf v) { memcpy(p, &v, sizeof v); }
+#else
+typedef float vf_unaligned __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
 static inline vf vload(const float *p) { return *(const vf_unaligned *)p; }
 static inline void vstore(float *p, vf v) { *(vf_unaligned *)p = v; }
+#endif
 static inline vf vset(float x) { return x - (vf){0}; }
 static inline vf vselect(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
 

@@ -29,10 +29,11 @@ double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds);
 /* Grid over C by cross-validation, final fit, exact objective and gap. Sets learned->grid.
  * in_core: with a Gram matrix, else by passes over the rows, to 1e-3 of the optimum.
  * scale may be EG_SCALE_AUTO; the matrix is left at the scale chosen. */
-EG_MUST_CHECK enum eg_status
-eg__linear_train(struct eg_matrix *matrix, const int32_t *labels, size_t n_classes,
-                 const struct eg_learn_options *options, size_t budget, bool in_core, const uint8_t *fold,
-                 struct eg_linear *linear, struct eg_learned *learned, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
+                                              size_t n_classes, const struct eg_learn_options *options,
+                                              size_t budget, bool in_core, const uint8_t *fold,
+                                              struct eg_linear *linear, struct eg_learned *learned,
+                                              struct eg_error *err);
 
 /* Probabilities from scores: sigmoids p = 1 / (1 + exp(-(slope score + shift))), normalised
  * (SVM: Platt), or softmax(score / temperature) (logistic). Fitted on out-of-fold scores
@@ -40,27 +41,26 @@ eg__linear_train(struct eg_matrix *matrix, const int32_t *labels, size_t n_class
 struct eg_calibration {
     double *slope, *shift, temperature;
 };
-EG_MUST_CHECK enum eg_status
-eg__calibrate(const struct eg_linear *linear, const int32_t *labels, struct eg_calibration *calibration,
-              struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__calibrate(const struct eg_linear *linear, const int32_t *labels,
+                                           struct eg_calibration *calibration, struct eg_error *err);
 void eg__calibration_free(struct eg_calibration *calibration);
 
 /* confidence[n]: the largest calibrated probability by the out-of-fold scores, which must be there. */
-EG_MUST_CHECK enum eg_status
-eg__calibrated_confidence(const struct eg_linear *linear, const struct eg_calibration *calibration,
-                          double *confidence, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__calibrated_confidence(const struct eg_linear *linear,
+                                                       const struct eg_calibration *calibration,
+                                                       double *confidence, struct eg_error *err);
 
 /* INPUT -> scaler -> LINEAR -> calibrated probabilities; label_output by eg__head_label. */
-EG_MUST_CHECK enum eg_status
-eg__linear_head(const struct eg_matrix *matrix, const struct eg_linear *linear,
-                const struct eg_calibration *calibration, const struct eg_reject *reject,
-                struct eg_graph **head, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__linear_head(const struct eg_matrix *matrix, const struct eg_linear *linear,
+                                             const struct eg_calibration *calibration,
+                                             const struct eg_reject *reject, struct eg_graph **head,
+                                             struct eg_error *err);
 
 /* Shared by heads: one node on `from` (and `second`, unless 0); the scaler's nodes on the input. */
-EG_MUST_CHECK enum eg_status
-eg__head_node(struct eg_graph *graph, enum eg_op op, const char *name, uint32_t from, uint32_t second,
-              const struct eg_tensor *constant, uint32_t *at, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__head_begin(const struct eg_matrix *matrix, struct eg_graph **head, uint32_t *at, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__head_node(struct eg_graph *graph, enum eg_op op, const char *name,
+                                           uint32_t from, uint32_t second, const struct eg_tensor *constant,
+                                           uint32_t *at, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__head_begin(const struct eg_matrix *matrix, struct eg_graph **head,
+                                            uint32_t *at, struct eg_error *err);
 
 #endif

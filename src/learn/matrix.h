@@ -20,34 +20,32 @@ struct eg_matrix {
 
 /* Read every row once: refuse NaN and infinity, take norms and column moments. `bytes` is
  * what rows held in memory may cost. standard: moments are wanted. */
-EG_MUST_CHECK enum eg_status
-eg__matrix_open(const struct eg_row_source *source, bool standard, size_t bytes, eg_pool *pool,
-                struct eg_matrix *matrix, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__matrix_open(const struct eg_row_source *source, bool standard, size_t bytes,
+                                             eg_pool *pool, struct eg_matrix *matrix, struct eg_error *err);
 void eg__matrix_close(struct eg_matrix *matrix);
 /* Choose the scaling that the functions below apply. */
 void eg__matrix_scale(struct eg_matrix *matrix, enum eg_scaling scale);
 
 /* Rows first.. with columns scaled but not yet multiplied by `factor`; in buffer `which`
  * (0 or 1), or in the cache; valid until that buffer is used again. */
-EG_MUST_CHECK enum eg_status
-eg__matrix_rows(struct eg_matrix *matrix, size_t first, size_t count, int which, const float **rows,
-                struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__matrix_rows(struct eg_matrix *matrix, size_t first, size_t count, int which,
+                                             const float **rows, struct eg_error *err);
 
 /* Any rows, scaled to the end (`factor` too), in buffer `which`; count <= block_rows. */
-EG_MUST_CHECK enum eg_status
-eg__matrix_pick(struct eg_matrix *matrix, const size_t *list, size_t count, int which, const float **rows,
-                struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__matrix_pick(struct eg_matrix *matrix, const size_t *list, size_t count,
+                                             int which, const float **rows, struct eg_error *err);
 
 /* K[n][n] = X X', both triangles, float32; sums over d in a fixed order. Cost n^2 d. */
 EG_MUST_CHECK enum eg_status eg__matrix_gram(struct eg_matrix *matrix, float *gram, struct eg_error *err);
 
 /* w[columns][d] = sum_i beta[c][i] x_i, and score[c][i] = w[c] . x_i, in double: the truth
  * against which what was solved on the float32 Gram matrix is measured. */
-EG_MUST_CHECK enum eg_status
-eg__matrix_combine(struct eg_matrix *matrix, const double *beta, size_t columns, double *w, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__matrix_project(struct eg_matrix *matrix, const double *w, size_t columns, double *score, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__matrix_combine(struct eg_matrix *matrix, const double *beta, size_t columns,
+                                                double *w, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__matrix_project(struct eg_matrix *matrix, const double *w, size_t columns,
+                                                double *score, struct eg_error *err);
 /* square[n]: squared length of each scaled row. */
-EG_MUST_CHECK enum eg_status eg__matrix_squares(struct eg_matrix *matrix, double *square, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__matrix_squares(struct eg_matrix *matrix, double *square,
+                                                struct eg_error *err);
 
 #endif

@@ -15,16 +15,15 @@ struct eg_reject {
 };
 
 /* confidence [n]: each row's best probability by a classifier that has not seen it; fold [n]. */
-EG_MUST_CHECK enum eg_status
-eg__reject_fit(struct eg_matrix *matrix, const int32_t *labels, size_t n_classes, const uint8_t *fold,
-               unsigned folds, const double *confidence, double rate, struct eg_reject *reject,
-               struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__reject_fit(struct eg_matrix *matrix, const int32_t *labels, size_t n_classes,
+                                            const uint8_t *fold, unsigned folds, const double *confidence,
+                                            double rate, struct eg_reject *reject, struct eg_error *err);
 void eg__reject_free(struct eg_reject *reject);
 
 /* The label of a head whose scaled rows are at node `rows` and whose probabilities are at
  * `probabilities`: their ARG_MAX, or -1 where refused. reject NULL: never. */
-EG_MUST_CHECK enum eg_status
-eg__head_label(struct eg_graph *head, uint32_t rows, uint32_t probabilities, const struct eg_reject *reject,
-               uint32_t *label, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__head_label(struct eg_graph *head, uint32_t rows, uint32_t probabilities,
+                                            const struct eg_reject *reject, uint32_t *label,
+                                            struct eg_error *err);
 
 #endif

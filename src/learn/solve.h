@@ -33,12 +33,13 @@ struct eg_solver {
     const float *gram; /* [n][n] */
     size_t n;
     enum eg_loss loss;
-    double constant;    /* K + constant, intercept = constant * sum beta; 0: a free intercept */
-    double tolerance;   /* stop at gap <= tolerance * objective */
-    size_t work_bytes;  /* fits are solved together while their work space fits this */
+    double constant;   /* K + constant, intercept = constant * sum beta; 0: a free intercept */
+    double tolerance;  /* stop at gap <= tolerance * objective */
+    size_t work_bytes; /* fits are solved together while their work space fits this */
     uint64_t seed;
     eg_pool *pool;
-    bool (*go_on)(void *user); /* asked now and then while rows are streamed; false: EG_E_CANCELLED; or NULL */
+    bool (*go_on)(
+        void *user); /* asked now and then while rows are streamed; false: EG_E_CANCELLED; or NULL */
     void *user;
 };
 
@@ -54,13 +55,13 @@ static inline double eg__dot_double(const double *a, const double *b, size_t n)
 }
 
 /* Solve all fits; `gap` says how far each came. EG_E_MEMORY; EG_E_NUMERIC: not finite. */
-EG_MUST_CHECK enum eg_status
-eg__solve(const struct eg_solver *solver, struct eg_fit *fits, size_t n_fits, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__solve(const struct eg_solver *solver, struct eg_fit *fits, size_t n_fits,
+                                       struct eg_error *err);
 /* The two methods behind it: Newton-CG for smooth losses, coordinates of the dual for hinge. */
-EG_MUST_CHECK enum eg_status
-eg__newton(const struct eg_solver *solver, struct eg_fit *fits, size_t n_fits, struct eg_error *err);
-EG_MUST_CHECK enum eg_status
-eg__dual_ascent(const struct eg_solver *solver, struct eg_fit *fits, size_t n_fits, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__newton(const struct eg_solver *solver, struct eg_fit *fits, size_t n_fits,
+                                        struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__dual_ascent(const struct eg_solver *solver, struct eg_fit *fits,
+                                             size_t n_fits, struct eg_error *err);
 
 /* sum_i c_i loss(score_i), and what beta has to become where the optimum is reached,
  * -c_i d loss/d score, into slope [columns][n] (NULL: not wanted). Hinge has no slope at its

@@ -17,7 +17,10 @@
 
 /* ---- wire ---------------------------------------------------------------------- */
 
-struct eg_span { const uint8_t *bytes; size_t size; };
+struct eg_span {
+    const uint8_t *bytes;
+    size_t size;
+};
 
 struct eg_field {
     uint32_t number, type; /* type: 0 varint, 1 eight bytes, 2 a span, 5 four bytes */
@@ -41,9 +44,15 @@ enum eg_axis { EG_AXIS_N, EG_AXIS_H, EG_AXIS_W, EG_AXIS_C };
  * slowest: {C} for channels, {C, H, W} for a flattened image, none for a side of 1. A part
  * is `extent` steps of `stride` along its axis, so that a channel shuffle is a reordering
  * of parts. The batch is kept as a part even when it is 1. */
-struct eg_part { enum eg_axis axis; size_t extent, stride; };
+struct eg_part {
+    enum eg_axis axis;
+    size_t extent, stride;
+};
 enum { EG_PARTS_MAX = 6 };
-struct eg_dimension { uint32_t n; struct eg_part part[EG_PARTS_MAX]; };
+struct eg_dimension {
+    uint32_t n;
+    struct eg_part part[EG_PARTS_MAX];
+};
 
 struct eg_value {
     const char *name; /* first: the key */
@@ -59,10 +68,10 @@ struct eg_onnx {
     struct eg_graph *graph;
     struct eg_error *err;
     int64_t opset;
-    size_t batch;          /* as in the file; 1 where it is free */
-    void *values;          /* tsearch tree of struct eg_value */
+    size_t batch; /* as in the file; 1 where it is free */
+    void *values; /* tsearch tree of struct eg_value */
     size_t folded_bytes, folded_max;
-    bool bgr;              /* our normalisation nodes were made for B,G,R */
+    bool bgr; /* our normalisation nodes were made for B,G,R */
     struct eg_external *external;
 };
 
@@ -70,7 +79,7 @@ struct eg_onnx {
 struct eg_reading {
     struct eg_onnx *onnx;
     const EgOnnx__NodeProto *proto;
-    const char *label;     /* for messages and as the layer's name */
+    const char *label;                  /* for messages and as the layer's name */
     struct eg_value *in[EG_INPUTS_MAX]; /* NULL: not given */
     size_t n_in;
 };
@@ -99,7 +108,8 @@ EG_MUST_CHECK enum eg_status eg__step_ints(struct eg_reading *step, const char *
 EG_MUST_CHECK enum eg_status eg__step_number(struct eg_reading *step, unsigned input, float otherwise,
                                              float *number);
 /* A dimension's index from ONNX's (negative counts from the end). */
-EG_MUST_CHECK enum eg_status eg__step_axis(struct eg_reading *step, int64_t axis, size_t rank, unsigned *index);
+EG_MUST_CHECK enum eg_status eg__step_axis(struct eg_reading *step, int64_t axis, size_t rank,
+                                           unsigned *index);
 
 /* Layers. */
 size_t eg__value_extent(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension);
@@ -114,7 +124,8 @@ void eg__value_set_like(struct eg_onnx *onnx, struct eg_value *value, uint32_t n
                         const struct eg_value *like, int channels);
 /* Make the value plain: a FLATTEN or CHANNEL_SHUFFLE is added if its order asks for one. */
 bool eg__value_can_settle(const struct eg_onnx *onnx, const struct eg_value *value);
-EG_MUST_CHECK enum eg_status eg__value_settle(struct eg_reading *step, struct eg_value *value, const char *name);
+EG_MUST_CHECK enum eg_status eg__value_settle(struct eg_reading *step, struct eg_value *value,
+                                              const char *name);
 
 /* Input `input` as a layer, settled. */
 EG_MUST_CHECK enum eg_status eg__step_layer(struct eg_reading *step, unsigned input, struct eg_value **value);
@@ -149,7 +160,8 @@ EG_MUST_CHECK enum eg_status eg__lower(struct eg_reading *step);
 /* Rows of onnx_layout.c. */
 typedef enum eg_status eg_lower_fn(struct eg_reading *step);
 eg_lower_fn eg__lower_reshape, eg__lower_flatten, eg__lower_transpose, eg__lower_squeeze, eg__lower_unsqueeze,
-    eg__lower_identity, eg__lower_concat, eg__lower_split, eg__lower_slice, eg__lower_gather, eg__lower_reduce, eg__lower_trees;
+    eg__lower_identity, eg__lower_concat, eg__lower_split, eg__lower_slice, eg__lower_gather,
+    eg__lower_reduce, eg__lower_trees;
 
 EG_MUST_CHECK enum eg_status eg__recognize(struct eg_graph *graph, struct eg_error *err);
 
