@@ -412,7 +412,7 @@ static const struct option_row options[] = {
      "keep the features of all cuts: a run that was stopped goes on, engraft train takes one by --features"},
     {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw accuracy by depth"},
     {OPTION_INTEGER, "top", 0, "N", "20", 0, 100000, false, "rows of the table, one for each cut; 0: all"},
-    {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
+    {OPTION_BYTES, "memory", 0, "SIZE", "half of what there is", 0, 0, false,
      "memory the comparison may take: 500M, 2G"},
     OPTION_BATCH_ROW,
     OPTION_EXCLUDE_ROW,

@@ -346,7 +346,7 @@ static const struct option_row options[] = {
      "go on from this classifier, on more photos or classes: its kind, scaling and C unless they are given; "
      "the result is that of training anew, sooner"},
     {OPTION_FLAG, "balance", 0, NULL, NULL, 0, 0, false, "weigh classes as if they had equal numbers"},
-    {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
+    {OPTION_BYTES, "memory", 0, "SIZE", "half of what there is", 0, 0, false,
      "memory training may take: 500M, 2G"},
     {OPTION_FLAG, "fresh", 0, NULL, NULL, 0, 0, false,
      "with --model: compute all features again, not only those of photos that are new or changed"},

@@ -247,7 +247,7 @@ static const struct option_row options[] = {
     {OPTION_TEXT, "group", 0, "PATTERN", NULL, 0, 0, false,
      "keep photos of one group (a burst, a patient) together in the test, the validation, the training: a "
      "regular expression, whose (part), else all it matches, of the path names the group"},
-    {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
+    {OPTION_BYTES, "memory", 0, "SIZE", "half of what there is", 0, 0, false,
      "for values computed once: 500M, 2G"},
     {OPTION_FLAG, "resume", 0, NULL, NULL, 0, 0, false, "go on with a run that was stopped"},
     {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw the loss by epoch"},

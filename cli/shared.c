@@ -37,7 +37,7 @@ static void own_folders(FILE *to)
     char *slash = strrchr(self, '/');
     if (!slash) return;
     *slash = '\0';
-    fprintf(to, "%s/../share/engraft/models:%s/../models:%s/../../models", self, self, self);
+    fprintf(to, "%s/../share/engraft/models:%s/models:%s/../../models", self, self, self);
 }
 
 char *model_folders(const struct invocation *in)

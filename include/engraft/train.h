@@ -33,7 +33,7 @@ struct eg_train_options {
     const eg_net *from;   /* a model that engraft trained, to go on from: its classifier, scale and C unless
                              they are given; the result is that of training anew, sooner; NULL: none */
     double reject_rate;   /* answer "unknown" so often for known photos, by held-out folds; 0 = never */
-    size_t memory_bytes;  /* 0 = half of the machine's */
+    size_t memory_bytes;  /* 0 = half of what there is */
     bool overwrite;
     uint64_t seed;
     const char *command; /* provenance */
@@ -127,7 +127,7 @@ struct eg_tune_options {
     double mixup;           /* alpha of its beta distribution; 0 = none */
     bool train_batch_norm;  /* learn batch norms of the unfrozen layers; otherwise as they are */
     size_t batch;           /* 0 = 16 */
-    size_t memory_bytes; /* for values computed once; past it they go to a file; 0 = half of the machine's */
+    size_t memory_bytes; /* for values computed once; past it they go to a file; 0 = half of what there is */
     bool resume, overwrite;
     bool ranks; /* under MPI: every batch is divided among the ranks; built without: no meaning */
     uint64_t seed;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/limits.h"
 #include "base/mem.h"
 
 /* Workers wait for the next run by spinning a little (layers follow each other within
@@ -87,15 +88,6 @@ static void begin_round(struct eg_pool *pool)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-static unsigned usable_cpus(void)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set)) return 1;
-    int n = CPU_COUNT(&set);
-    return n > 0 ? (unsigned)n : 1;
-}
-
 enum eg_status eg_pool_create(unsigned n_threads, eg_pool **out, struct eg_error *err)
 {
     if (n_threads > 1024)
@@ -105,7 +97,7 @@ enum eg_status eg_pool_create(unsigned n_threads, eg_pool **out, struct eg_error
     pool->n_threads = 1;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
-    if (!n_threads) n_threads = usable_cpus();
+    if (!n_threads) n_threads = eg__usable_cpus();
     pool->workers = eg__zalloc(n_threads, sizeof *pool->workers);
     if (!pool->workers) {
         eg_pool_free(pool);

@@ -2,9 +2,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fail.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "flow/training.h"
 #include "flow/tune.h"
@@ -26,16 +26,11 @@ struct mlp {
 
 static const float *features(const struct mlp *m) { return (const float *)(const void *)m->cache.bytes; }
 
-static size_t half_of_memory(void)
-{
-    return (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 2;
-}
-
 static enum eg_status read_features(struct mlp *m, const char *beside, struct eg_error *err)
 {
     enum { BLOCK = 64 };
     struct eg_row_source source = eg__training_rows(m->t);
-    size_t memory = m->t->how.memory_bytes ? m->t->how.memory_bytes : half_of_memory(), rows[BLOCK];
+    size_t memory = m->t->how.memory_bytes ? m->t->how.memory_bytes : eg__usable_memory() / 2, rows[BLOCK];
     enum eg_status status =
         eg__tune_cache_init(&m->cache, m->n, m->d * sizeof(float), memory / 2, beside, err);
     for (size_t first = 0; first < m->n && !status; first += BLOCK) {

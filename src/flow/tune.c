@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/text.h"
@@ -639,8 +640,7 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
 static enum eg_status make_trainers(struct tuning *t, struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
-    size_t memory = o->memory_bytes ? o->memory_bytes
-                                    : (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 2;
+    size_t memory = o->memory_bytes ? o->memory_bytes : eg__usable_memory() / 2;
     bool *all = eg__alloc(t->head->n_nodes, sizeof *all);
     if (!all) return eg__fail_memory(err, "the layers");
     memset(all, true, t->head->n_nodes * sizeof *all);

@@ -7,15 +7,10 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "learn/forest.h"
 #include "learn/linear.h"
-
-static size_t half_of_memory(void)
-{
-    long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
-    return pages > 0 && bytes > 0 ? (size_t)pages / 2 * (size_t)bytes : (size_t)1 << 30;
-}
 
 /* What is allowed is for the whole process: less what it holds already, yet never nothing. */
 static size_t left_of(size_t allowed)
@@ -154,7 +149,7 @@ enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels
                          struct eg_error *err)
 {
     const unsigned folds = options->folds ? options->folds : 5;
-    const size_t budget = options->memory_bytes ? left_of(options->memory_bytes) : half_of_memory();
+    const size_t budget = options->memory_bytes ? left_of(options->memory_bytes) : eg__usable_memory() / 2;
     struct eg_learned made = {.learner = options->learner,
                               .scale = options->scale,
                               .c = NAN,

@@ -32,7 +32,7 @@ struct eg_learn_options {
     bool balance;          /* class weights n / (K n_k) */
     const int32_t *groups; /* [n] rows of one group stay in one fold; NULL: none */
     size_t n_trees;        /* forest; 0 = 500 */
-    size_t memory_bytes;   /* 0 = half of the machine's */
+    size_t memory_bytes;   /* 0 = half of what the machine, or a container, allows */
     double tolerance;      /* relative gap; 0 = 1e-5 */
     const double *start;   /* [n_classes][n] an earlier classifier's scores, to begin near its place:
                             * changes the time, not the optimum. NAN: not known. NULL: none */

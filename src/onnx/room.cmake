@@ -1,5 +1,12 @@
-# The messages of ONNX that we read and write: C from onnx_subset.proto by protoc-c.
-find_program(EG_PROTOC_C NAMES protoc-c protoc-gen-c REQUIRED)
+# The messages of ONNX that we read and write: C from onnx_subset.proto by protobuf-c's part of protoc
+# (protoc-c, which needs no protoc, is on its way out).
+find_program(EG_PROTOC protoc)
+find_program(EG_PROTOC_GEN_C protoc-gen-c)
+if(EG_PROTOC AND EG_PROTOC_GEN_C)
+  set(EG_PROTOC_C ${EG_PROTOC} --plugin=protoc-gen-c=${EG_PROTOC_GEN_C})
+else()
+  find_program(EG_PROTOC_C protoc-c REQUIRED)
+endif()
 set(onnx_generated ${CMAKE_CURRENT_BINARY_DIR}/generated)
 file(MAKE_DIRECTORY ${onnx_generated})
 add_custom_command(
