@@ -144,7 +144,7 @@ const struct command command_extract = {
     .operands = "MODEL IMAGES",
     .details =
         "IMAGES is a folder with a subfolder a class, a CSV with the header path,label, or a float32 .npy "
-        "array [N][3][H][W]. Under mpirun, built with MPI, each rank takes one part and writes a shard "
+        "array [N][C][H][W]. Under mpirun, built with MPI, each rank takes one part and writes a shard "
         "beside FILE.h5, which joins them.",
     .example = "engraft extract efficientnet-lite0 photos -o photos.h5",
     .options = options,

@@ -232,6 +232,11 @@ static void print_summary(struct invocation *in, const struct view *view)
         print_count(to, feature_length(&layer), 0);
         fprintf(to, " features; every row with a length can be cut\n");
     }
+    if (!eg_net_unread(net)) return;
+    char *why = printable(eg_net_unread(net));
+    fprintf(to, "read no further than this, for %s\n", why ? why : "?");
+    fprintf(to, "every row with a length can be cut; without --cut nothing can be run\n");
+    free(why);
 }
 
 /* The whole network, with the cut marked: the one asked for or else the default one. */

@@ -229,7 +229,10 @@ EG_API struct eg_layer eg_net_layer(const eg_net *net, size_t index);
 /* By name, alias or "#31". EG_E_NOT_FOUND lists the nearest. */
 EG_API EG_MUST_CHECK enum eg_status eg_net_find(const eg_net *net, const char *layer, size_t *index,
                                                 struct eg_error *err);
-EG_API const char *eg_net_default_cut(const eg_net *net);        /* NULL: none known */
+EG_API const char *eg_net_default_cut(const eg_net *net); /* NULL: none known */
+/* Why a file could be read up to some layers only ("node 'x' (Op): ..."): those can be cut, the whole
+ * network cannot be run. NULL: all of it was read. */
+EG_API const char *eg_net_unread(const eg_net *net);
 EG_API const struct eg_recipe *eg_net_recipe(const eg_net *net); /* NULL: the file carries none */
 EG_API size_t eg_net_class_count(const eg_net *net);             /* length of the answer */
 EG_API const char *eg_net_class_name(const eg_net *net, size_t index);

@@ -3,6 +3,7 @@
  *   uint64 n | n bytes of JSON: name -> {dtype, shape, data_offsets: [begin, end]} | data
  * Offsets count from the end of the JSON; numbers are little-endian, dense, row-major. */
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fail.h"
@@ -61,6 +62,32 @@ static enum eg_status add(struct eg_weight_list *list, const char *name, const j
     return eg__weight_list_add(list, name, strlen(name), &tensor, err);
 }
 
+static int compare_places(const void *a, const void *b)
+{
+    const struct eg_tensor *x = a, *y = b;
+    return (x->data > y->data) - (x->data < y->data);
+}
+
+/* The format has no tensor begin before the last has ended. */
+static enum eg_status check_apart(const struct eg_weights *weights, struct eg_error *err)
+{
+    struct eg_tensor *sorted = eg__alloc(weights->n_tensors + 1, sizeof *sorted);
+    if (!sorted) return eg__fail_memory(err, "a list of tensors");
+    enum eg_status status = EG_OK;
+    memcpy(sorted, weights->tensors, weights->n_tensors * sizeof *sorted);
+    qsort(sorted, weights->n_tensors, sizeof *sorted, compare_places);
+    for (size_t i = 1; i < weights->n_tensors && !status; i++) {
+        const struct eg_tensor *before = &sorted[i - 1];
+        const uint8_t *end =
+            (const uint8_t *)before->data + eg__tensor_count(before) * eg__dtype_size(before->dtype);
+        if ((const uint8_t *)sorted[i].data < end)
+            status = eg__fail(err, EG_E_FORMAT, "tensors '%.200s' and '%.200s' overlap (get the file again)",
+                              before->name, sorted[i].name);
+    }
+    free(sorted);
+    return status;
+}
+
 enum eg_status eg__safetensors_read(struct eg_weight_list *list, struct eg_error *err)
 {
     const struct eg_mapping *file = &list->mapping;
@@ -86,5 +113,5 @@ enum eg_status eg__safetensors_read(struct eg_weight_list *list, struct eg_error
         status = add(list, name, entry, file->bytes + 8 + length, file->size - 8 - (size_t)length, err);
     }
     json_decref(header);
-    return status;
+    return status ? status : check_apart(list->weights, err);
 }

@@ -1,5 +1,5 @@
 /* graph.c: making, joining and cutting graphs. */
-#include "graph/graph.h"
+#include "graph/checks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,8 +135,10 @@ static enum eg_status copy_metadata(struct eg_graph *to, const struct eg_graph *
     if (!eg__grow(&to->metadata, &capacity, from->n_metadata, sizeof *to->metadata))
         return eg__fail_memory(err, "metadata");
     to->metadata_capacity = (uint32_t)capacity;
-    to->n_metadata = from->n_metadata;
-    if (from->n_metadata) memcpy(to->metadata, from->metadata, from->n_metadata * sizeof *to->metadata);
+    for (uint32_t i = 0; i < from->n_metadata; i++)
+        if (strcmp(from->metadata[i].key, EG_GRAPH_UNREAD) &&
+            strcmp(from->metadata[i].key, EG_GRAPH_LEFT_OUT))
+            to->metadata[to->n_metadata++] = from->metadata[i];
     return EG_OK;
 }
 

@@ -16,11 +16,11 @@
 #include "base/mem.h"
 #include "image/dataset_build.h"
 
-enum { MAX_HEADER = 1 << 16, CHANNELS = 3 };
+enum { MAX_HEADER = 1 << 16 };
 
 struct eg_npy {
     int fd;
-    size_t rows, height, width;
+    size_t rows, channels, height, width;
     off_t data; /* where the numbers begin */
 };
 
@@ -97,7 +97,7 @@ enum eg_status eg__npy_parse(const char *text, size_t n, struct eg_npy_header *h
                                 "it is in Fortran order (save numpy.ascontiguousarray(x))");
         } else if (!strcmp(key, "shape")) {
             has_shape = read_shape(&c, &made);
-            if (!has_shape) return eg__fail(err, EG_E_SHAPE, "its shape is not [N][3][H][W] or [3][H][W]");
+            if (!has_shape) return eg__fail(err, EG_E_SHAPE, "its shape is not [N][C][H][W] or [C][H][W]");
         } else {
             return eg__fail(err, EG_E_FORMAT, "damaged .npy header: unknown key");
         }
@@ -143,15 +143,17 @@ static enum eg_status read_header(struct eg_npy *npy, uint64_t file_size, struct
     free(text);
     if (status) return status;
     const size_t *chw = header.shape + header.n_dims - 3;
-    if (header.n_dims < 3 || chw[0] != CHANNELS || !chw[1] || !chw[2])
-        return eg__fail(err, EG_E_SHAPE, "its shape is not [N][3][H][W] or [3][H][W]");
+    if (header.n_dims < 3 || !chw[0] || !chw[1] || !chw[2])
+        return eg__fail(err, EG_E_SHAPE, "its shape is not [N][C][H][W] or [C][H][W]");
     npy->rows = header.n_dims == 4 ? header.shape[0] : 1;
+    npy->channels = chw[0];
     npy->height = chw[1];
     npy->width = chw[2];
     npy->data = (off_t)(at + length);
     size_t bytes;
-    if (!eg__mul(npy->height, npy->width, &bytes) || !eg__mul(bytes, CHANNELS * sizeof(float), &bytes) ||
-        !eg__mul(bytes, npy->rows, &bytes) || bytes != file_size - at - length)
+    if (!eg__mul(npy->height, npy->width, &bytes) || !eg__mul(bytes, npy->channels, &bytes) ||
+        !eg__mul(bytes, sizeof(float), &bytes) || !eg__mul(bytes, npy->rows, &bytes) ||
+        bytes != file_size - at - length)
         return eg__fail(err, EG_E_FORMAT, "its size does not fit the shape it states (truncated?)");
     return EG_OK;
 }
@@ -190,20 +192,21 @@ void eg__npy_shape(const struct eg_npy *npy, size_t *h, size_t *w, size_t *c)
 {
     *h = npy->height;
     *w = npy->width;
-    *c = CHANNELS;
+    *c = npy->channels;
 }
 
 enum eg_status eg__npy_read(const struct eg_npy *npy, size_t row, float *hwc, struct eg_error *err)
 {
-    size_t plane = npy->height * npy->width, bytes = plane * CHANNELS * sizeof(float);
-    uint32_t *chw = eg__alloc(plane, CHANNELS * sizeof(float));
+    size_t plane = npy->height * npy->width, bytes = plane * npy->channels * sizeof(float);
+    uint32_t *chw = eg__alloc(plane, npy->channels * sizeof(float));
     if (!chw) return eg__fail_memory(err, "a row of an array");
     if (!read_at(npy->fd, chw, bytes, npy->data + (off_t)(row * bytes))) {
         free(chw);
         return eg__fail(err, EG_E_IO, "the array file was cut short");
     }
-    for (size_t c = 0; c < CHANNELS; c++)
-        for (size_t i = 0; i < plane; i++) hwc[i * CHANNELS + c] = eg__bits_f32(le32toh(chw[c * plane + i]));
+    for (size_t c = 0; c < npy->channels; c++)
+        for (size_t i = 0; i < plane; i++)
+            hwc[i * npy->channels + c] = eg__bits_f32(le32toh(chw[c * plane + i]));
     free(chw);
     return EG_OK;
 }

@@ -1,10 +1,13 @@
 /* cuts.c: "LAYER:POOL" to nodes of a graph. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/versioned.h"
+#include "graph/checks.h"
 #include "model/model.h"
 
 static const struct {
@@ -29,6 +32,31 @@ struct cut { /* one, taken apart */
     uint32_t node;
 };
 
+/* The last layers of a network that could not be read to its end: nothing that was read needs them. */
+static enum eg_status fail_unread(const struct eg_net *net, const char *what, struct eg_error *err)
+{
+    enum { NAMES = 5 };
+    const struct eg_graph *graph = net->graph;
+    struct eg_text names = {0};
+    unsigned n = 0;
+    bool *used = eg__zalloc(graph->n_nodes, sizeof *used);
+    if (!used) return eg__fail_memory(err, "the names of layers");
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        for (uint32_t k = 0; k < graph->nodes[i].n_inputs; k++) used[graph->nodes[i].inputs[k]] = true;
+    for (uint32_t i = graph->n_nodes; i-- > 1 && n < NAMES;)
+        if (!used[i] && eg__node_is_cut(graph, i))
+            eg__text_append(&names, n++ ? ", '%.100s'" : "'%.100s'", graph->nodes[i].name);
+    enum eg_status status =
+        names.failed
+            ? eg__fail_memory(err, "the names of layers")
+            : eg__fail(err, EG_E_UNSUPPORTED,
+                       "%s: the network is read up to what cannot be: %.500s (cut it at or before %s)", what,
+                       eg__graph_metadata(graph, EG_GRAPH_LEFT_OUT), names.chars ? names.chars : "");
+    free(names.chars);
+    free(used);
+    return status;
+}
+
 static enum eg_status parse_cut(const struct eg_net *net, const char *text, const char *default_pool,
                                 struct cut *cut, struct eg_error *err)
 {
@@ -40,6 +68,11 @@ static enum eg_status parse_cut(const struct eg_net *net, const char *text, cons
     if (cut->pool < 0)
         return eg__fail(err, EG_E_ARGUMENT, "pool '%s' is none of flatten, avg, max, gem", default_pool);
     enum eg_status status = eg__graph_find(net->graph, cut->layer, &cut->node, err);
+    if (status && eg__graph_metadata(net->graph, EG_GRAPH_LEFT_OUT)) {
+        char what[160];
+        snprintf(what, sizeof what, "no layer '%.100s'", cut->layer);
+        return fail_unread(net, what, err);
+    }
     if (status) return status;
     if (!eg__node_is_cut(net->graph, cut->node))
         return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NOT_A_CUT, "layer '%s' gives no features",
@@ -119,6 +152,7 @@ static enum eg_status take(const struct eg_net *net, struct eg_cut_plan *plan, s
 
 static enum eg_status plan_whole(const struct eg_net *net, struct eg_cut_plan *plan, struct eg_error *err)
 {
+    if (eg_net_unread(net)) return fail_unread(net, "it cannot be run to its end", err);
     /* The label first: the last of them becomes the graph's output. */
     plan->outputs = eg__alloc(2, sizeof *plan->outputs);
     if (!plan->outputs) return eg__fail_memory(err, "a cut");
@@ -139,6 +173,7 @@ static enum eg_status plan_cuts(const struct eg_net *net, const struct eg_run_cu
     const char *order = cuts->order ? cuts->order : "chw";
     const char *const *typed = cuts->n_cuts ? cuts->cuts : &own;
     size_t n = cuts->n_cuts ? cuts->n_cuts : 1;
+    if (!typed[0] && eg_net_unread(net)) return fail_unread(net, "it has no default cut", err);
     if (!typed[0])
         return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NO_DEFAULT_CUT, "'%s' has no default cut",
                             net->graph->name);

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "graph/checks.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
 
@@ -59,6 +60,8 @@ const char *eg_net_default_cut(const eg_net *net)
 {
     return net->graph->default_cut ? net->graph->nodes[net->graph->default_cut].name : NULL;
 }
+
+const char *eg_net_unread(const eg_net *net) { return eg__graph_metadata(net->graph, EG_GRAPH_UNREAD); }
 
 const struct eg_recipe *eg_net_recipe(const eg_net *net) { return net->has_recipe ? &net->recipe : NULL; }
 

@@ -247,7 +247,7 @@ static enum eg_status add_class(struct eg_net *net, const char *name, struct eg_
 /* The file's own names, ImageNet's for a built-in network of 1000, else "class 0", ... */
 static enum eg_status name_classes(struct eg_net *net, struct eg_error *err)
 {
-    size_t n = eg__shape_count(net->graph->nodes[net->graph->output].shape);
+    size_t n = eg_net_unread(net) ? 0 : eg__shape_count(net->graph->nodes[net->graph->output].shape);
     const char *listed = net->card.classes;
     json_t *names = listed ? json_loads(listed, 0, NULL) : NULL;
     bool known = eg__arch_find(net->graph->name) && n == 1000;

@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "graph/checks.h"
 #include "net/place.h"
 #include "net/plain.h"
 
@@ -61,7 +62,7 @@ static enum eg_status start(struct planner *p, const uint32_t *outputs, size_t n
                                 g->nodes[i].name);
         p->names_length += strlen(g->nodes[i].name) + 1;
     }
-    return EG_OK;
+    return eg__graph_check_finite(g, p->needed, err);
 }
 
 /* The one node that uses `node`, if nothing else does and its value is not asked for. */

@@ -272,7 +272,9 @@ static enum eg_status lower_batch_norm(struct eg_reading *step)
     enum eg_status status = eg__step_layer(step, 0, &in);
     for (unsigned i = 0; i < 4 && !status; i++) status = parameter(step, i + 1, 1, NULL, &node.params[i]);
     if (status) return status;
-    if (eg__step_int(step, "training_mode", 0))
+    bool training = eg__step_int(step, "training_mode", 0) != 0;
+    for (size_t i = 1; i < step->proto->n_output; i++) training |= step->proto->output[i][0] != '\0';
+    if (training)
         return eg__step_refuse(step, "it is in training mode (export the network in inference mode)");
     if (in->rank < 2 || !eg__dimension_is(step->onnx, in, 1, EG_AXIS_C))
         return eg__step_refuse(step, "its input's second dimension is not the channels");
@@ -361,7 +363,11 @@ static enum eg_status lower_clip(struct eg_reading *step)
 static enum eg_status lower_dropout(struct eg_reading *step)
 {
     struct eg_node node = {.op = EG_OP_DROPOUT};
+    float training;
     enum eg_status status = eg__step_number(step, 1, eg__step_float(step, "ratio", 0.5f), &node.alpha);
+    if (!status) status = eg__step_number(step, 2, 0, &training);
+    if (!status && training != 0 && node.alpha > 0)
+        return eg__step_refuse(step, "it is in training mode (export the network in inference mode)");
     return status ? status : lower_unary(step, node);
 }
 

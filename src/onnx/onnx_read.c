@@ -5,19 +5,42 @@
  *   ModelProto  7 graph, 8 opset_import, 14 metadata_props
  *   GraphProto  1 node, 5 initializer, 11 input, 12 output */
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fail.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "graph/checks.h"
 #include "onnx/onnx.h"
+#include "onnx/onnx_attributes.h"
 #include "onnx/onnx_private.h"
 
 enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_METADATA = 14 };
 enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
-enum { NODES_MAX = 50000, DEFAULT_SIDE = 224 };
+/* Opsets 22 to 28 change none of the operators that are read but for more types. */
+enum { NODES_MAX = 50000, DEFAULT_SIDE = 224, OPSET_NEWEST = 28 };
 #define NORMALIZE "engraft.normalize"
+
+struct nodes {
+    EgOnnx__NodeProto **node;
+    size_t n, capacity;
+};
+
+struct frame {
+    struct eg_onnx *onnx;
+    struct eg_span graph;
+    struct nodes nodes;
+    struct made {
+        const char *name;
+        const EgOnnx__NodeProto *by;
+    } * made; /* all values, by name */
+    size_t n_made;
+    struct eg_value **outputs, **left_out; /* left_out: what cannot be read or needs what cannot, sorted */
+    size_t n_outputs, output_capacity, n_left_out, left_out_capacity;
+    char reason[sizeof((struct eg_error *)0)->message]; /* why the first was; "": none is */
+};
 
 /* ---- values by name ------------------------------------------------------------------ */
 
@@ -50,6 +73,45 @@ static struct eg_value *value_of_span(struct eg_onnx *onnx, struct eg_span name)
     return value;
 }
 
+/* ---- what is left out ----------------------------------------------------------------------- */
+
+static int compare_pointers(const void *a, const void *b)
+{
+    const void *x = *(void *const *)a, *y = *(void *const *)b;
+    return (x > y) - (x < y);
+}
+
+static bool is_left_out(const struct frame *frame, const struct eg_value *value)
+{
+    return frame->n_left_out &&
+           bsearch(&value, frame->left_out, frame->n_left_out, sizeof(struct eg_value *), compare_pointers);
+}
+
+/* This value cannot be had, for the reason in onnx->err if it is the first; the rest is read. */
+static enum eg_status leave_out(struct frame *frame, struct eg_value *value)
+{
+    if (!frame->reason[0] && frame->onnx->err)
+        snprintf(frame->reason, sizeof frame->reason, "%s", frame->onnx->err->message);
+    if (is_left_out(frame, value)) return EG_OK;
+    if (!eg__grow(&frame->left_out, &frame->left_out_capacity, frame->n_left_out + 1,
+                  sizeof(struct eg_value *)))
+        return eg__fail_memory(frame->onnx->err, "values");
+    size_t at = frame->n_left_out++;
+    for (; at && frame->left_out[at - 1] > value; at--) frame->left_out[at] = frame->left_out[at - 1];
+    frame->left_out[at] = value;
+    return EG_OK;
+}
+
+static enum eg_status leave_out_node(struct frame *frame, const EgOnnx__NodeProto *node)
+{
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; i < node->n_output && !status; i++) {
+        struct eg_value *value = node->output[i][0] ? eg__onnx_value(frame->onnx, node->output[i]) : NULL;
+        if (value) status = leave_out(frame, value);
+    }
+    return status;
+}
+
 /* ---- frame ---------------------------------------------------------------------------- */
 
 static enum eg_status damaged(struct eg_onnx *onnx)
@@ -74,24 +136,27 @@ static enum eg_status read_metadata(struct eg_onnx *onnx, struct eg_span span)
         eg_onnx__string_string_entry_proto__unpack(NULL, span.size, span.bytes);
     if (!entry) return damaged(onnx);
     enum eg_status status = EG_OK;
-    if (entry->key && entry->value)
+    if (entry->key && entry->value && strcmp(entry->key, EG_GRAPH_UNREAD) &&
+        strcmp(entry->key, EG_GRAPH_LEFT_OUT))
         status = eg__graph_set_metadata(onnx->graph, entry->key, entry->value, onnx->err);
     eg_onnx__string_string_entry_proto__free_unpacked(entry, NULL);
     return status;
 }
 
-static enum eg_status read_initializer(struct eg_onnx *onnx, struct eg_span span)
+static enum eg_status read_initializer(struct eg_onnx *onnx, struct frame *frame, struct eg_span span)
 {
     struct eg_span name = eg__onnx_tensor_name(span);
     struct eg_tensor tensor;
     if (!name.bytes) return eg__fail(onnx->err, EG_E_FORMAT, "an initializer has no name or is damaged");
-    enum eg_status status = eg__onnx_tensor(onnx, span, &tensor);
-    if (status) return status;
     struct eg_value *value = value_of_span(onnx, name);
-    char *shown = value ? eg__printable(value->name) : NULL;
+    if (!value) return eg__fail_memory(onnx->err, "a tensor");
+    enum eg_status status = eg__onnx_tensor(onnx, span, &tensor);
+    if (status == EG_E_UNSUPPORTED) return leave_out(frame, value);
+    if (status) return status;
+    char *shown = eg__printable(value->name);
     if (shown) tensor.name = eg__graph_string(onnx->graph, shown);
     free(shown);
-    if (!value || !tensor.name) return eg__fail_memory(onnx->err, "a tensor");
+    if (!tensor.name) return eg__fail_memory(onnx->err, "a tensor");
     value->is_constant = value->is_defined = true;
     value->tensor = tensor;
     return EG_OK;
@@ -107,7 +172,41 @@ static size_t side_of(const EgOnnx__TensorShapeProto *shape, size_t i)
 
 static bool is_colours(size_t side) { return side == 1 || side == 3 || side == 4; }
 
-static enum eg_status make_input(struct eg_onnx *onnx, const EgOnnx__ValueInfoProto *info)
+static bool is_one_of(const char *text, const char *const *list)
+{
+    while (*list && strcmp(*list, text)) list++;
+    return *list != NULL;
+}
+
+/* Does the network see its image as [n][h][w][c]? Told by the first node behind the image (and behind
+ * what works value by value) that says: a convolution takes [n][c][h][w], exporters from TensorFlow
+ * put a Transpose before it. Without any, by where 1, 3 or 4 stands. */
+static bool is_channels_last(const struct frame *frame, const char *input,
+                             const EgOnnx__TensorShapeProto *shape)
+{
+    static const char *const pointwise[] = {"Identity", "Cast", "Sub", "Add",     "Mul", "Div",
+                                            "Clip",     "Relu", "Neg", "Dropout", NULL};
+    static const char *const image[] = {
+        "Conv", "MaxPool", "AveragePool", "BatchNormalization", "GlobalAveragePool", NULL};
+    const char *at = input;
+    for (size_t i = 0; i < frame->nodes.n; i++) {
+        const EgOnnx__NodeProto *node = frame->nodes.node[i];
+        size_t k = 0;
+        while (k < node->n_input && strcmp(node->input[k], at)) k++;
+        if (k == node->n_input) continue;
+        if (is_one_of(node->op_type, image)) return false;
+        if (is_one_of(node->op_type, pointwise) && node->n_output) at = node->output[0];
+        if (strcmp(node->op_type, "Transpose")) continue;
+        for (size_t a = 0; a < node->n_attribute; a++) {
+            const EgOnnx__AttributeProto *perm = node->attribute[a];
+            if (perm->n_ints == 4 && perm->ints[1] == 3 && perm->ints[2] == 1) return true;
+        }
+    }
+    return !is_colours(side_of(shape, 1)) && is_colours(side_of(shape, 3));
+}
+
+static enum eg_status make_input(struct eg_onnx *onnx, const struct frame *frame,
+                                 const EgOnnx__ValueInfoProto *info)
 {
     struct eg_value *value = eg__onnx_value(onnx, info->name);
     char *shown = eg__printable(info->name);
@@ -121,7 +220,7 @@ static enum eg_status make_input(struct eg_onnx *onnx, const EgOnnx__ValueInfoPr
     if (!value || !shown) {
         status = eg__fail_memory(onnx->err, "an input");
     } else if (rank == 4) {
-        bool nhwc = !is_colours(side_of(shape, 1)) && is_colours(side_of(shape, 3));
+        bool nhwc = is_channels_last(frame, info->name, shape);
         size_t c = nhwc ? 3 : 1, h = nhwc ? 1 : 2, w = nhwc ? 2 : 3;
         if (nhwc) order = "nhwc";
         struct eg_map map = {side_of(shape, h), side_of(shape, w), side_of(shape, c)};
@@ -136,6 +235,9 @@ static enum eg_status make_input(struct eg_onnx *onnx, const EgOnnx__ValueInfoPr
         status = eg__fail(onnx->err, EG_E_UNSUPPORTED,
                           "input '%.200s' is not a batch of images [n][c][h][w] or vectors [n][c]", shown);
     }
+    for (size_t i = 0; i < rank && !status; i++)
+        if (shape->dim[i]->has_dim_value && !shape->dim[i]->dim_value)
+            status = eg__fail(onnx->err, EG_E_FORMAT, "dimension %zu of its input '%.200s' is 0", i, shown);
     size_t batch = rank ? side_of(shape, 0) : 0;
     if (batch && batch <= 65536) onnx->batch = batch;
     if (!status) status = eg__graph_add(onnx->graph, &node, &index, onnx->err);
@@ -144,7 +246,7 @@ static enum eg_status make_input(struct eg_onnx *onnx, const EgOnnx__ValueInfoPr
     return status;
 }
 
-static enum eg_status read_input(struct eg_onnx *onnx, struct eg_span span)
+static enum eg_status read_input(struct eg_onnx *onnx, struct frame *frame, struct eg_span span)
 {
     EgOnnx__ValueInfoProto *info = eg_onnx__value_info_proto__unpack(NULL, span.size, span.bytes);
     enum eg_status status = EG_OK;
@@ -154,11 +256,12 @@ static enum eg_status read_input(struct eg_onnx *onnx, struct eg_span span)
         struct eg_value *value = eg__onnx_value(onnx, info->name);
         if (!value)
             status = eg__fail_memory(onnx->err, "an input");
-        else if (!value->is_defined && onnx->graph->n_nodes)
-            status =
-                eg__fail(onnx->err, EG_E_UNSUPPORTED, "it has more than one input (engraft takes one image)");
-        else if (!value->is_defined)
-            status = make_input(onnx, info);
+        else if (!value->is_defined && onnx->graph->n_nodes) {
+            (void)eg__fail(onnx->err, EG_E_UNSUPPORTED,
+                           "it has more than one input (engraft takes one image)");
+            status = leave_out(frame, value);
+        } else if (!value->is_defined)
+            status = make_input(onnx, frame, info);
     }
     if (info) eg_onnx__value_info_proto__free_unpacked(info, NULL);
     return status;
@@ -166,10 +269,25 @@ static enum eg_status read_input(struct eg_onnx *onnx, struct eg_span span)
 
 /* ---- nodes ------------------------------------------------------------------------------ */
 
-static char *label_of(const EgOnnx__NodeProto *node)
+static int compare_made(const void *a, const void *b)
 {
-    if (node->name && node->name[0]) return eg__printable(node->name);
-    return eg__printable(node->n_output ? node->output[0] : "");
+    return strcmp(((const struct made *)a)->name, ((const struct made *)b)->name);
+}
+
+/* The node's name, unless that is the name of a value which another node makes (other than by
+ * moving this one's): the value's wins. */
+static char *label_of(const struct frame *frame, const EgOnnx__NodeProto *node)
+{
+    static const char *const moves[] = {"Cast",    "Transpose", "Reshape", "Flatten",
+                                        "Squeeze", "Unsqueeze", NULL};
+    const char *output = node->n_output ? node->output[0] : "", *name = node->name ? node->name : "";
+    const struct made key = {name, NULL}, *made = frame->n_made ? bsearch(&key, frame->made, frame->n_made,
+                                                                          sizeof key, compare_made)
+                                                                : NULL;
+    bool other = made && made->by != node;
+    if (other && is_one_of(made->by->op_type, moves) && made->by->n_input)
+        other = strcmp(made->by->input[0], output) != 0;
+    return eg__printable(!name[0] || (other && *output) ? output : name);
 }
 
 static bool is_known_domain(const EgOnnx__NodeProto *node)
@@ -213,14 +331,18 @@ static enum eg_status skip_normalization(struct eg_reading *step)
     return EG_OK;
 }
 
-static enum eg_status read_node(struct eg_onnx *onnx, const EgOnnx__NodeProto *proto)
+static enum eg_status read_node(struct eg_onnx *onnx, const struct frame *frame,
+                                const EgOnnx__NodeProto *proto)
 {
-    char *label = label_of(proto);
+    char *label = label_of(frame, proto);
     if (!label) return eg__fail_memory(onnx->err, "a layer's name");
     struct eg_reading step = {.onnx = onnx, .proto = proto, .label = label};
-    enum eg_status status = find_inputs(&step);
-    if (!status && !is_known_domain(proto))
-        status = eg__step_refuse(&step, "operators of '%.100s' are not supported", proto->domain);
+    enum eg_status status =
+        is_known_domain(proto)
+            ? EG_OK
+            : eg__step_refuse(&step, "operators of '%.100s' are not supported", proto->domain);
+    if (!status) status = eg__step_check_attributes(&step);
+    if (!status) status = find_inputs(&step);
     if (!status) {
         if (!strncmp(label, NORMALIZE, sizeof NORMALIZE - 1))
             status = skip_normalization(&step);
@@ -241,11 +363,6 @@ static enum eg_status read_node(struct eg_onnx *onnx, const EgOnnx__NodeProto *p
     return status;
 }
 
-struct nodes {
-    EgOnnx__NodeProto **node;
-    size_t n, capacity;
-};
-
 static enum eg_status collect_node(struct eg_onnx *onnx, struct eg_span span, struct nodes *nodes)
 {
     if (nodes->n == NODES_MAX)
@@ -258,9 +375,37 @@ static enum eg_status collect_node(struct eg_onnx *onnx, struct eg_span span, st
     return node->op_type ? EG_OK : damaged(onnx);
 }
 
-/* Nodes that no output needs are not read (and so cannot fail). */
-static enum eg_status read_nodes(struct eg_onnx *onnx, const struct nodes *nodes)
+static enum eg_status list_made(struct frame *frame)
 {
+    size_t capacity = 0;
+    for (size_t i = 0; i < frame->nodes.n; i++) {
+        const EgOnnx__NodeProto *node = frame->nodes.node[i];
+        for (size_t k = 0; k < node->n_output; k++) {
+            if (!eg__grow(&frame->made, &capacity, frame->n_made + 1, sizeof *frame->made))
+                return eg__fail_memory(frame->onnx->err, "nodes");
+            frame->made[frame->n_made++] = (struct made){node->output[k], node};
+        }
+    }
+    if (frame->n_made) qsort(frame->made, frame->n_made, sizeof *frame->made, compare_made);
+    return EG_OK;
+}
+
+/* A node that cannot be read is left out with all that needs it; the network ends before it. */
+static enum eg_status read_or_leave(struct frame *frame, const EgOnnx__NodeProto *node)
+{
+    struct eg_onnx *onnx = frame->onnx;
+    for (size_t k = 0; k < node->n_input && frame->n_left_out; k++) {
+        struct eg_value *value = eg__onnx_value(onnx, node->input[k]);
+        if (value && is_left_out(frame, value)) return leave_out_node(frame, node);
+    }
+    enum eg_status status = read_node(onnx, frame, node);
+    return status == EG_E_UNSUPPORTED || status == EG_E_SHAPE ? leave_out_node(frame, node) : status;
+}
+
+/* Nodes that no output needs are not read (and so cannot fail). */
+static enum eg_status read_nodes(struct eg_onnx *onnx, struct frame *frame)
+{
+    const struct nodes *nodes = &frame->nodes;
     bool *live = eg__zalloc(nodes->n, sizeof *live);
     if (!live) return eg__fail_memory(onnx->err, "nodes");
     enum eg_status status = EG_OK;
@@ -279,7 +424,7 @@ static enum eg_status read_nodes(struct eg_onnx *onnx, const struct nodes *nodes
         }
     }
     for (size_t i = 0; i < nodes->n && !status; i++)
-        if (live[i]) status = read_node(onnx, nodes->node[i]);
+        if (live[i]) status = read_or_leave(frame, nodes->node[i]);
     free(live);
     return status;
 }
@@ -297,13 +442,29 @@ static enum eg_status read_output_name(struct eg_onnx *onnx, struct eg_span span
     return status;
 }
 
-static enum eg_status set_outputs(struct eg_onnx *onnx, struct eg_value *const *outputs, size_t n)
+/* The network's answer is left out: what was read can be cut, not run to its end. */
+static enum eg_status end_early(struct eg_onnx *onnx, const struct frame *frame)
+{
+    struct eg_graph *graph = onnx->graph;
+    uint32_t last = graph->n_nodes - 1;
+    while (last && !eg__node_is_cut(graph, last)) last--;
+    if (!last) return eg__fail(onnx->err, EG_E_UNSUPPORTED, "%s", frame->reason);
+    graph->output = last;
+    graph->label_output = 0;
+    return eg__graph_set_metadata(graph, EG_GRAPH_UNREAD, frame->reason, onnx->err);
+}
+
+static enum eg_status set_outputs(struct eg_onnx *onnx, const struct frame *frame)
 {
     struct eg_graph *graph = onnx->graph;
     bool have = false;
     graph->label_output = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct eg_value *value = outputs[i];
+    for (size_t i = 0; i < frame->n_outputs; i++) {
+        struct eg_value *value = frame->outputs[i];
+        if (is_left_out(frame, value)) {
+            if (have) continue;
+            return end_early(onnx, frame);
+        }
         if (!value->is_defined || value->is_constant) {
             char *shown = eg__printable(value->name);
             enum eg_status status = eg__fail(
@@ -311,9 +472,9 @@ static enum eg_status set_outputs(struct eg_onnx *onnx, struct eg_value *const *
             free(shown);
             return status;
         }
-        EgOnnx__NodeProto frame = EG_ONNX__NODE_PROTO__INIT;
-        frame.op_type = "output";
-        struct eg_reading step = {.onnx = onnx, .label = value->name, .proto = &frame};
+        EgOnnx__NodeProto outside = EG_ONNX__NODE_PROTO__INIT;
+        outside.op_type = "output";
+        struct eg_reading step = {.onnx = onnx, .label = value->name, .proto = &outside};
         enum eg_status status = eg__value_settle(&step, value, value->name);
         if (status) return status;
         enum eg_op op = graph->nodes[value->node].op;
@@ -395,13 +556,6 @@ static enum eg_status turn_first_convolutions(struct eg_onnx *onnx)
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-struct frame {
-    struct eg_span graph;
-    struct nodes nodes;
-    struct eg_value **outputs;
-    size_t n_outputs, output_capacity;
-};
-
 static enum eg_status read_model(struct eg_onnx *onnx, struct frame *frame)
 {
     struct eg_span model = {onnx->map.bytes, onnx->map.size};
@@ -415,24 +569,25 @@ static enum eg_status read_model(struct eg_onnx *onnx, struct frame *frame)
     }
     if (status) return status;
     if (!model.bytes || !frame->graph.bytes) return damaged(onnx);
-    if (onnx->opset < 7 || onnx->opset > 21)
+    if (onnx->opset < 7 || onnx->opset > OPSET_NEWEST)
         return eg__fail(onnx->err, EG_E_UNSUPPORTED,
-                        "it is of opset %lld, engraft reads 7 to 21 (export it again)",
-                        (long long)onnx->opset);
+                        "it is of opset %lld, engraft reads 7 to %d (export it again)",
+                        (long long)onnx->opset, OPSET_NEWEST);
     return EG_OK;
 }
 
-/* Initializers first: an input of the same name only gives its type. */
+/* Initializers first: an input of the same name only gives its type; nodes say how the input lies. */
 static enum eg_status read_graph(struct eg_onnx *onnx, struct frame *frame)
 {
     enum eg_status status = EG_OK;
-    for (unsigned pass = 0; pass < 2; pass++) {
+    for (unsigned pass = 0; pass < 3; pass++) {
         struct eg_span graph = frame->graph;
         struct eg_field field;
         while (!status && eg__wire_next(&graph, &field)) {
             if (field.type != 2) continue;
-            if (pass == 0 && field.number == GRAPH_INITIALIZER) status = read_initializer(onnx, field.span);
-            if (pass == 1 && field.number == GRAPH_INPUT) status = read_input(onnx, field.span);
+            if (pass == 0 && field.number == GRAPH_INITIALIZER)
+                status = read_initializer(onnx, frame, field.span);
+            if (pass == 2 && field.number == GRAPH_INPUT) status = read_input(onnx, frame, field.span);
             if (pass == 1 && field.number == GRAPH_NODE)
                 status = collect_node(onnx, field.span, &frame->nodes);
             if (pass == 1 && field.number == GRAPH_OUTPUT) {
@@ -449,11 +604,15 @@ static enum eg_status read_graph(struct eg_onnx *onnx, struct frame *frame)
     }
     if (!onnx->graph->n_nodes) return eg__fail(onnx->err, EG_E_FORMAT, "it has no input");
     if (!frame->n_outputs) return eg__fail(onnx->err, EG_E_FORMAT, "it has no output");
-    status = read_nodes(onnx, &frame->nodes);
-    if (!status) status = set_outputs(onnx, frame->outputs, frame->n_outputs);
+    status = list_made(frame);
+    if (!status) status = read_nodes(onnx, frame);
+    if (!status && frame->n_left_out)
+        status = eg__graph_set_metadata(onnx->graph, EG_GRAPH_LEFT_OUT, frame->reason, onnx->err);
+    if (!status) status = set_outputs(onnx, frame);
     if (!status) status = eg__recognize(onnx->graph, onnx->err);
     if (!status && onnx->bgr) status = turn_first_convolutions(onnx);
-    if (!status) onnx->graph->default_cut = find_default_cut(onnx->graph);
+    if (!status && !eg__graph_metadata(onnx->graph, EG_GRAPH_UNREAD))
+        onnx->graph->default_cut = find_default_cut(onnx->graph);
     return status;
 }
 
@@ -490,8 +649,10 @@ static enum eg_status open_file(struct eg_onnx *onnx)
 
 enum eg_status eg__onnx_load(const char *path, struct eg_graph **graph, struct eg_error *err)
 {
+    struct eg_error own;
+    if (!err) err = &own; /* what is left out is told in its words */
     struct eg_onnx onnx = {.path = path, .err = err, .batch = 1};
-    struct frame frame = {0};
+    struct frame frame = {.onnx = &onnx};
     enum eg_status status = open_file(&onnx);
     if (!status) {
         status = read_model(&onnx, &frame);
@@ -504,7 +665,9 @@ enum eg_status eg__onnx_load(const char *path, struct eg_graph **graph, struct e
     }
     for (size_t i = 0; i < frame.nodes.n; i++) eg_onnx__node_proto__free_unpacked(frame.nodes.node[i], NULL);
     free(frame.nodes.node);
+    free(frame.made);
     free(frame.outputs);
+    free(frame.left_out);
     tdestroy(onnx.values, free);
     if (status)
         eg__graph_free(onnx.graph);

@@ -3,6 +3,7 @@
  *
  *   TensorProto  1 dims, 2 data_type, 4 float_data, 5 int32_data, 7 int64_data, 8 name,
  *                9 raw_data, 10 double_data, 13 external_data, 14 data_location */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ enum {
 struct parsed {
     size_t dim[EG_RANK_MAX];
     unsigned rank;
-    bool too_many, external, has_raw;
+    bool too_many, external, has_raw, no_number;
     uint64_t data_type;
     struct eg_span raw, name, typed; /* typed: the last span of typed data */
     size_t n_typed_fields, n_location;
@@ -45,6 +46,15 @@ static void parse_dim(struct parsed *parsed, uint64_t dim)
         parsed->too_many = true;
     else
         parsed->dim[parsed->rank++] = (size_t)dim;
+}
+
+/* Digits and nothing else. */
+static bool read_count(const char *text, uint64_t *count)
+{
+    if (!*text || text[strspn(text, "0123456789")]) return false;
+    errno = 0;
+    *count = strtoull(text, NULL, 10);
+    return !errno;
 }
 
 static void parse_external(struct parsed *parsed, struct eg_span entry)
@@ -63,8 +73,8 @@ static void parse_external(struct parsed *parsed, struct eg_span entry)
         memcpy(parsed->location, text, sizeof text);
         parsed->n_location = value.size;
     }
-    if (IS("offset")) parsed->offset = strtoull(text, NULL, 10);
-    if (IS("length")) parsed->length = strtoull(text, NULL, 10);
+    if (IS("offset")) parsed->no_number |= !read_count(text, &parsed->offset);
+    if (IS("length")) parsed->no_number |= !read_count(text, &parsed->length);
 #undef IS
 }
 
@@ -267,6 +277,8 @@ static enum eg_status external_data(struct eg_onnx *onnx, const struct parsed *p
     enum eg_status status =
         same ? map_external(onnx, parsed->location, &map)
              : eg__fail(onnx->err, EG_E_FORMAT, "its data file '%s' is no file name", shown);
+    if (!status && parsed->no_number)
+        status = eg__fail(onnx->err, EG_E_FORMAT, "its place in the data file '%s' is no number", shown);
     if (!status && (parsed->offset > map.size || map.size - parsed->offset < bytes ||
                     (parsed->length != UINT64_MAX && parsed->length != bytes)))
         status =

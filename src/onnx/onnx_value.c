@@ -58,13 +58,13 @@ const EgOnnx__AttributeProto *eg__step_attribute(const struct eg_reading *step, 
 int64_t eg__step_int(const struct eg_reading *step, const char *name, int64_t otherwise)
 {
     const EgOnnx__AttributeProto *attribute = eg__step_attribute(step, name);
-    return attribute && attribute->has_i ? attribute->i : otherwise;
+    return attribute ? attribute->i : otherwise; /* one without a value is 0 */
 }
 
 float eg__step_float(const struct eg_reading *step, const char *name, float otherwise)
 {
     const EgOnnx__AttributeProto *attribute = eg__step_attribute(step, name);
-    return attribute && attribute->has_f ? attribute->f : otherwise;
+    return attribute ? attribute->f : otherwise;
 }
 
 bool eg__step_is(const struct eg_reading *step, const char *name, const char *text)

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/half.h"
 #include "base/mem.h"
+#include "graph/checks.h"
 #include "onnx/onnx_writer.h"
 
 /* ---- building ------------------------------------------------------------------------- */
@@ -529,12 +530,13 @@ enum eg_status eg__onnx_save(const struct eg_graph *graph, const char *path,
     writer.status = eg__graph_create("scratch", &writer.scratch, err);
     if (writer.status) return writer.status;
     bool *live = find_live(graph);
+    if (live) writer.status = eg__graph_check_finite(graph, live, err);
     writer.value = eg__zalloc(graph->n_nodes, sizeof *writer.value);
     writer.is_vector = eg__zalloc(graph->n_nodes, sizeof *writer.is_vector);
     writer.is_image = eg__zalloc(graph->n_nodes, sizeof *writer.is_image);
     if (!live || !writer.value || !writer.is_vector || !writer.is_image)
         eg__writer_fail(&writer, eg__fail_memory(err, "an ONNX file"));
-    else
+    else if (!writer.status)
         build(&writer, &frame, live);
     enum eg_status status = writer.status ? writer.status : write_file(&writer, path, &frame);
     tdestroy(writer.names, keep_name);

@@ -74,6 +74,7 @@ char *eg_net_json(const eg_net *net, const eg_net *whole)
                   (json_int_t)macs, "classes", (json_int_t)eg_net_class_count(net), "recipe",
                   recipe_text ? json_loads(recipe_text, 0, NULL) : json_null(), "layers", layers);
     if (whole) json_object_set_new(json, "left_out", left_out(net, whole, parameters, macs));
+    if (eg_net_unread(net)) json_object_set_new(json, "unread", eg__json_text(eg_net_unread(net)));
     free(recipe_text);
     return eg__json_document(json);
 }

@@ -20,7 +20,7 @@ except ImportError as missing:
     sys.exit(77)
 
 TOLERANCE = 1e-4    # of the largest number of a value
-MOST_REFUSED = 0.12 # of all graphs
+MOST_REFUSED = 0.15 # of all graphs
 BATCH = 2
 PROGRAM = Path(os.environ.get("ENGRAFT", "build/release/engraft")).parent / "tests" / "run_cuts"
 UNARY = ["Relu", "Sigmoid", "Tanh", "Erf", "Abs", "Neg", "Identity", "HardSwish", "LeakyRelu", "HardSigmoid", "Elu", "Dropout"]
@@ -51,6 +51,8 @@ class Graph:
         c, h, w = (int(self.rng.integers(*r)) for r in ((1, 7), (4, 12), (4, 12)))
         if self.rng.random() < 0.5:
             c = 3
+        elif c not in (1, 3, 4) and w == 4:
+            w = 5 # without a convolution nothing would tell [6][8][4] from [h][w][c]
         self.nodes, self.constants, self.count = [], [], 0
         self.values = [Value("x", (c, h, w), exact=True, size=3, raw=True)]
         self.by_name = {v.name: v for v in self.values}
