@@ -117,6 +117,9 @@ extern const size_t n_commands;
 int invocation_parse(struct invocation *in, int argc, char **argv);
 void invocation_release(struct invocation *in);
 
+/* EXIT_DONE, or EXIT_USAGE where an option means nothing with these operands (meanings.c). */
+int check_meanings(const struct invocation *in);
+
 /* Values; `name` must be a row of the command's table. */
 bool option_given(const struct invocation *in, const char *name);
 bool option_flag(const struct invocation *in, const char *name);
@@ -222,5 +225,7 @@ void print_text(const struct invocation *in, char *text);   /* a report's JSON; 
  * without MPI this changes nothing. */
 bool under_mpi(void);
 bool later_rank(void);
+/* EXIT_DONE, or the refusal printed: as one of many it would do the work of all (ranks.c). */
+int check_alone(const struct invocation *in);
 
 #endif

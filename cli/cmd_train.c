@@ -272,8 +272,6 @@ static int check_words(struct invocation *in, bool from_file)
     const char *source = in->operands[0], *output = option_text(in, "output");
     if (!from_file && !option_given(in, "model"))
         return usage_error(in, "'%s' is no feature file; photos need --model MODEL", source);
-    if (from_file && (option_given(in, "cut") || option_given(in, "pool")))
-        return usage_error(in, "a feature file is cut already: choose among its cuts with --features");
     if (!option_flag(in, "force") && !access(output, F_OK)) {
         fprintf(stderr, "engraft train: '%s' exists (use --force to overwrite it)\n", output);
         return EXIT_FAILED;

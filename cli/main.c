@@ -42,6 +42,8 @@ static int run_command(const struct command *command, int argc, char **argv)
         }
     struct invocation in = {.command = command};
     int code = invocation_parse(&in, argc, argv);
+    if (code == EXIT_DONE) code = check_meanings(&in);
+    if (code == EXIT_DONE) code = check_alone(&in);
     char *results = NULL;
     size_t size = 0;
     if (code == EXIT_DONE) {

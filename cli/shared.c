@@ -328,19 +328,3 @@ void print_recipe(FILE *to, const struct eg_recipe *r, int indent)
             r->bgr ? "BGR" : "RGB", r->scale, r->mean[0], r->mean[1], r->mean[2], r->std[0], r->std[1],
             r->std[2]);
 }
-
-static const char *rank_of_mpi(void)
-{
-    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"};
-    const char *rank = NULL;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !rank; i++) rank = getenv(names[i]);
-    return rank;
-}
-
-bool under_mpi(void) { return rank_of_mpi() != NULL; }
-
-bool later_rank(void)
-{
-    const char *rank = rank_of_mpi();
-    return rank && strcmp(rank, "0") != 0;
-}

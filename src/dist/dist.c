@@ -124,3 +124,12 @@ enum eg_status eg__dist_sum(const struct eg_dist *dist, float *values, size_t n,
     return EG_OK;
 }
 #endif
+
+bool eg_has_mpi(void)
+{
+#ifdef EG_MPI
+    return true;
+#else
+    return false;
+#endif
+}

@@ -1,0 +1,73 @@
+/* Which option goes with which operand: what would be ignored is refused. */
+#include <string.h>
+
+#include "cli.h"
+
+enum { PHOTOS = 1, ARRAY = 2, FEATURES = 4, MODEL = 8 };
+
+static const struct meaning {
+    const char *command;
+    size_t operand;
+    const char *option;
+    int kinds;
+    const char *unless, *why;
+} meanings[] = {
+#define MEANING(command, operand, option, kinds, unless, why) {#command, operand, option, kinds, unless, why},
+#define NEEDS(command, option, other)
+#include "meanings.def"
+#undef MEANING
+#undef NEEDS
+};
+
+static const struct {
+    const char *command, *option, *other;
+} needs[] = {
+#define MEANING(command, operand, option, kinds, unless, why)
+#define NEEDS(command, option, other) {#command, option, other},
+#include "meanings.def"
+#undef MEANING
+#undef NEEDS
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n > m && !strcmp(text + n - m, end);
+}
+
+/* "vgg16=weights.h5" is a network, whatever its file. */
+static int kind_of(const struct invocation *in, const char *operand)
+{
+    bool model = !strcmp(in->command->name, "info");
+    if (is_hdf5(operand) || (!model && ends_with(operand, ".h5"))) return FEATURES;
+    if (model) return MODEL;
+    return ends_with(operand, ".npy") ? ARRAY : PHOTOS;
+}
+
+static bool has_option(const struct invocation *in, const char *name)
+{
+    for (const struct option_row *row = in->command->options; row->kind; row++)
+        if (!strcmp(row->name, name)) return option_given(in, name);
+    return false;
+}
+
+int check_meanings(const struct invocation *in)
+{
+    static const char *const kinds[] = {
+        [PHOTOS] = "photos", [ARRAY] = "an array", [FEATURES] = "a feature file", [MODEL] = "a network"};
+    for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
+        const struct meaning *m = &meanings[i];
+        if (strcmp(m->command, in->command->name) || m->operand >= in->n_operands) continue;
+        if (!has_option(in, m->option) || (m->unless && has_option(in, m->unless))) continue;
+        const char *operand = in->operands[m->operand];
+        int kind = kind_of(in, operand);
+        if (!(m->kinds & kind))
+            return usage_error(in, "--%s means nothing with %s, '%s': %s", m->option, kinds[kind], operand,
+                               m->why);
+    }
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (!strcmp(needs[i].command, in->command->name) && has_option(in, needs[i].option) &&
+            !has_option(in, needs[i].other))
+            return usage_error(in, "--%s means nothing without --%s", needs[i].option, needs[i].other);
+    return EXIT_DONE;
+}
