@@ -15,7 +15,8 @@ enum { VALUES_MAX = 1 << 22, MEMO_MAX = 1 << 22, ITEMS_MAX = 1 << 24 };
 
 /* ---- what may be built ------------------------------------------------------ */
 
-enum constructor { ORDERED_DICT, SIZE, REBUILD_TENSOR, REBUILD_TENSOR_V2, REBUILD_PARAMETER, STORAGE };
+enum constructor { ORDERED_DICT, SIZE, REBUILD_TENSOR, REBUILD_PARAMETER, REBUILD_SUBCLASS, STORAGE };
+enum { UNKNOWN = -1 };
 
 static const struct {
     const char *module, *name;
@@ -25,8 +26,10 @@ static const struct {
     {"collections", "OrderedDict", ORDERED_DICT, 0},
     {"torch", "Size", SIZE, 0},
     {"torch._utils", "_rebuild_tensor", REBUILD_TENSOR, 0},
-    {"torch._utils", "_rebuild_tensor_v2", REBUILD_TENSOR_V2, 0},
+    {"torch._utils", "_rebuild_tensor_v2", REBUILD_TENSOR, 0},
     {"torch._utils", "_rebuild_parameter", REBUILD_PARAMETER, 0},
+    {"torch._utils", "_rebuild_parameter_with_state", REBUILD_PARAMETER, 0},
+    {"torch._tensor", "_rebuild_from_type_v2", REBUILD_SUBCLASS, 0},
     {"torch", "FloatStorage", STORAGE, EG_F32},
     {"torch", "HalfStorage", STORAGE, EG_F16},
     {"torch", "BFloat16Storage", STORAGE, EG_BF16},
@@ -211,19 +214,7 @@ static bool push_global(struct machine *m, const char *module, size_t module_len
             !memcmp(constructors[i].module, module, module_length) &&
             !memcmp(constructors[i].name, name, name_length))
             return push_int(m, EG_PICKLE_GLOBAL, (int64_t)i);
-    char shown[200];
-    size_t n = 0;
-    for (size_t i = 0; i < module_length && n < 99; i++) shown[n++] = module[i];
-    shown[n++] = '.';
-    for (size_t i = 0; i < name_length && n < sizeof shown - 1; i++) shown[n++] = name[i];
-    shown[n] = '\0';
-    for (size_t i = 0; i < n; i++)
-        if (shown[i] < 0x20 || shown[i] > 0x7e) shown[i] = '?';
-    m->status = eg__fail(m->err, EG_E_UNSUPPORTED,
-                         "it asks for '%s' to be built, and only tensors are read from a pickle "
-                         "(save model.state_dict() alone)",
-                         shown);
-    return false;
+    return push_int(m, EG_PICKLE_GLOBAL, UNKNOWN);
 }
 
 /* ---- constructors -------------------------------------------------------------- */
@@ -232,6 +223,17 @@ static const struct eg_pickle_value *item(const struct machine *m, const struct 
                                           size_t i)
 {
     return &m->made.values[list->as.items[i]];
+}
+
+static bool push_opaque(struct machine *m)
+{
+    return push_value(m, (struct eg_pickle_value){.kind = EG_PICKLE_OPAQUE});
+}
+
+static bool is_global(const struct eg_pickle_value *value, enum constructor constructor)
+{
+    return value->kind == EG_PICKLE_GLOBAL && value->as.integer != UNKNOWN &&
+           constructors[value->as.integer].constructor == constructor;
 }
 
 static bool is_count(const struct eg_pickle_value *value)
@@ -244,14 +246,11 @@ static bool push_tensor(struct machine *m, const struct eg_pickle_value *argumen
     if (arguments->count < 4) return broken(m, "a tensor without its size");
     const struct eg_pickle_value *storage = item(m, arguments, 0), *offset = item(m, arguments, 1),
                                  *size = item(m, arguments, 2), *stride = item(m, arguments, 3);
+    if (storage->kind == EG_PICKLE_OPAQUE) return push_opaque(m); /* of numbers we do not know */
     if (storage->kind != EG_PICKLE_STORAGE || !is_count(offset) || size->kind != EG_PICKLE_TUPLE ||
         stride->kind != EG_PICKLE_TUPLE || size->count != stride->count)
         return broken(m, "a tensor that is not one");
-    if (size->count > EG_RANK_MAX) {
-        m->status = eg__fail(m->err, EG_E_UNSUPPORTED, "a tensor of %u dimensions (at most %d are read)",
-                             size->count, EG_RANK_MAX);
-        return false;
-    }
+    if (size->count > EG_RANK_MAX) return push_opaque(m);
     struct eg_pickle_tensor tensor = {.storage = (uint32_t)storage->as.integer,
                                       .offset = (uint64_t)offset->as.integer,
                                       .rank = (uint8_t)size->count};
@@ -285,22 +284,39 @@ static bool push_ordered_dict(struct machine *m, uint32_t arguments_index)
     return true;
 }
 
+/* _rebuild_from_type_v2(function, type, arguments, state): a tensor of somebody's subclass. */
+static bool push_subclass(struct machine *m, const struct eg_pickle_value *arguments)
+{
+    if (arguments->count < 3 || item(m, arguments, 2)->kind != EG_PICKLE_TUPLE)
+        return broken(m, "a tensor that is not one");
+    const struct eg_pickle_value *inner = item(m, arguments, 2);
+    if (is_global(item(m, arguments, 0), REBUILD_TENSOR)) return push_tensor(m, inner);
+    if (is_global(item(m, arguments, 0), REBUILD_PARAMETER) && inner->count &&
+        item(m, inner, 0)->kind == EG_PICKLE_TENSOR)
+        return push(m, inner->as.items[0]);
+    return push_opaque(m);
+}
+
+/* callable(*arguments), if it is one of ours. */
 static bool reduce(struct machine *m)
 {
     uint32_t arguments_index, callable_index;
     if (!pop(m, &arguments_index) || !pop(m, &callable_index)) return false;
     const struct eg_pickle_value *callable = &m->made.values[callable_index],
                                  *arguments = &m->made.values[arguments_index];
+    if (callable->kind == EG_PICKLE_OPAQUE || arguments->kind == EG_PICKLE_OPAQUE) return push_opaque(m);
     if (callable->kind != EG_PICKLE_GLOBAL || arguments->kind != EG_PICKLE_TUPLE)
         return broken(m, "a call of what cannot be called");
+    if (callable->as.integer == UNKNOWN) return push_opaque(m);
     switch (constructors[callable->as.integer].constructor) {
     case ORDERED_DICT: return push_ordered_dict(m, arguments_index);
-    case REBUILD_TENSOR:
-    case REBUILD_TENSOR_V2: return push_tensor(m, arguments);
+    case REBUILD_TENSOR: return push_tensor(m, arguments);
     case REBUILD_PARAMETER:
+        if (arguments->count && item(m, arguments, 0)->kind == EG_PICKLE_OPAQUE) return push_opaque(m);
         if (!arguments->count || item(m, arguments, 0)->kind != EG_PICKLE_TENSOR)
             return broken(m, "a parameter without a tensor");
         return push(m, arguments->as.items[0]);
+    case REBUILD_SUBCLASS: return push_subclass(m, arguments);
     case SIZE:
         if (arguments->count != 1 || item(m, arguments, 0)->kind != EG_PICKLE_TUPLE)
             return broken(m, "a size that is not one");
@@ -310,19 +326,33 @@ static bool reduce(struct machine *m)
     return broken(m, "a storage without its numbers");
 }
 
+/* class.__new__(class, *arguments, **keywords): an object, empty so far. */
+static bool new_object(struct machine *m, bool keywords)
+{
+    uint32_t unused, class_index;
+    if ((keywords && !pop(m, &unused)) || !pop(m, &unused) || !pop(m, &class_index)) return false;
+    if (is_global(&m->made.values[class_index], ORDERED_DICT))
+        return push_value(m, (struct eg_pickle_value){.kind = EG_PICKLE_DICT});
+    return push_opaque(m);
+}
+
 /* ('storage', type, key, device, elements [, view]), view None or (key, offset, elements) */
 static bool push_storage(struct machine *m)
 {
     uint32_t index;
     if (!pop(m, &index)) return false;
     const struct eg_pickle_value *id = &m->made.values[index];
+    if (id->kind == EG_PICKLE_TUPLE && id->count >= 2 && item(m, id, 0)->kind == EG_PICKLE_STRING &&
+        item(m, id, 0)->count == 6 && !memcmp(item(m, id, 0)->as.chars, "module", 6))
+        return push(m, id->as.items[1]); /* ('module', class, its source ...), before 1.6 */
     if (id->kind != EG_PICKLE_TUPLE || id->count < 5) return broken(m, "a reference to what is no storage");
     const struct eg_pickle_value *word = item(m, id, 0), *type = item(m, id, 1), *key = item(m, id, 2),
                                  *count = item(m, id, 4);
     if (word->kind != EG_PICKLE_STRING || word->count != 7 || memcmp(word->as.chars, "storage", 7) ||
-        type->kind != EG_PICKLE_GLOBAL || constructors[type->as.integer].constructor != STORAGE ||
-        key->kind != EG_PICKLE_STRING || !is_count(count))
+        type->kind != EG_PICKLE_GLOBAL || key->kind != EG_PICKLE_STRING || !is_count(count))
         return broken(m, "a reference to what is no storage");
+    if (type->as.integer == UNKNOWN) return push_opaque(m); /* complex, quantised, ... */
+    if (!is_global(type, STORAGE)) return broken(m, "a reference to what is no storage");
     struct eg_pickle_storage storage = {.key = key->as.chars,
                                         .key_length = key->count,
                                         .dtype = constructors[type->as.integer].dtype,
@@ -370,6 +400,8 @@ static bool append_to_top(struct machine *m, enum eg_pickle_kind kind, size_t be
 {
     uint32_t container;
     if (!top(m, &container)) return false;
+    if (m->made.values[container].kind == EG_PICKLE_OPAQUE)
+        return kind == EG_PICKLE_DICT && n % 2 == 0 ? append(m, container, m->stack + begin, n) : true;
     if (m->made.values[container].kind != kind || (kind == EG_PICKLE_DICT && n % 2))
         return broken(m, "items for what cannot hold them");
     return append(m, container, m->stack + begin, n);
@@ -399,12 +431,19 @@ static bool push_marked(struct machine *m, enum eg_pickle_kind kind)
     return push_items(m, kind, begin, n);
 }
 
-/* An object's state: an OrderedDict carries `_metadata`, which we have no use for. */
+/* An object's state: the dictionary of its attributes, or that and the one of its slots. Other
+ * objects than opaque ones have none that we have use for (an OrderedDict carries `_metadata`). */
 static bool build(struct machine *m)
 {
     uint32_t state, object;
     if (!pop(m, &state) || !top(m, &object)) return false;
-    if (m->made.values[object].kind != EG_PICKLE_DICT) return broken(m, "state for what cannot have any");
+    const struct eg_pickle_value *s = &m->made.values[state];
+    if (m->made.values[object].kind != EG_PICKLE_OPAQUE || state == object) return true;
+    if (s->kind == EG_PICKLE_DICT) return append(m, object, s->as.items, s->count);
+    for (uint32_t i = 0; s->kind == EG_PICKLE_TUPLE && i < 2 && i < s->count; i++) {
+        const struct eg_pickle_value *part = item(m, s, i);
+        if (part->kind == EG_PICKLE_DICT && !append(m, object, part->as.items, part->count)) return false;
+    }
     return true;
 }
 
@@ -418,11 +457,13 @@ static bool stack_global(struct machine *m)
     return push_global(m, d->as.chars, d->count, n->as.chars, n->count);
 }
 
-static bool push_long(struct machine *m)
+static bool push_long(struct machine *m, size_t length_bytes)
 {
     uint64_t n, bits;
-    if (!take_number(m, 1, &n)) return false;
-    if (n > 8) return broken(m, "a number of more than 64 bits");
+    const uint8_t *unused;
+    if (!take_number(m, length_bytes, &n)) return false;
+    if (n > 8) /* of a generator of random numbers */
+        return n <= SIZE_MAX && take(m, (size_t)n, &unused) && push_opaque(m);
     if (!take_number(m, (size_t)n, &bits)) return false;
     if (n && n < 8 && bits >> (8 * n - 1)) bits |= UINT64_MAX << (8 * n);
     return push_int(m, EG_PICKLE_INT, (int64_t)bits);
@@ -459,7 +500,8 @@ static bool step(struct machine *m, uint8_t opcode)
     case 'J': return take_number(m, 4, &number) && push_int(m, EG_PICKLE_INT, (int32_t)(uint32_t)number);
     case 'K': return take_number(m, 1, &number) && push_int(m, EG_PICKLE_INT, (int64_t)number);
     case 'M': return take_number(m, 2, &number) && push_int(m, EG_PICKLE_INT, (int64_t)number);
-    case 0x8a: return push_long(m);
+    case 0x8a: return push_long(m, 1);
+    case 0x8b: return push_long(m, 4);
     case 'G': return push_float(m);
     case 'U':
     case 0x8c:
@@ -467,17 +509,22 @@ static bool step(struct machine *m, uint8_t opcode)
     case 'X':
     case 'T':
     case 'B': return push_string(m, 4);
-    case 0x8d: return push_string(m, 8);
+    case 0x8d:
+    case 0x8e:
+    case 0x96: return push_string(m, 8);
     case ')': return push_value(m, (struct eg_pickle_value){.kind = EG_PICKLE_TUPLE});
+    case 0x8f: /* sets are lists to us */
     case ']': return push_value(m, (struct eg_pickle_value){.kind = EG_PICKLE_LIST});
     case '}': return push_value(m, (struct eg_pickle_value){.kind = EG_PICKLE_DICT});
     case 0x85: return push_tuple_of(m, 1);
     case 0x86: return push_tuple_of(m, 2);
     case 0x87: return push_tuple_of(m, 3);
     case 't': return push_marked(m, EG_PICKLE_TUPLE);
+    case 0x91:
     case 'l': return push_marked(m, EG_PICKLE_LIST);
     case 'd': return push_marked(m, EG_PICKLE_DICT);
     case 'a': return append_last(m, EG_PICKLE_LIST, 1);
+    case 0x90:
     case 'e': return append_marked(m, EG_PICKLE_LIST);
     case 's': return append_last(m, EG_PICKLE_DICT, 2);
     case 'u': return append_marked(m, EG_PICKLE_DICT);
@@ -491,6 +538,8 @@ static bool step(struct machine *m, uint8_t opcode)
                push_global(m, module, module_length, name, name_length);
     case 0x93: return stack_global(m);
     case 'R': return reduce(m);
+    case 0x81: return new_object(m, false);
+    case 0x92: return new_object(m, true);
     case 'b': return build(m);
     case 'Q': return push_storage(m);
     }
@@ -528,7 +577,7 @@ void eg__pickle_release(struct eg_pickle *pickle)
 {
     for (size_t i = 0; i < pickle->n_values; i++)
         if (pickle->values[i].kind == EG_PICKLE_TUPLE || pickle->values[i].kind == EG_PICKLE_LIST ||
-            pickle->values[i].kind == EG_PICKLE_DICT)
+            pickle->values[i].kind == EG_PICKLE_DICT || pickle->values[i].kind == EG_PICKLE_OPAQUE)
             free(pickle->values[i].as.items);
     free(pickle->values);
     free(pickle->storages);
@@ -539,7 +588,7 @@ void eg__pickle_release(struct eg_pickle *pickle)
 const struct eg_pickle_value *eg__pickle_get(const struct eg_pickle *pickle,
                                              const struct eg_pickle_value *dict, const char *key)
 {
-    if (dict->kind != EG_PICKLE_DICT) return NULL;
+    if (dict->kind != EG_PICKLE_DICT && dict->kind != EG_PICKLE_OPAQUE) return NULL;
     for (size_t i = 0; i + 1 < dict->count; i += 2) {
         const struct eg_pickle_value *k = &pickle->values[dict->as.items[i]];
         if (k->kind == EG_PICKLE_STRING && k->count == strlen(key) && !memcmp(k->as.chars, key, k->count))

@@ -1,6 +1,6 @@
 /* pickle.h: Python's pickle, read as data. The machine can build numbers, strings, tuples,
- * lists, dictionaries, storages and tensors; a name outside a closed list of constructors
- * is refused, and nothing is ever called. */
+ * lists, dictionaries, storages and tensors. Nothing is ever called: an object of any other class is
+ * opaque, and all that is known of it are the attributes and items that the pickle gives it. */
 #ifndef EG_FORMATS_PICKLE_H
 #define EG_FORMATS_PICKLE_H
 
@@ -18,16 +18,18 @@ enum eg_pickle_kind {
     EG_PICKLE_GLOBAL,
     EG_PICKLE_STORAGE,
     EG_PICKLE_TENSOR,
+    EG_PICKLE_OPAQUE,
 };
 
 struct eg_pickle_value {
     enum eg_pickle_kind kind;
-    uint32_t count, capacity; /* bytes of a string; items of a tuple, a list; 2 x pairs of a dictionary */
+    uint32_t count, capacity; /* bytes of a string; items of a tuple, a list; 2 x pairs of the others */
     union {
-        int64_t integer; /* bool, int; which constructor; which storage or tensor */
+        int64_t integer; /* bool, int; which constructor (-1: none of ours); which storage or tensor */
         double real;
         const char *chars; /* in the pickle, not terminated */
-        uint32_t *items;   /* indexes of values; a dictionary: key, value, key, value, ... */
+        uint32_t *items;   /* indexes of values; a dictionary: key, value, key, value, ...; an opaque
+                              object: the same, of its attributes and of its items */
     } as;
 };
 

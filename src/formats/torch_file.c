@@ -6,37 +6,18 @@
  * stream (before):  pickle of a magic number, of 1001, of the writing system's sizes,
  *                   of the object, of the list of keys; then for each key
  *                   int64 elements, numbers
- * The object: name -> tensor, or a checkpoint that holds such a dictionary. */
+ * The object: name -> tensor, or a checkpoint that holds such a dictionary, or a module. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fail.h"
 #include "base/mem.h"
 #include "formats/pickle.h"
+#include "formats/torch_state.h"
 #include "formats/weight_list.h"
 #include "formats/zip_map.h"
 
 /* ---- the object ------------------------------------------------------------- */
-
-static bool holds_tensor(const struct eg_pickle *pickle, const struct eg_pickle_value *dict)
-{
-    if (dict && dict->kind == EG_PICKLE_DICT)
-        for (size_t i = 1; i < dict->count; i += 2)
-            if (pickle->values[dict->as.items[i]].kind == EG_PICKLE_TENSOR) return true;
-    return false;
-}
-
-/* The dictionary of tensors: the object itself, or under a key people use. */
-static const struct eg_pickle_value *find_state(const struct eg_pickle *pickle)
-{
-    static const char *const keys[] = {"state_dict", "model_state_dict", "model"};
-    const struct eg_pickle_value *object = &pickle->values[pickle->result];
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const struct eg_pickle_value *inner = eg__pickle_get(pickle, object, keys[i]);
-        if (holds_tensor(pickle, inner)) return inner;
-    }
-    return holds_tensor(pickle, object) ? object : NULL;
-}
 
 /* The last element a tensor reaches must lie in its storage. */
 static bool fits(const struct eg_pickle_tensor *tensor, uint64_t room)
@@ -51,45 +32,39 @@ static bool fits(const struct eg_pickle_tensor *tensor, uint64_t room)
     return last < room;
 }
 
-static enum eg_status add_tensor(struct eg_weight_list *list, const struct eg_pickle *pickle,
-                                 const struct eg_pickle_value *name, const struct eg_pickle_tensor *source,
-                                 struct eg_error *err)
+struct adding {
+    struct eg_weight_list *list;
+    const struct eg_pickle *pickle;
+};
+
+static enum eg_status add_tensor(void *context, const char *name, size_t length,
+                                 const struct eg_pickle_tensor *source, struct eg_error *err)
 {
-    const struct eg_pickle_storage *storage = &pickle->storages[source->storage];
-    int shown = name->count < 200 ? (int)name->count : 200;
+    const struct adding *adding = context;
+    const struct eg_pickle_storage *storage = &adding->pickle->storages[source->storage];
+    int shown = length < 200 ? (int)length : 200;
     struct eg_tensor tensor = {.dtype = storage->dtype, .rank = source->rank};
     size_t count = 1;
     for (size_t i = 0; i < source->rank; i++) {
         if (source->stride[i] > PTRDIFF_MAX / 8 || !eg__mul(count, (size_t)source->size[i], &count))
-            return eg__fail(err, EG_E_FORMAT, "tensor '%.*s' is too large", shown, name->as.chars);
+            return eg__fail(err, EG_E_FORMAT, "tensor '%.*s' is too large", shown, name);
         tensor.dim[i] = (size_t)source->size[i];
         tensor.stride[i] = source->size[i] > 1 ? (ptrdiff_t)source->stride[i] : 0;
     }
     if (!count) return EG_OK; /* no numbers: nothing a network could use */
     if (!fits(source, storage->view_count))
         return eg__fail(err, EG_E_FORMAT, "tensor '%.*s' reaches past the end of its %llu numbers", shown,
-                        name->as.chars, (unsigned long long)storage->view_count);
+                        name, (unsigned long long)storage->view_count);
     tensor.data = storage->data + (storage->view_offset + source->offset) * eg__dtype_size(storage->dtype);
-    return eg__weight_list_add(list, name->as.chars, name->count, &tensor, err);
+    return eg__weight_list_add(adding->list, name, length, &tensor, err);
 }
 
 static enum eg_status add_state(struct eg_weight_list *list, const struct eg_pickle *pickle,
                                 struct eg_error *err)
 {
-    const struct eg_pickle_value *state = find_state(pickle);
-    if (!state)
-        return eg__fail(
-            err, EG_E_FORMAT,
-            "it holds no named tensors, alone or under 'state_dict', 'model_state_dict' or 'model'");
+    struct adding adding = {list, pickle};
     list->weights->kind = EG_WEIGHTS_TORCH;
-    for (size_t i = 0; i + 1 < state->count; i += 2) {
-        const struct eg_pickle_value *name = &pickle->values[state->as.items[i]],
-                                     *value = &pickle->values[state->as.items[i + 1]];
-        if (name->kind != EG_PICKLE_STRING || value->kind != EG_PICKLE_TENSOR) continue;
-        enum eg_status status = add_tensor(list, pickle, name, &pickle->tensors[value->as.integer], err);
-        if (status) return status;
-    }
-    return EG_OK;
+    return eg__state_read(pickle, add_tensor, &adding, err);
 }
 
 /* `bytes` numbers of storage are at data: enough? */
