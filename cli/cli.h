@@ -71,21 +71,22 @@ struct option_row {
             "images computed at a time (never changes a result)"                                             \
     }
 /* Rows of every command that takes a MODEL. */
-#define OPTION_MODEL_ROWS                                                                                    \
-    {OPTION_LIST, "models", 0,                                                                               \
-     "DIR",       NULL,     0,                                                                               \
-     0,           false,    "look for weights here first, then in $ENGRAFT_MODELS and the usual folders"},   \
-        {OPTION_TEXT,                                                                                        \
-         "preprocess",                                                                                       \
-         0,                                                                                                  \
-         "RECIPE",                                                                                           \
-         NULL,                                                                                               \
-         0,                                                                                                  \
-         0,                                                                                                  \
-         false,                                                                                              \
-         "torchvision, keras-caffe, keras-tf, timm-bicubic, efficientnet-lite, plain, or a JSON file"},      \
-    {                                                                                                        \
-        OPTION_TEXT, "size", 0, "N|HxW", NULL, 0, 0, false, "size of the network's input, pixels"            \
+#define OPTION_MODEL_ROWS                                                                                     \
+    {OPTION_LIST, "models", 0,                                                                                \
+     "DIR",       NULL,     0,                                                                                \
+     0,           false,    "look for weights here first, then in $ENGRAFT_MODELS and the usual folders"},    \
+        {OPTION_TEXT,                                                                                         \
+         "preprocess",                                                                                        \
+         0,                                                                                                   \
+         "RECIPE",                                                                                            \
+         NULL,                                                                                                \
+         0,                                                                                                   \
+         0,                                                                                                   \
+         false,                                                                                               \
+         "torchvision, keras-caffe, keras-tf, timm-bicubic, efficientnet-lite, plain, or a JSON file"},       \
+        {OPTION_FLAG, "trunk", 0, NULL, NULL, 0, 0, false, "leave out the classifier that the weights have"}, \
+    {                                                                                                         \
+        OPTION_TEXT, "size", 0, "N|HxW", NULL, 0, 0, false, "size of the network's input, pixels"             \
     }
 
 struct invocation;

@@ -108,7 +108,8 @@ static bool parse_size(const char *text, size_t *height, size_t *width)
 
 int model_options(const struct invocation *in, struct eg_net_options *options, char **folders)
 {
-    *options = (struct eg_net_options){EG_SIZED(eg_net_options), .preprocess = option_text(in, "preprocess")};
+    *options = (struct eg_net_options){EG_SIZED(eg_net_options), .preprocess = option_text(in, "preprocess"),
+                                       .trunk = option_flag(in, "trunk")};
     const char *size = option_text(in, "size");
     if (size && !parse_size(size, &options->height, &options->width))
         return usage_error(in, "--size '%s' is not N or HxW, 1 to 16384 pixels", size);
@@ -127,7 +128,14 @@ int load_model(const struct invocation *in, const char *model, eg_net **net)
     struct eg_error err;
     enum eg_status status = eg_net_load(model, &options, net, &err);
     free(folders);
-    return status ? report_error(in, status, &err) : EXIT_DONE;
+    if (status) return report_error(in, status, &err);
+    const char *remark;
+    for (size_t i = 0; !option_flag(in, "quiet") && (remark = eg_net_remark(*net, i)); i++) {
+        char *shown = printable(remark);
+        fprintf(stderr, "engraft %s: %s\n", in->command->name, shown ? shown : "?");
+        free(shown);
+    }
+    return EXIT_DONE;
 }
 
 /* One line a kind of picture that nothing reads, one for all the rest, and the remarks. */

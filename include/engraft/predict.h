@@ -186,6 +186,7 @@ struct eg_net_options {
     bool no_weights;        /* the weights may be missing: to look at, not to run */
     bool random_weights;    /* none are read: random ones, to measure speed */
     uint64_t seed;          /* of the random weights */
+    bool trunk;             /* weights for a built-in network: its classifier is left out */
 };
 
 /* model       "efficientnet-lite0" (a built-in network, its weights found in `folders`);
@@ -233,6 +234,9 @@ EG_API const char *eg_net_default_cut(const eg_net *net); /* NULL: none known */
 /* Why a file could be read up to some layers only ("node 'x' (Op): ..."): those can be cut, the whole
  * network cannot be run. NULL: all of it was read. */
 EG_API const char *eg_net_unread(const eg_net *net);
+/* What its user should know of how it was read, a line each: weights that were not used, where the recipe
+ * comes from. NULL: no more. */
+EG_API const char *eg_net_remark(const eg_net *net, size_t index);
 EG_API const struct eg_recipe *eg_net_recipe(const eg_net *net); /* NULL: the file carries none */
 EG_API size_t eg_net_class_count(const eg_net *net);             /* length of the answer */
 EG_API const char *eg_net_class_name(const eg_net *net, size_t index);

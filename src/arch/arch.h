@@ -27,12 +27,16 @@ const struct eg_arch *eg__arch_find(const char *name);
 EG_MUST_CHECK enum eg_status eg__arch_build(const struct eg_arch *arch, size_t n_classes, bool top,
                                             struct eg_graph **graph, struct eg_error *err);
 
+/* Metadata of a loaded graph: the names in its file that belong to something else. */
+#define EG_GRAPH_DROPPED "engraft.load.dropped"
+
 /* The same with values: every parameter found by name and its shape checked. Number of
- * classes and presence of the FC layers are read from the weights. EG_E_SHAPE lists what is
+ * classes and presence of the FC layers are read from the weights, unless only the trunk is asked for;
+ * FC layers of another make are left out. EG_E_SHAPE lists what is
  * missing, unexpected, of the wrong shape. weights is kept alive by the graph (ownership
  * passes on success). arch NULL: the one that fits. A Keras file given for 'vgg16' makes
  * 'keras-vgg16': graph->name says which row it became. */
-EG_MUST_CHECK enum eg_status eg__arch_load(const struct eg_arch *arch, struct eg_weights *weights,
+EG_MUST_CHECK enum eg_status eg__arch_load(const struct eg_arch *arch, struct eg_weights *weights, bool trunk,
                                            struct eg_graph **graph, struct eg_error *err);
 
 #endif

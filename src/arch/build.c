@@ -107,8 +107,30 @@ static char *respell(const char *const (*spellings)[2], const char *name)
     return NULL;
 }
 
+/* "layer1" as its place in the list "conv1 bn1 relu maxpool layer1"; SIZE_MAX: it is not there. */
+static size_t place_of(const char *children, const char *part, size_t length)
+{
+    for (size_t i = 0; *children; i++) {
+        size_t n = strcspn(children, " ");
+        if (n == length && !strncmp(children, part, length)) return i;
+        children += n + (children[n] == ' ');
+    }
+    return SIZE_MAX;
+}
+
 static const struct eg_tensor **search(const struct eg_builder *b, const char *name)
 {
+    char text[256];
+    if (b->by_position) {
+        const char *children = b->row->children ? b->row->children : "features";
+        size_t part = strcspn(name, "."), place = place_of(children, name, part);
+        if (place == SIZE_MAX) return NULL;
+        snprintf(text, sizeof text, "%s%zu%s", b->prefix, place, name + part);
+        name = text;
+    } else if (b->prefix && *b->prefix) {
+        snprintf(text, sizeof text, "%s%s", b->prefix, name);
+        name = text;
+    }
     return bsearch(name, b->weights, b->n_weights, sizeof *b->weights, compare_names);
 }
 
@@ -253,8 +275,21 @@ static struct eg_window window(uint32_t kernel_h, uint32_t kernel_w, uint32_t st
                               .padding = same ? EG_PAD_SAME_UPPER : EG_PAD_EXPLICIT};
 }
 
+/* The image has as many channels as the file's first convolution takes. */
+static void take_channels(struct eg_builder *b, const char *leaf)
+{
+    if (b->status || !b->weights || b->numbered) return;
+    const char *name = eg__build_path(b, b->keras ? "%s%s/kernel" : "%s%s.weight", b->scope, leaf);
+    const struct eg_tensor **found = eg__build_search(b, name);
+    struct eg_node *input = &b->graph->nodes[0];
+    const size_t *side = input->shape.dim;
+    if (found && (*found)->rank == 4)
+        input->shape = eg__map_shape(side[0], side[1], (*found)->dim[b->keras ? 2 : 1]);
+}
+
 uint32_t eg__build_conv(struct eg_builder *b, uint32_t x, const char *leaf, const struct eg_conv *conv)
 {
+    if (!x) take_channels(b, leaf);
     size_t in = eg__build_channels(b, x), out = conv->out, groups = conv->groups ? conv->groups : 1;
     uint32_t kernel_h = conv->kernel ? conv->kernel : 1,
              kernel_w = conv->kernel_w ? conv->kernel_w : kernel_h;

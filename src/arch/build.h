@@ -24,6 +24,8 @@ struct eg_arch_row {
     const void *variant;
     const char *classifier;            /* the layer that has one output a class */
     const char *const (*spellings)[2]; /* what older files write for what, {NULL} last; NULL: none */
+    const char *children;              /* the network's parts in PyTorch's order, for files that count them;
+                                          NULL: "features" */
     const char *ignored;               /* beginning of parameters that only training needs; NULL: none */
     bool keras;                        /* names and order of dimensions of Keras, else of PyTorch */
     bool in_keras_order;               /* it makes layers of one class in the order of Keras's model.layers */
@@ -86,6 +88,9 @@ struct eg_builder {
     bool no_gamma;       /* batch_norm has no scale */
     unsigned n_numbered; /* layers that Keras numbered */
     char scope[128];
+    const char *file;                 /* their path; NULL: none at hand */
+    const char *prefix;               /* what the file's names have in front; NULL: nothing */
+    bool by_position;                 /* the file counts row->children */
     const struct eg_tensor **weights; /* [n_weights] sorted by name; NULL: none at hand */
     bool *used;                       /* [n_weights] */
     size_t n_weights;
@@ -93,6 +98,14 @@ struct eg_builder {
     enum eg_status status;
     struct eg_error *err;
 };
+
+/* ---- rows ----------------------------------------------------------------------- */
+
+const struct eg_arch_row *eg__arch_row_at(size_t index); /* NULL: past the last */
+bool eg__arch_same_name(const char *a, const char *b);
+/* b->graph of b->row; b is to be released whatever it returns. */
+EG_MUST_CHECK enum eg_status eg__arch_describe(struct eg_builder *b, struct eg_error *err);
+void eg__arch_release(struct eg_builder *b);
 
 /* ---- names ---------------------------------------------------------------------- */
 

@@ -2,12 +2,14 @@
  * head unscaled, so that it runs well with 8 bits (Liu 2020; Tan and Le 2019). Names are those
  * of efficientnet_lite_pytorch, TensorFlow's padding and epsilon those it was trained with. */
 #include <math.h>
+#include <string.h>
 
 #include "arch/build.h"
 
 struct lite {
     double width, depth;
     float dropout;
+    bool symmetric; /* timm's own */
 };
 
 static const struct {
@@ -16,8 +18,9 @@ static const struct {
               {5, 1, 6, 112, 3}, {5, 2, 6, 192, 4}, {3, 1, 6, 320, 1}};
 enum { N_STAGES = sizeof stages / sizeof *stages };
 
-/* What the layers are called: by efficientnet_lite_pytorch, or by timm, whose ports of 1 to 4 are the
- * same networks (its own Lite0 is not: it pads symmetrically). */
+/* What the layers are called: by efficientnet_lite_pytorch, or by timm. timm's ports (tf_efficientnet_lite0
+ * to 4) are the same networks; its own efficientnet_lite0 has the same names and shapes but PyTorch's
+ * padding, epsilon and recipe, so that only a file's name tells the two apart. */
 struct words {
     const char *stem, *stem_norm, *head, *head_norm, *classifier;
     const char *expand, *expand_norm, *depthwise, *depthwise_norm, *project, *project_norm;
@@ -30,7 +33,7 @@ static const struct words timm = {"conv_stem", "bn1",     "conv_head", "bn2",   
 static const struct words timm_first = {
     .depthwise = "conv_dw", .depthwise_norm = "bn1", .project = "conv_pw", .project_norm = "bn2"};
 
-static uint32_t block(struct eg_builder *b, uint32_t x, const struct words *words, uint32_t kernel,
+static uint32_t block(struct eg_builder *b, uint32_t x, const struct words *words, bool same, uint32_t kernel,
                       uint32_t stride, uint32_t expand, uint32_t out)
 {
     uint32_t in = channels(b, x), wide = in * expand, y = x;
@@ -39,7 +42,7 @@ static uint32_t block(struct eg_builder *b, uint32_t x, const struct words *word
         y = relu6(b, batch_norm(b, y, words->expand_norm), "_relu0");
     }
     y = conv(b, y, words->depthwise, .out = wide, .kernel = kernel, .stride = stride, .groups = wide,
-             .same = true);
+             .same = same, .pad = same ? 0 : kernel / 2);
     y = relu6(b, batch_norm(b, y, words->depthwise_norm), "_relu1");
     y = conv(b, y, words->project, .out = out);
     y = batch_norm(b, y, words->project_norm);
@@ -49,10 +52,13 @@ static uint32_t block(struct eg_builder *b, uint32_t x, const struct words *word
 static void describe(struct eg_builder *b, const void *variant)
 {
     const struct lite *lite = variant;
-    const bool is_timm = lite->depth > 1 && eg__build_search(b, "conv_stem.weight");
+    const bool ported = lite->depth > 1 || (b->file && strstr(b->file, "tf_"));
+    const bool is_timm = lite->symmetric || (ported && eg__build_search(b, "conv_stem.weight"));
+    const bool same = !lite->symmetric;
     const struct words *words = is_timm ? &timm : &own;
-    b->epsilon = 1e-3f;
-    uint32_t index = 0, x = conv(b, 0, words->stem, .out = 32, .kernel = 3, .stride = 2, .same = true);
+    if (same) b->epsilon = 1e-3f;
+    uint32_t index = 0, x = conv(b, 0, words->stem, .out = 32, .kernel = 3, .stride = 2, .same = same,
+                                 .pad = same ? 0 : 1);
     x = relu6(b, batch_norm(b, x, words->stem_norm), "_relu0");
     for (unsigned s = 0; s < N_STAGES; s++) {
         bool end = s == 0 || s == N_STAGES - 1;
@@ -63,8 +69,8 @@ static void describe(struct eg_builder *b, const void *variant)
                 scope(b, "blocks.%u.%u.", s, r);
             else
                 scope(b, "_blocks.%u.", index);
-            x = block(b, x, is_timm && !s ? &timm_first : words, stages[s].kernel, r ? 1 : stages[s].stride,
-                      stages[s].expand, out);
+            x = block(b, x, is_timm && !s ? &timm_first : words, same, stages[s].kernel,
+                      r ? 1 : stages[s].stride, stages[s].expand, out);
         }
     }
     scope(b, "%s", "");
@@ -97,10 +103,20 @@ static const char *const spellings[][2] = {{"_fc", "classifier"}, {NULL, NULL}};
 
 const struct eg_arch_row eg__arch_efficientnet_lite[] = {
     LITE("0", 224, 256, 4652008, "efficientnet-lite0-57934424.pth",
-         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 1.0, 1.0, 0.2f),
-    LITE("1", 240, 272, 5416680, NULL, NULL, 1.0, 1.1, 0.2f),
-    LITE("2", 260, 292, 6092072, NULL, NULL, 1.1, 1.2, 0.3f),
-    LITE("3", 280, 312, 8197096, NULL, NULL, 1.2, 1.4, 0.3f),
-    LITE("4", 300, 332, 13006568, NULL, NULL, 1.4, 1.8, 0.3f),
+         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 1.0, 1.0, 0.2f, false),
+    LITE("1", 240, 272, 5416680, NULL, NULL, 1.0, 1.1, 0.2f, false),
+    LITE("2", 260, 292, 6092072, NULL, NULL, 1.1, 1.2, 0.3f, false),
+    LITE("3", 280, 312, 8197096, NULL, NULL, 1.2, 1.4, 0.3f, false),
+    LITE("4", 300, 332, 13006568, NULL, NULL, 1.4, 1.8, 0.3f, false),
+    {.arch = {.name = "timm-efficientnet-lite0",
+              .title = "EfficientNet-Lite0 (timm's own)",
+              .recipe = "timm-bicubic",
+              .size = 224,
+              .resize = 256,
+              .parameters = 4652008,
+              .licence = "Apache-2.0"},
+     .describe = describe,
+     .variant = &(const struct lite){1.0, 1.0, 0.2f, true},
+     .classifier = "classifier"},
     {.arch = {.name = NULL}},
 };

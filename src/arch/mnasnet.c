@@ -52,7 +52,8 @@ static void describe(struct eg_builder *b, const void *variant)
                  .resize = 256,                                                                              \
                  .parameters = count,                                                                        \
                  EG_TORCHVISION(stem, digits)},                                                              \
-        .describe = describe, .variant = &(const double){width}, .classifier = "classifier.1"                \
+        .describe = describe, .variant = &(const double){width}, .classifier = "classifier.1",               \
+        .children = "layers"                                                                                 \
     }
 
 const struct eg_arch_row eg__arch_mnasnet[] = {

@@ -95,7 +95,8 @@ static void describe(struct eg_builder *b, const void *variant)
                  .resize = 256,                                                                              \
                  .parameters = count,                                                                        \
                  EG_TORCHVISION(stem, digits)},                                                              \
-        .describe = describe, .variant = &(const struct resnet){__VA_ARGS__}, .classifier = "fc"             \
+        .describe = describe, .variant = &(const struct resnet){__VA_ARGS__}, .classifier = "fc",            \
+        .children = "conv1 bn1 relu maxpool layer1 layer2 layer3 layer4 avgpool fc"                          \
     }
 
 /* Up to Keras 2.2.4 ResNet-50's layers had the names of Caffe's. */

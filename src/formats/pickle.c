@@ -15,7 +15,15 @@ enum { VALUES_MAX = 1 << 22, MEMO_MAX = 1 << 22, ITEMS_MAX = 1 << 24 };
 
 /* ---- what may be built ------------------------------------------------------ */
 
-enum constructor { ORDERED_DICT, SIZE, REBUILD_TENSOR, REBUILD_PARAMETER, REBUILD_SUBCLASS, STORAGE };
+enum constructor {
+    ORDERED_DICT,
+    SIZE,
+    REBUILD_TENSOR,
+    REBUILD_PARAMETER,
+    REBUILD_SUBCLASS,
+    STORAGE,
+    OTHER_STORAGE
+};
 enum { UNKNOWN = -1 };
 
 static const struct {
@@ -40,6 +48,14 @@ static const struct {
     {"torch", "CharStorage", STORAGE, EG_I8},
     {"torch", "ByteStorage", STORAGE, EG_U8},
     {"torch", "BoolStorage", STORAGE, EG_BOOL},
+    /* of numbers that no network of ours has; the type is one of that size, twice it for the first */
+    {"torch", "ComplexDoubleStorage", OTHER_STORAGE, EG_F64},
+    {"torch", "ComplexFloatStorage", OTHER_STORAGE, EG_I64},
+    {"torch", "QInt8Storage", OTHER_STORAGE, EG_I8},
+    {"torch", "QUInt8Storage", OTHER_STORAGE, EG_U8},
+    {"torch", "QInt32Storage", OTHER_STORAGE, EG_I32},
+    {"torch", "UntypedStorage", OTHER_STORAGE, EG_U8},
+    {"torch.storage", "UntypedStorage", OTHER_STORAGE, EG_U8},
 };
 
 /* ---- the machine ------------------------------------------------------------- */
@@ -321,7 +337,8 @@ static bool reduce(struct machine *m)
         if (arguments->count != 1 || item(m, arguments, 0)->kind != EG_PICKLE_TUPLE)
             return broken(m, "a size that is not one");
         return push(m, arguments->as.items[0]);
-    case STORAGE: break;
+    case STORAGE:
+    case OTHER_STORAGE: break;
     }
     return broken(m, "a storage without its numbers");
 }
@@ -351,11 +368,13 @@ static bool push_storage(struct machine *m)
     if (word->kind != EG_PICKLE_STRING || word->count != 7 || memcmp(word->as.chars, "storage", 7) ||
         type->kind != EG_PICKLE_GLOBAL || key->kind != EG_PICKLE_STRING || !is_count(count))
         return broken(m, "a reference to what is no storage");
-    if (type->as.integer == UNKNOWN) return push_opaque(m); /* complex, quantised, ... */
-    if (!is_global(type, STORAGE)) return broken(m, "a reference to what is no storage");
+    if (type->as.integer == UNKNOWN) return push_opaque(m);
+    const bool other = is_global(type, OTHER_STORAGE);
+    if (!other && !is_global(type, STORAGE)) return broken(m, "a reference to what is no storage");
     struct eg_pickle_storage storage = {.key = key->as.chars,
                                         .key_length = key->count,
                                         .dtype = constructors[type->as.integer].dtype,
+                                        .element_bytes = eg__dtype_size(constructors[type->as.integer].dtype),
                                         .count = (uint64_t)count->as.integer,
                                         .view_count = (uint64_t)count->as.integer};
     if (id->count > 5 && item(m, id, 5)->kind != EG_PICKLE_NONE) {
@@ -371,7 +390,12 @@ static bool push_storage(struct machine *m)
     struct eg_pickle *p = &m->made;
     if (!eg__grow(&p->storages, &p->storages_capacity, p->n_storages + 1, sizeof *p->storages))
         return memory(m);
+    if (other && storage.dtype == EG_F64) storage.element_bytes = 16;
     p->storages[p->n_storages] = storage;
+    if (other) {
+        p->n_storages++;
+        return push_opaque(m);
+    }
     return push_int(m, EG_PICKLE_STORAGE, (int64_t)p->n_storages++);
 }
 

@@ -38,6 +38,7 @@ struct eg_pickle_storage {
     const char *key;
     uint32_t key_length;
     enum eg_dtype dtype;
+    size_t element_bytes;
     uint64_t count;                   /* elements under the key */
     uint64_t view_offset, view_count; /* elements of it that tensors may use */
     const uint8_t *data;              /* of the key's first element; set by the caller */

@@ -72,7 +72,7 @@ static enum eg_status place(struct eg_pickle_storage *storage, const uint8_t *da
                             struct eg_error *err)
 {
     size_t need;
-    if (__builtin_mul_overflow(storage->count, eg__dtype_size(storage->dtype), &need) || need > bytes)
+    if (__builtin_mul_overflow(storage->count, storage->element_bytes, &need) || need > bytes)
         return eg__fail(err, EG_E_FORMAT, "storage '%.*s' is truncated: %zu bytes of %llu numbers",
                         storage->key_length < 100 ? (int)storage->key_length : 100, storage->key, bytes,
                         (unsigned long long)storage->count);
@@ -172,8 +172,7 @@ static enum eg_status place_key(struct eg_pickle_storage **sorted, size_t n,
         return eg__fail(err, EG_E_FORMAT, "storage '%.*s' is truncated", shown, key->as.chars);
     memcpy(&count, bytes, sizeof count);
     size_t need;
-    if (__builtin_mul_overflow(count, eg__dtype_size(sorted[low]->dtype), &need) ||
-        need > size - sizeof count)
+    if (__builtin_mul_overflow(count, sorted[low]->element_bytes, &need) || need > size - sizeof count)
         return eg__fail(err, EG_E_FORMAT, "storage '%.*s' is truncated (get the file again)", shown,
                         key->as.chars);
     for (; low < n && !compare_keys(&sorted[low], &pointer); low++) {

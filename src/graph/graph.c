@@ -136,8 +136,7 @@ static enum eg_status copy_metadata(struct eg_graph *to, const struct eg_graph *
         return eg__fail_memory(err, "metadata");
     to->metadata_capacity = (uint32_t)capacity;
     for (uint32_t i = 0; i < from->n_metadata; i++)
-        if (strcmp(from->metadata[i].key, EG_GRAPH_UNREAD) &&
-            strcmp(from->metadata[i].key, EG_GRAPH_LEFT_OUT))
+        if (strncmp(from->metadata[i].key, EG_GRAPH_LOAD, sizeof EG_GRAPH_LOAD - 1))
             to->metadata[to->n_metadata++] = from->metadata[i];
     return EG_OK;
 }

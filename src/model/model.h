@@ -21,6 +21,9 @@ struct eg_net {
     char *model;          /* as train finds it again: a name, or a file by absolute path */
     char **classes;
     size_t n_classes;
+    const char *recipe_from; /* the file beside the weights that says it; NULL: none */
+    char *remarks[2];
+    size_t n_remarks;
 };
 
 /* ---- cuts (cuts.c) -------------------------------------------------------------- */

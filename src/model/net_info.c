@@ -61,6 +61,11 @@ const char *eg_net_default_cut(const eg_net *net)
     return net->graph->default_cut ? net->graph->nodes[net->graph->default_cut].name : NULL;
 }
 
+const char *eg_net_remark(const eg_net *net, size_t index)
+{
+    return index < net->n_remarks ? net->remarks[index] : NULL;
+}
+
 const char *eg_net_unread(const eg_net *net) { return eg__graph_metadata(net->graph, EG_GRAPH_UNREAD); }
 
 const struct eg_recipe *eg_net_recipe(const eg_net *net) { return net->has_recipe ? &net->recipe : NULL; }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "base/versioned.h"
 #include "formats/weight_files.h"
 #include "image/photo.h"
 #include "model/model.h"
+#include "model/recipe_beside.h"
 #include "onnx/onnx.h"
 
 static const char *const imagenet[1000] = {
@@ -122,8 +125,8 @@ static enum eg_status adopt_names(struct eg_graph *graph, struct eg_error *err)
     return status;
 }
 
-static enum eg_status load_file(const char *path, const struct eg_arch *arch, struct eg_net *net,
-                                struct eg_error *err)
+static enum eg_status load_file(const char *path, const struct eg_arch *arch, const struct eg_net_options *o,
+                                struct eg_net *net, struct eg_error *err)
 {
     bool onnx = false;
     enum eg_status status = is_onnx(path, &onnx, err);
@@ -139,7 +142,7 @@ static enum eg_status load_file(const char *path, const struct eg_arch *arch, st
     struct eg_weights *weights = NULL;
     status = eg__weights_load(path, &weights, err);
     if (status) return status;
-    status = eg__arch_load(arch, weights, &net->graph, err);
+    status = eg__arch_load(arch, weights, o->trunk, &net->graph, err);
     if (status)
         eg__weights_free(weights);
     else
@@ -210,6 +213,13 @@ static enum eg_status settle_recipe(struct eg_net *net, const struct eg_net_opti
             h = net->recipe.crop[0];
             w = net->recipe.crop[1];
         }
+    } else if (!net->card.recipe && net->graph->weights_path &&
+               (net->recipe_from = eg__recipe_beside(net->graph->weights_path, &net->recipe))) {
+        net->has_recipe = true;
+        if (!h) { /* it says its size */
+            h = net->recipe.crop[0];
+            w = net->recipe.crop[1];
+        }
     } else if (own) {
         status = eg__recipe_parse(own, &net->recipe, err);
         if (!status && arch) {
@@ -233,6 +243,41 @@ static enum eg_status settle_recipe(struct eg_net *net, const struct eg_net_opti
         net->width = w;
     }
     return EG_OK;
+}
+
+/* ---- remarks -------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) static enum eg_status remark(struct eg_net *net, struct eg_error *err,
+                                                                   const char *format, ...)
+{
+    struct eg_text text = {0};
+    char line[900];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    eg__text_append(&text, "%s", line);
+    if (text.failed) return eg__fail_memory(err, "a remark");
+    net->remarks[net->n_remarks++] = text.chars;
+    return EG_OK;
+}
+
+/* What was not said by the file, and what of it is not used. */
+static enum eg_status make_remarks(struct eg_net *net, const struct eg_net_options *o, struct eg_error *err)
+{
+    const char *dropped = eg__graph_metadata(net->graph, EG_GRAPH_DROPPED), *path = net->graph->weights_path;
+    const struct eg_arch *arch = net->built_in;
+    enum eg_status status = EG_OK;
+    if (dropped)
+        status = remark(net, err, "'%.200s' fits '%s'; not used: %.500s", eg__path_last(path), arch->name,
+                        dropped);
+    if (status || o->preprocess || !path || net->card.recipe) return status;
+    if (net->recipe_from)
+        return remark(net, err, "photos are prepared as '%s' beside '%.200s' says", net->recipe_from,
+                      eg__path_last(path));
+    if (!arch || (arch->file && !strcmp(arch->file, eg__path_last(path)))) return EG_OK;
+    return remark(net, err, "nothing beside '%.200s' says how its photos were prepared: as '%s' is assumed",
+                  eg__path_last(path), arch->recipe[0] == '{' ? arch->name : arch->recipe);
 }
 
 /* ---- classes -------------------------------------------------------------------------------- */
@@ -286,7 +331,7 @@ static enum eg_status load_known(const struct eg_arch *arch, const char *name, c
     char *path = o->random_weights ? NULL : find_weights(arch ? arch->name : name, arch, o->folders);
     if (path) {
         const struct eg_arch *given = ends_with(path, ".onnx") ? NULL : arch;
-        enum eg_status status = load_file(path, given, net, err);
+        enum eg_status status = load_file(path, given, o, net, err);
         free(path);
         return status;
     }
@@ -318,13 +363,13 @@ static enum eg_status load_graph(const char *model, const struct eg_net_options 
             snprintf(prefix, sizeof prefix, "%s=", arch->name);
             net->model = absolute(prefix, equals + 1);
             if (!net->model) return eg__fail_memory(err, "a file name");
-            return load_file(equals + 1, arch, net, err);
+            return load_file(equals + 1, arch, o, net, err);
         }
     }
     if (!looks_like_file(model)) return load_known(eg__arch_find(model), model, o, net, err);
     net->model = absolute("", model);
     if (!net->model) return eg__fail_memory(err, "a file name");
-    return load_file(model, NULL, net, err);
+    return load_file(model, NULL, o, net, err);
 }
 
 enum eg_status eg_net_load(const char *model, const struct eg_net_options *options, eg_net **out,
@@ -339,6 +384,7 @@ enum eg_status eg_net_load(const char *model, const struct eg_net_options *optio
     if (!status) status = eg__card_read(net->graph, &net->card, err);
     if (!status) status = settle_recipe(net, o, err);
     if (!status) status = name_classes(net, err);
+    if (!status) status = make_remarks(net, o, err);
     if (status) {
         eg_net_free(net);
         return status;
@@ -352,6 +398,7 @@ void eg_net_free(eg_net *net)
     if (!net) return;
     for (size_t i = 0; i < net->n_classes; i++) free(net->classes[i]);
     free(net->classes);
+    for (size_t i = 0; i < net->n_remarks; i++) free(net->remarks[i]);
     free(net->model);
     eg__graph_free(net->graph);
     free(net);

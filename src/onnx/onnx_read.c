@@ -136,8 +136,7 @@ static enum eg_status read_metadata(struct eg_onnx *onnx, struct eg_span span)
         eg_onnx__string_string_entry_proto__unpack(NULL, span.size, span.bytes);
     if (!entry) return damaged(onnx);
     enum eg_status status = EG_OK;
-    if (entry->key && entry->value && strcmp(entry->key, EG_GRAPH_UNREAD) &&
-        strcmp(entry->key, EG_GRAPH_LEFT_OUT))
+    if (entry->key && entry->value && strncmp(entry->key, EG_GRAPH_LOAD, sizeof EG_GRAPH_LOAD - 1))
         status = eg__graph_set_metadata(onnx->graph, entry->key, entry->value, onnx->err);
     eg_onnx__string_string_entry_proto__free_unpacked(entry, NULL);
     return status;

@@ -107,18 +107,23 @@ class Torchvision(unittest.TestCase):
 
 @unittest.skipIf(timm is None, "timm is not installed (pip install --no-deps timm==0.6.13 pyyaml huggingface_hub)")
 class Timm(unittest.TestCase):
-    """Its ports of EfficientNet-Lite 1 to 4 have names of their own."""
+    """Its ports of EfficientNet-Lite have names of their own; its own Lite0 has another padding and only
+    the file's name tells them apart."""
 
     def check(self, name, ours):
         torch.manual_seed(0)
         model = randomised(timm.create_model(name, num_classes=10))
         with scratch() as folder:
-            weights = os.path.join(folder, "weights.pth")
+            weights = os.path.join(folder, name + ".pth")
             torch.save(model.state_dict(), weights)
             x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
             names = ["conv_stem", "blocks.0.0.conv_pw", "blocks.2.1.conv_dw", "blocks.6.0.bn3", "conv_head", "classifier"]
             for m in (f"{ours}={weights}", weights):
                 compare(self, m, x[0].permute(1, 2, 0).numpy(), outputs(model, x, names), folder)
+
+    def test_efficientnet_lite0(self):
+        self.check("efficientnet_lite0", "efficientnet-lite0")
+        self.check("tf_efficientnet_lite0", "efficientnet-lite0")
 
     def test_efficientnet_lite(self):
         for i in range(1, 5) if EVERYTHING else (1,):

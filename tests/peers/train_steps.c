@@ -38,7 +38,7 @@ int main(int argc, char **argv)
     struct eg_mapping images, labels;
     eg_pool *pool;
     need(!eg__weights_load(argv[2], &weights, &err), err.message);
-    need(!eg__arch_load(eg__arch_find(argv[1]), weights, &graph, &err), err.message);
+    need(!eg__arch_load(eg__arch_find(argv[1]), weights, false, &graph, &err), err.message);
     need(!eg__map_file(argv[3], &images, &err) && !eg__map_file(argv[4], &labels, &err), err.message);
     need(!eg_pool_create(0, &pool, &err), err.message);
     size_t n = strtoul(argv[5], NULL, 10), size = strtoul(argv[6], NULL, 10),
