@@ -298,6 +298,10 @@ static enum eg_status keep(struct eg_graph *graph, struct eg_weights *weights, s
     }
     enum eg_status status = eg__graph_hold(graph, slot, release_weights, err);
     if (!status) *slot = weights;
+    if (!status) {
+        graph->weights_parts = weights->parts;
+        graph->n_weights_parts = weights->n_parts;
+    }
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "formats/weight_list.h"
+#include "formats/weight_parts.h"
 #include "formats/zip_map.h"
 
 static void list_free(void *object)
@@ -98,7 +99,7 @@ static enum eg_status read_any(struct eg_weight_list *list, struct eg_error *err
     return eg__fail(err, EG_E_FORMAT, "neither PyTorch, safetensors nor Keras weights by its first bytes");
 }
 
-enum eg_status eg__weights_load(const char *path, struct eg_weights **weights, struct eg_error *err)
+static enum eg_status load_one(const char *path, struct eg_weights **weights, struct eg_error *err)
 {
     struct eg_weights *made = eg__zalloc(1, sizeof *made);
     struct eg_weight_list *list = eg__zalloc(1, sizeof *list);
@@ -122,7 +123,61 @@ enum eg_status eg__weights_load(const char *path, struct eg_weights **weights, s
         eg__weights_free(made);
         return status;
     }
-    strip_prefixes(made);
     *weights = made;
     return EG_OK;
+}
+
+static void release_parts(void *object)
+{
+    struct eg_weights **parts = object;
+    for (size_t i = 0; parts[i]; i++) eg__weights_free(parts[i]);
+    free(parts);
+}
+
+/* All files' tensors as one; a name in two of them is nobody's weights. */
+static enum eg_status join(const struct eg_weight_parts *files, struct eg_weights **weights,
+                           struct eg_error *err)
+{
+    struct eg_weights *made = eg__zalloc(1, sizeof *made),
+                      **parts = eg__zalloc(files->n + 1, sizeof(struct eg_weights *));
+    if (made) made->path = strdup(files->first);
+    if (!made || !parts || !made->path) {
+        eg__weights_free(made);
+        free(parts);
+        return eg__fail_memory(err, "a weights file");
+    }
+    made->owner = parts;
+    made->release_owner = release_parts;
+    made->parts = eg__zalloc(files->n, sizeof *made->parts);
+    enum eg_status status = made->parts ? EG_OK : eg__fail_memory(err, "a weights file");
+    for (size_t i = 0, capacity = 0; i < files->n && !status; i++) {
+        status = load_one(files->parts[i], &parts[i], err);
+        if (status) break;
+        made->parts[made->n_parts++] = parts[i]->path;
+        made->kind = parts[i]->kind;
+        made->numbered |= parts[i]->numbered;
+        if (!eg__grow(&made->tensors, &capacity, made->n_tensors + parts[i]->n_tensors,
+                      sizeof *made->tensors))
+            status = eg__fail_memory(err, "the weights' names");
+        else
+            memcpy(made->tensors + made->n_tensors, parts[i]->tensors,
+                   parts[i]->n_tensors * sizeof *made->tensors);
+        if (!status) made->n_tensors += parts[i]->n_tensors;
+    }
+    if (status)
+        eg__weights_free(made);
+    else
+        *weights = made;
+    return status;
+}
+
+enum eg_status eg__weights_load(const char *path, struct eg_weights **weights, struct eg_error *err)
+{
+    struct eg_weight_parts files;
+    enum eg_status status = eg__weight_parts_find(path, &files, err);
+    if (status) return status;
+    status = files.n ? join(&files, weights, err) : load_one(files.first, weights, err);
+    eg__weight_parts_release(&files);
+    if (!status) strip_prefixes(*weights);
+    return status;
 }

@@ -187,6 +187,8 @@ enum eg_status eg__graph_keep(const struct eg_graph *graph, uint32_t *nodes, siz
         made->default_cut = place[graph->default_cut] ? place[graph->default_cut] - 1 : 0;
         made->label_output = place[graph->label_output] ? place[graph->label_output] - 1 : 0;
         made->weights_path = graph->weights_path;
+        made->weights_parts = graph->weights_parts;
+        made->n_weights_parts = graph->n_weights_parts;
         made->input_nchw = graph->input_nchw;
         *kept = made;
     }

@@ -132,10 +132,12 @@ struct eg_metadata {
 struct eg_graph {
     struct eg_node *nodes; /* [n_nodes]; nodes[0] is the INPUT */
     uint32_t n_nodes, capacity;
-    uint32_t output;              /* the whole network's result (before any ArgMax) */
-    uint32_t label_output;        /* ARG_MAX/WHERE node giving the label, or 0: none */
-    uint32_t default_cut;         /* 0: none known */
-    const char *name;             /* "vgg16", or the file's last part without suffix */
+    uint32_t output;                  /* the whole network's result (before any ArgMax) */
+    uint32_t label_output;            /* ARG_MAX/WHERE node giving the label, or 0: none */
+    uint32_t default_cut;             /* 0: none known */
+    const char *name;                 /* "vgg16", or the file's last part without suffix */
+    const char *const *weights_parts; /* the files, where there are several */
+    size_t n_weights_parts;
     const char *weights_path;     /* the file weights_sha256 is of; NULL: none */
     bool input_nchw;              /* order of the FILE's input tensor, for messages */
     struct eg_metadata *metadata; /* "engraft.recipe", "engraft.classes", ... */

@@ -16,6 +16,7 @@ void eg__weights_free(struct eg_weights *weights)
     if (!weights) return;
     if (weights->release_owner) weights->release_owner(weights->owner);
     free(weights->tensors);
+    free(weights->parts);
     free(weights->path);
     free(weights);
 }

@@ -15,6 +15,8 @@ struct eg_weights {
     size_t n_tensors;
     bool numbered; /* Keras: layers are named by class and number alone, "conv2d_3" */
     char *path;
+    const char **parts; /* the files, where there are several and `path` is their index */
+    size_t n_parts;
     void *owner; /* the mapping and the names */
     void (*release_owner)(void *);
 };

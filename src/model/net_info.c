@@ -93,7 +93,17 @@ enum eg_status eg_net_weights_sha256(const eg_net *net, char hex[65], struct eg_
     uint8_t digest[32];
     if (!net->graph->weights_path)
         return eg__fail(err, EG_E_ARGUMENT, "'%s' has no weights file", net->graph->name);
-    enum eg_status status = eg__sha256_file(net->graph->weights_path, digest, err);
+    const struct eg_graph *graph = net->graph;
+    uint8_t(*parts)[32] = eg__alloc(graph->n_weights_parts + 1, sizeof *parts);
+    if (!parts) return eg__fail_memory(err, "a checksum");
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; i < graph->n_weights_parts && !status; i++)
+        status = eg__sha256_file(graph->weights_parts[i], parts[i], err);
+    if (!status)
+        status = graph->n_weights_parts
+                     ? eg__sha256(parts, graph->n_weights_parts * sizeof *parts, digest, err)
+                     : eg__sha256_file(graph->weights_path, digest, err);
+    free(parts);
     if (!status) eg__hex(digest, sizeof digest, hex);
     return status;
 }

@@ -26,8 +26,8 @@ static const char *const imagenet[1000] = {
 #include "model/imagenet.def"
 };
 
-static const char *const suffixes[] = {".onnx",        ".pth", ".pt",   ".bin",  ".ckpt",
-                                       ".safetensors", ".h5",  ".hdf5", ".keras"};
+static const char *const suffixes[] = {".onnx",        ".pth", ".pt",   ".bin",   ".ckpt",
+                                       ".safetensors", ".h5",  ".hdf5", ".keras", ".index.json"};
 
 static bool ends_with(const char *text, const char *end)
 {

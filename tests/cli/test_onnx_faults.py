@@ -167,6 +167,14 @@ class OnnxFaults(Case):
             path = self.write([node("Relu", ["x"], ["y"])], "y", dims=dims)
             self.refused(path, "of its input 'x' is 0")
 
+    def test_several_files_of_weights(self):
+        (self.here / "a").write_bytes(bytes(8) + struct.pack("<9f", *[2, 0, 0, 0, 2, 0, 0, 0, 2]))
+        (self.here / "b").write_bytes(struct.pack("<3f", 1, 2, 3))
+        weight = tensor("w", (3, 3, 1, 1), [], external={"location": "a", "offset": "8", "length": "36"})
+        bias = tensor("b", (3,), [], external={"location": "b"})
+        path = self.write([node("Conv", ["x", "w", "b"], ["y"])], "y", [weight, bias])
+        self.assertEqual(self.features(path, "y"), [2 * x + 1 + i // 4 for i, x in enumerate(NUMBERS)])
+
     def test_what_comes_before_an_unknown_operator_is_of_use(self):
         nodes = [node("Conv", ["x", "w"], ["early"], name="first"), node("NonZero", ["early"], ["z"], name="where"), node("Relu", ["z"], ["y"], name="late")]
         path = self.write(nodes, "y", [CONV])

@@ -174,6 +174,89 @@ class Checkpoints(unittest.TestCase):
             self.assertLess(difference(f["features"][0], net.features(x).numpy()), 1e-5)
 
 
+class SeveralFiles(unittest.TestCase):
+    """Weights in several files with an index, as Hugging Face's; or with numbers alone; or a folder."""
+
+    def setUp(self):
+        self.folder = scratch()
+        self.addCleanup(self.folder.cleanup)
+        self.here = pathlib.Path(self.folder.name)
+        torch.manual_seed(0)
+        self.net = torchvision.models.squeezenet1_1(num_classes=7).eval()
+        self.x = torch.linspace(-2, 2, 3 * SIZE * SIZE).reshape(1, 3, SIZE, SIZE)
+        np.save(self.here / "x.npy", self.x.numpy())
+
+    def write(self, stem, save, ending):
+        state = {k: v.contiguous() for k, v in self.net.state_dict().items()}
+        names, where = list(state), {}
+        for i in range(3):
+            part = names[i::3]
+            file = f"{stem}-{i + 1:05}-of-00003{ending}"
+            save({k: state[k] for k in part}, self.here / file)
+            where.update({k: file for k in part})
+        return where
+
+    def check(self, model):
+        with torch.no_grad():
+            right = self.net.features(self.x).numpy()
+        run("extract", f"squeezenet1_1={model}", str(self.here / "x.npy"), "-o", str(self.here / "f.h5"), "--size", str(SIZE), "--cut", "features", "--force", "-q")
+        with h5py.File(self.here / "f.h5") as f:
+            self.assertLess(difference(f["features"][0], right), 1e-5)
+            return f["network"].attrs["weights_sha256"]
+
+    def refused(self, model, word):
+        done = subprocess.run([ENGRAFT, "inspect", f"squeezenet1_1={model}"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(word, done.stderr)
+
+    def test_index(self):
+        for stem, save, ending in (("model", save_file, ".safetensors"), ("pytorch_model", torch.save, ".bin")):
+            index = self.here / f"{stem}{ending}.index.json"
+            index.write_text(json.dumps({"metadata": {}, "weight_map": self.write(stem, save, ending)}))
+            before = self.check(index)
+            self.assertEqual(self.check(self.here), before) # the folder
+            with torch.no_grad():
+                self.net.features[0].weight += 1
+            self.write(stem, save, ending)
+            self.assertNotEqual(self.check(index), before) # the checksum is of what the files hold
+            (self.here / f"{stem}-00002-of-00003{ending}").unlink()
+            self.refused(index, f"{stem}-00002-of-00003{ending}")
+            index.unlink()
+
+    def test_numbers_alone(self):
+        self.write("model", save_file, ".safetensors")
+        for i in (1, 3):
+            self.check(self.here / f"model-0000{i}-of-00003.safetensors")
+
+    def test_an_index_names_files_beside_it_only(self):
+        index = self.here / "model.safetensors.index.json"
+        for name in ("../x.safetensors", "/etc/passwd", "", ".", 3):
+            index.write_text(json.dumps({"weight_map": {"a": name}}))
+            self.refused(index, "is no file beside it")
+        for text, word in (("{", "model.safetensors.index.json"), ("{}", "weight_map"), ('{"weight_map": {}}', "lists no file")):
+            index.write_text(text)
+            self.refused(index, word)
+
+    def test_more_than_four_gigabytes(self):
+        """A file with holes: what lies past 2^32 is read all the same."""
+        state = {k: v.contiguous() for k, v in self.net.state_dict().items()}
+        header, at = {"filler": {"dtype": "U8", "shape": [(1 << 32) + 4], "data_offsets": [0, (1 << 32) + 4]}}, (1 << 32) + 4
+        for name, v in state.items():
+            header[name] = {"dtype": "F32", "shape": list(v.shape), "data_offsets": [at, at + 4 * v.numel()]}
+            at += 4 * v.numel()
+        text = json.dumps(header).encode()
+        with open(self.here / "large.safetensors", "wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.seek((1 << 32) + 4, 1)
+            for v in state.values():
+                file.write(v.numpy().tobytes())
+        before = os.environ.get("ENGRAFT")
+        done = subprocess.run([before, "inspect", f"squeezenet1_1={self.here}/large.safetensors"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = subprocess.run([before, "convert", f"squeezenet1_1={self.here}/large.safetensors", "--cut", "features", "-o", self.here / "c.onnx"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
 class Recipes(unittest.TestCase):
     """What config.json or preprocessor_config.json beside the weights says of photos."""
 
