@@ -17,7 +17,7 @@ static int run(struct invocation *in)
     code = status ? report_error(in, status, &err) : EXIT_DONE;
     if (!code && !option_flag(in, "quiet"))
         fprintf(in->out, "%s: input image [N][3][H][W] 0 to 255, output %s\n", output,
-                how.cut ? "features" : "probabilities");
+                how.cut || !eg_net_has_classifier(net) ? "features" : "probabilities");
     eg_net_free(net);
     return code;
 }

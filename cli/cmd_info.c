@@ -291,7 +291,7 @@ static int show_model(struct invocation *in, const eg_net *net)
     const struct eg_recipe *recipe = eg_net_recipe(net);
     char *recipe_json = recipe ? eg_recipe_json(recipe) : NULL, volume[64];
     const char *key;
-    size_t n_classes = eg_net_class_count(net);
+    size_t n_classes = eg_net_has_classifier(net) ? eg_net_class_count(net) : 0;
     if (option_flag(in, "json")) {
         json_t *classes = json_array(), *metadata = json_object();
         for (size_t i = 0; i < n_classes; i++)
@@ -323,7 +323,7 @@ static int show_model(struct invocation *in, const eg_net *net)
         else
             fputs("none: photos need --preprocess\n", to);
         print_line(to, "default cut", eg_net_default_cut(net));
-        fprintf(to, "%-10s %zu:", "classes", n_classes);
+        fprintf(to, "%-10s %zu%s", "classes", n_classes, n_classes ? ":" : ", its answer is features");
         for (size_t i = 0; i < n_classes && i < 20; i++)
             fprintf(to, "%s %s", i ? "," : "", eg_net_class_name(net, i));
         fputs(n_classes > 20 ? ", ...\n" : "\n", to);

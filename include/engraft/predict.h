@@ -241,6 +241,8 @@ EG_API const struct eg_recipe *eg_net_recipe(const eg_net *net); /* NULL: the fi
 EG_API size_t eg_net_class_count(const eg_net *net);             /* length of the answer */
 EG_API const char *eg_net_class_name(const eg_net *net, size_t index);
 EG_API bool eg_net_is_trained(const eg_net *net); /* a classifier made by engraft */
+/* Is its answer classes? False: features, as of a network that was cut or never had a last layer. */
+EG_API bool eg_net_has_classifier(const eg_net *net);
 /* "engraft.cut", "engraft.classifier", ... of a file; NULL: none. Keys by index for listing. */
 EG_API const char *eg_net_metadata(const eg_net *net, const char *key);
 EG_API const char *eg_net_metadata_key(const eg_net *net, size_t index); /* NULL: past the last */

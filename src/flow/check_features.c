@@ -199,9 +199,8 @@ static enum eg_status again_init(struct checking *c, const size_t *rows, size_t 
         status = eg__run_create(a->plan.graph, a->plan.outputs, a->plan.n, &options, c->options->pool,
                                 &a->run, err);
     if (status) return status;
-    return eg__feeder_init(net->has_recipe ? &net->recipe : NULL, net->graph->name,
-                           a->plan.graph->nodes[0].shape, a->dataset, BATCH, c->options->pool, &a->feeder,
-                           err);
+    return eg__feeder_init(net->has_recipe ? &net->recipe : NULL, a->plan.graph, a->dataset, BATCH,
+                           c->options->pool, &a->feeder, err);
 }
 
 /* The i-th of the batch against its row. */

@@ -28,9 +28,8 @@ static enum eg_status prepare(struct extraction *e, const struct eg_net *net, co
                               const struct eg_recipe *recipe, struct eg_error *err)
 {
     const struct eg_extract_options *o = e->options;
-    enum eg_status status =
-        eg__feeder_init(net->has_recipe ? recipe : NULL, net->graph->name, e->plan.graph->nodes[0].shape,
-                        images, e->batch, o->pool, &e->feeder, err);
+    enum eg_status status = eg__feeder_init(net->has_recipe ? recipe : NULL, e->plan.graph, images, e->batch,
+                                            o->pool, &e->feeder, err);
     struct eg_run_options run_options = {.max_batch = e->batch, .exact = o->cuts && o->cuts->exact};
     if (!status)
         status =

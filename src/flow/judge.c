@@ -122,13 +122,13 @@ enum eg_status eg__judge_each(const struct eg_net *net, const struct eg_dataset 
     if (dataset->n_items && batch > dataset->n_items) batch = dataset->n_items; /* less memory */
     enum eg_status status = eg__probabilities_plan(net, &plan, err);
     if (status) return status;
-    status = eg__feeder_init(net->has_recipe ? &net->recipe : NULL, net->graph->name,
-                             plan.graph->nodes[0].shape, dataset, batch, options->pool, &feeder, err);
+    status = eg__feeder_init(net->has_recipe ? &net->recipe : NULL, plan.graph, dataset, batch, options->pool,
+                             &feeder, err);
     if (!status) status = judge_init(plan.graph, batch, options->pool, &judge, err);
-    eg__cuts_release(&plan);
     if (!status) status = each_batch(&feeder, &judge, options, take, context, err);
     judge_release(&judge);
     eg__feeder_release(&feeder);
+    eg__cuts_release(&plan);
     return status;
 }
 
@@ -169,19 +169,6 @@ size_t eg__row_batch(size_t d)
 
 /* ---- rows ----------------------------------------------------------------------------- */
 
-/* NaN and infinities are the numbers whose exponent is all ones. */
-static bool all_finite(const float *values, size_t n)
-{
-    uint32_t worst = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        bits &= 0x7f800000;
-        worst = bits > worst ? bits : worst;
-    }
-    return worst < 0x7f800000;
-}
-
 enum eg_status eg__rows_gather(struct eg_store *store, size_t cut, const size_t *rows, size_t n, float *out,
                                struct eg_error *err)
 {
@@ -189,7 +176,7 @@ enum eg_status eg__rows_gather(struct eg_store *store, size_t cut, const size_t 
     size_t d = spec->cuts[cut].length;
     enum eg_status status = eg__store_gather(store, cut, rows, n, out, err);
     for (size_t i = 0; i < n && !status; i++) {
-        if (all_finite(out + i * d, d)) continue;
+        if (eg__all_finite(out + i * d, d)) continue;
         status =
             spec->network
                 ? eg__fail(err, EG_E_NUMERIC,

@@ -105,18 +105,20 @@ enum eg_status eg_net_convert(const eg_net *net, const char *path, const struct 
     const char *cut = o->cut;
     struct eg_run_cuts cuts = {.cuts = &cut, .n_cuts = 1};
     struct eg_cut_plan plan;
-    status = o->cut ? eg__cuts_plan(net, &cuts, &plan, err) : eg__probabilities_plan(net, &plan, err);
+    bool features = o->cut || !eg_net_has_classifier(net);
+    status = features ? eg__cuts_plan(net, o->cut ? &cuts : NULL, &plan, err)
+                      : eg__probabilities_plan(net, &plan, err);
     if (status) return status;
     struct eg_graph *graph = plan.graph;
-    struct writing w = {.card = o->cut ? eg__card_of_network(&net->card) : net->card};
+    struct writing w = {.card = features ? eg__card_of_network(&net->card) : net->card};
     status = write_common(&w, net, err);
-    if (o->cut) w.card.cut = plan.infos[0].name;
-    if (!status && !o->cut)
+    if (features) w.card.cut = o->cut ? plan.infos[0].name : net->card.cut;
+    if (!status && !features)
         status = write_classes(&w, (const char *const *)net->classes, net->n_classes, err);
     status = write_card(&w, graph, status, err);
     struct eg_onnx_options how = {.overwrite = o->overwrite,
                                   .half = o->half,
-                                  .output_name = o->cut ? "features" : "probabilities",
+                                  .output_name = features ? "features" : "probabilities",
                                   .recipe = net->has_recipe ? &net->recipe : NULL};
     if (!status) status = eg__onnx_save(graph, path, &how, err);
     eg__cuts_release(&plan);

@@ -206,8 +206,8 @@ static enum eg_status compute_rows(struct tuning *t, uint8_t (*hashes)[32], stru
     struct eg_run_options options = {.max_batch = batch};
     enum eg_status status = rows ? EG_OK : eg__fail_memory(err, "a batch");
     if (!status)
-        status = eg__feeder_init(t->net->has_recipe ? &t->net->recipe : NULL, t->net->graph->name,
-                                 t->graph->nodes[0].shape, t->dataset, batch, o->pool, &feeder, err);
+        status = eg__feeder_init(t->net->has_recipe ? &t->net->recipe : NULL, t->graph, t->dataset, batch,
+                                 o->pool, &feeder, err);
     if (!status) status = eg__run_create(t->graph, outputs, n_outputs, &options, o->pool, &run, err);
     for (size_t k = 0; k < n_outputs && !status; k++)
         if (!(out[k] = eg__alloc(batch * eg__shape_count(t->graph->nodes[outputs[k]].shape), sizeof(float))))

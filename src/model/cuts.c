@@ -219,18 +219,56 @@ void eg__cuts_release(struct eg_cut_plan *plan)
     *plan = (struct eg_cut_plan){0};
 }
 
-static bool gives_probabilities(const struct eg_graph *graph)
+/* The layer whose values these are, in another shape at most. */
+static const struct eg_node *behind(const struct eg_graph *graph, const struct eg_node *node)
 {
-    if (eg__graph_metadata(graph, "engraft.classifier")) return true;
-    const struct eg_node *node = &graph->nodes[graph->output];
     while (node->op == EG_OP_IDENTITY || node->op == EG_OP_FLATTEN || node->op == EG_OP_DROPOUT)
         node = &graph->nodes[node->inputs[0]];
-    return node->op == EG_OP_SOFTMAX || node->op == EG_OP_TREE_ENSEMBLE;
+    return node;
+}
+
+static bool gives_probabilities(const struct eg_net *net, const struct eg_graph *graph)
+{
+    enum eg_op op = behind(graph, &graph->nodes[graph->output])->op;
+    return net->card.classifier || op == EG_OP_SOFTMAX || op == EG_OP_TREE_ENSEMBLE;
+}
+
+/* Is it the average of a convolution that lies past the features, as SqueezeNet ends? */
+static bool averages_classes(const struct eg_graph *graph, const struct eg_node *node)
+{
+    switch (node->op) {
+    case EG_OP_GLOBAL_AVG:
+    case EG_OP_AVG_POOL:
+    case EG_OP_ADAPTIVE_POOL:
+    case EG_OP_REDUCE_MEAN: break;
+    default: return false;
+    }
+    do node = behind(graph, &graph->nodes[node->inputs[0]]);
+    while (node->op == EG_OP_RELU);
+    return node->op == EG_OP_CONV && graph->nodes + graph->default_cut < node;
+}
+
+bool eg_net_has_classifier(const eg_net *net)
+{
+    const struct eg_graph *graph = net->graph;
+    if (net->card.classifier || net->card.classes) return true;
+    if (net->card.cut) return false;
+    const struct eg_node *node = &graph->nodes[graph->output];
+    if (eg__shape_count(node->shape) != eg__map(node->shape).c) return false;
+    node = behind(graph, node);
+    if (node->op == EG_OP_SIGMOID) node = behind(graph, &graph->nodes[node->inputs[0]]);
+    return gives_probabilities(net, graph) || node->op == EG_OP_LINEAR || node->op == EG_OP_CONV ||
+           averages_classes(graph, node);
 }
 
 enum eg_status eg__probabilities_plan(const struct eg_net *net, struct eg_cut_plan *plan,
                                       struct eg_error *err)
 {
+    if (!eg_net_has_classifier(net))
+        return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NO_CLASSIFIER,
+                            "'%s' has no classifier: its answer is features (train one on it, or take a "
+                            "network that has its own)",
+                            eg_net_name(net));
     enum eg_status status = eg__cuts_plan(net, NULL, plan, err);
     if (status) return status;
     struct eg_graph *graph = plan->graph;
@@ -240,7 +278,7 @@ enum eg_status eg__probabilities_plan(const struct eg_net *net, struct eg_cut_pl
             .op = EG_OP_FLATTEN, .name = "flat", .n_inputs = 1, .inputs = {graph->output}, .order_chw = true};
         status = eg__graph_add(graph, &flat, &graph->output, err);
     }
-    if (!status && !gives_probabilities(graph)) {
+    if (!status && !gives_probabilities(net, graph)) {
         struct eg_node softmax = {
             .op = EG_OP_SOFTMAX, .name = "probabilities", .n_inputs = 1, .inputs = {graph->output}};
         status = eg__graph_add(graph, &softmax, &graph->output, err);

@@ -2,6 +2,7 @@
  * cannot be read keeps its place in the batch and gets a reason. */
 #include "model/model.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,14 +48,16 @@ static enum eg_status check_photos(const struct eg_recipe *recipe, const char *n
     return EG_OK;
 }
 
-enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const char *network, struct eg_shape shape,
+enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const struct eg_graph *graph,
                                const struct eg_dataset *dataset, size_t batch, eg_pool *pool,
                                struct eg_feeder *out, struct eg_error *err)
 {
-    enum eg_status status = dataset->is_array ? check_array(network, eg__map(shape), dataset, err)
-                                              : check_photos(recipe, network, eg__map(shape), err);
+    struct eg_shape shape = graph->nodes[0].shape;
+    enum eg_status status = dataset->is_array ? check_array(graph->name, eg__map(shape), dataset, err)
+                                              : check_photos(recipe, graph->name, eg__map(shape), err);
     if (status) return status;
-    struct eg_feeder feeder = {.dataset = dataset, .shape = shape, .batch = batch, .pool = pool};
+    struct eg_feeder feeder = {
+        .dataset = dataset, .graph = graph, .shape = shape, .batch = batch, .pool = pool};
     if (recipe) feeder.recipe = *recipe;
     size_t n;
     bool fits = eg__mul(eg__shape_count(shape), batch, &n);
@@ -62,9 +65,10 @@ enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const char *netwo
         feeder.values = eg__alloc(n, sizeof *feeder.values);
     else if (fits)
         feeder.pixels = eg__alloc(n, 1);
+    feeder.rows = eg__alloc(batch, sizeof *feeder.rows);
     feeder.hashes = eg__zalloc(batch, sizeof *feeder.hashes);
     feeder.reasons = eg__zalloc(batch, sizeof *feeder.reasons);
-    if (!(feeder.values || feeder.pixels) || !feeder.hashes || !feeder.reasons) {
+    if (!(feeder.values || feeder.pixels) || !feeder.rows || !feeder.hashes || !feeder.reasons) {
         eg__feeder_release(&feeder);
         return eg__fail_memory(err, "a batch of photos");
     }
@@ -76,6 +80,7 @@ void eg__feeder_release(struct eg_feeder *feeder)
 {
     free(feeder->pixels);
     free(feeder->values);
+    free(feeder->rows);
     free(feeder->hashes);
     free(feeder->reasons);
     *feeder = (struct eg_feeder){0};
@@ -109,6 +114,8 @@ static void load_one(void *context, size_t i, unsigned thread)
         float *values = f->values + i * n;
         status = eg__dataset_array_read(f->dataset, row, values, &err);
         if (!status) status = eg__sha256(values, n * sizeof *values, f->hashes[i], &err);
+        if (!status && !eg__all_finite(values, n))
+            status = eg__fail(&err, EG_E_NUMERIC, "it holds NaN or infinity");
         if (status) memset(values, 0, n * sizeof *values);
     } else {
         uint8_t *pixels = f->pixels + i * n;
@@ -119,6 +126,7 @@ static void load_one(void *context, size_t i, unsigned thread)
     }
     if (status) keep_reason(f->reasons[i], &err);
     free(bytes);
+    f->rows[i] = row;
 }
 
 void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n)
@@ -127,13 +135,46 @@ void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n)
     eg__pool_run(feeder->pool, n, load_one, &load);
 }
 
+/* Photos first .. first+n-1 of the batch, all readable. */
+static enum eg_status run_part(struct eg_feeder *f, struct eg_run *run, size_t first, size_t n,
+                               float *const *out, struct eg_error *err)
+{
+    float *part[EG_INPUTS_MAX + 1];
+    size_t n_outputs = eg__run_output_count(run), size = eg__shape_count(f->shape);
+    assert(n_outputs <= sizeof part / sizeof *part);
+    for (size_t k = 0; k < n_outputs; k++) part[k] = out[k] + first * eg__shape_count(eg__run_shape(run, k));
+    struct eg_input input = {&f->recipe, f->pixels, f->values};
+    if (f->pixels) input.pixels += first * size;
+    if (f->values) input.values += first * size;
+    enum eg_status status = eg__input_forward(run, &input, n, part, err);
+    for (size_t i = 0; i < n && !status; i++)
+        for (size_t k = 0; k < n_outputs && !status; k++) {
+            size_t length = eg__shape_count(eg__run_shape(run, k));
+            if (eg__all_finite(part[k] + i * length, length)) continue;
+            if (input.pixels) input.pixels += i * size;
+            if (input.values) input.values += i * size;
+            status = eg__explain_infinity(f->graph, &input, f->dataset->items[f->rows[first + i]].path, err);
+        }
+    return status;
+}
+
 enum eg_status eg__feeder_run(struct eg_feeder *feeder, struct eg_run *run, size_t n, float *const *out,
                               struct eg_error *err)
 {
-    if (feeder->values) return eg__run_forward(run, feeder->values, n, out, err);
-    float scale[3], offset[3];
-    eg__recipe_affine(&feeder->recipe, scale, offset);
-    return eg__run_forward_pixels(run, feeder->pixels, scale, offset, feeder->recipe.bgr, n, out, err);
+    enum eg_status status = EG_OK;
+    for (size_t first = 0, end; first < n && !status; first = end) {
+        for (end = first; end < n && !feeder->reasons[end][0];) end++;
+        if (end > first) {
+            status = run_part(feeder, run, first, end - first, out, err);
+            continue;
+        }
+        for (size_t k = 0; k < eg__run_output_count(run); k++) {
+            size_t length = eg__shape_count(eg__run_shape(run, k));
+            memset(out[k] + first * length, 0, length * sizeof **out);
+        }
+        end++;
+    }
+    return status;
 }
 
 /* ---- lists of what was skipped --------------------------------------------------- */

@@ -49,26 +49,44 @@ EG_MUST_CHECK enum eg_status eg__probabilities_plan(const struct eg_net *net, st
 /* A batch of images from a dataset, decoded by all threads, then run. */
 struct eg_feeder {
     const struct eg_dataset *dataset;
+    const struct eg_graph *graph; /* what is run: to say where numbers go wrong */
     struct eg_recipe recipe;
     struct eg_shape shape;
     size_t batch;
     eg_pool *pool;
+    size_t *rows;    /* items of the dataset that are loaded */
     uint8_t *pixels; /* [batch][h][w][3] */
     float *values;   /* arrays: [batch][h][w][c] */
     uint8_t (*hashes)[32];
     char (*reasons)[256]; /* "" where it was read */
 };
-/* recipe NULL: the network carries none, so only arrays can be read. */
-EG_MUST_CHECK enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const char *network,
-                                             struct eg_shape shape, const struct eg_dataset *dataset,
-                                             size_t batch, eg_pool *pool, struct eg_feeder *feeder,
-                                             struct eg_error *err);
+/* recipe NULL: the network carries none, so only arrays can be read. graph is what the feeder's runs
+ * are planned from, and outlives it. */
+EG_MUST_CHECK enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const struct eg_graph *graph,
+                                             const struct eg_dataset *dataset, size_t batch, eg_pool *pool,
+                                             struct eg_feeder *feeder, struct eg_error *err);
 /* Items rows[0..n-1], n <= batch, to pixels, hashes and reasons. */
 void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n);
-/* Forward what was loaded; rows that could not be read give numbers of no meaning. */
+/* Forward what was loaded. Rows that could not be read are not run: their outputs are 0.
+ * EG_E_NUMERIC: a photo gives NaN or infinity; the layer is named where they begin. */
 EG_MUST_CHECK enum eg_status eg__feeder_run(struct eg_feeder *feeder, struct eg_run *run, size_t n,
                                             float *const *out, struct eg_error *err);
 void eg__feeder_release(struct eg_feeder *feeder);
+
+/* ---- numbers (infinity.c) --------------------------------------------------------------- */
+
+bool eg__all_finite(const float *values, size_t n);
+/* An image as a network takes it: pixels [h][w][3] behind a recipe, or values [h][w][c]. */
+struct eg_input {
+    const struct eg_recipe *recipe;
+    const uint8_t *pixels;
+    const float *values;
+};
+EG_MUST_CHECK enum eg_status eg__input_forward(struct eg_run *run, const struct eg_input *input, size_t n,
+                                               float *const *out, struct eg_error *err);
+/* EG_E_NUMERIC: which layer of graph is the first to give NaN or infinity for an image known to. */
+enum eg_status eg__explain_infinity(const struct eg_graph *graph, const struct eg_input *input,
+                                    const char *path, struct eg_error *err);
 
 /* a + b in the graph's memory; NULL: none left. */
 const char *eg__join(struct eg_graph *graph, const char *a, const char *b);

@@ -114,6 +114,8 @@ enum eg_status eg__run_forward_pixels(struct eg_run *run, const uint8_t *pixels,
     return EG_OK;
 }
 
+size_t eg__run_output_count(const struct eg_run *run) { return run->n_outputs; }
+
 struct eg_shape eg__run_shape(const struct eg_run *run, size_t output)
 {
     return run->values[run->outputs[output]].shape;

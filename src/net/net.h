@@ -34,6 +34,7 @@ EG_MUST_CHECK enum eg_status eg__run_forward_pixels(struct eg_run *run, const ui
                                                     const float scale[3], const float offset[3], bool bgr,
                                                     size_t n, float *const *out, struct eg_error *err);
 
+size_t eg__run_output_count(const struct eg_run *run);
 struct eg_shape eg__run_shape(const struct eg_run *run, size_t output);
 size_t eg__run_bytes(const struct eg_run *run); /* weights + buffers + scratch */
 
