@@ -200,6 +200,8 @@ int check_data(const struct invocation *in, const char *path);
 void tell_contradictions(const struct invocation *in, eg_features *features);
 int make_pool(const struct invocation *in, eg_pool **pool);
 
+/* Classes without photos, photos in two classes. */
+void tell_classes(const struct invocation *in, const struct eg_train_report *report); /* cmd_train.c */
 /* cmd_train.c: "0.1,1,10" to numbers; NULL after a message. */
 double *parse_grid(const struct invocation *in, const char *list, size_t *n);
 /* The test report of train and evaluate. */

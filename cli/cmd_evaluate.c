@@ -12,9 +12,14 @@ static int show(struct invocation *in, const eg_net *net, const struct eg_evalua
         print_text(in, eg_evaluate_report_json(report, net));
         return EXIT_DONE;
     }
-    if (test)
+    if (test && report->trained_here)
         fprintf(in->out, "'%s' is what the model was trained from: measured on its %zu test rows only\n\n",
                 data, report->metrics.n);
+    else if (test)
+        fprintf(in->out,
+                "'%s': %zu rows; %zu others are left out, the model learned from them (--rows all counts "
+                "them)\n\n",
+                data, report->metrics.n, report->n_known);
     else if (report->trained_here)
         fprintf(in->out,
                 "'%s' is what the model was trained from: all %zu rows, those it learned from included\n\n",

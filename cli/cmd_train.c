@@ -72,6 +72,21 @@ static int print_report(struct invocation *in, const char *output, const struct 
     return code;
 }
 
+void tell_classes(const struct invocation *in, const struct eg_train_report *report)
+{
+    enum { SHOWN = 5 };
+    if (option_flag(in, "quiet")) return;
+    for (size_t i = 0; i < report->n_empty; i++)
+        fprintf(stderr, "engraft %s: class '%s' has no photo and is left out\n", in->command->name,
+                report->empty[i]);
+    for (size_t i = 0; i < report->n_twice && i < SHOWN; i++)
+        fprintf(stderr, "engraft %s: the same photo is in two classes: '%s' and '%s'\n", in->command->name,
+                report->twice[i].path, report->twice[i].other);
+    if (report->n_twice > SHOWN)
+        fprintf(stderr, "engraft %s: %zu more photos are in two classes (--json lists them)\n",
+                in->command->name, report->n_twice - SHOWN);
+}
+
 static int train(struct invocation *in, eg_features *features, const eg_net *net, const eg_net *from,
                  eg_pool *pool, const double *grid, size_t n_grid, double fraction)
 {
@@ -120,6 +135,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
     list_skipped(in, report->unreadable, report->n_unreadable);
     if (report->n_unlabelled && !option_flag(in, "quiet"))
         fprintf(stderr, "engraft train: %zu rows without a label were not used\n", report->n_unlabelled);
+    tell_classes(in, report);
     if (report->n_test_known && !option_flag(in, "quiet"))
         fprintf(stderr,
                 "engraft train: %zu of the %zu test photos are training photos too, so the test is too good "
@@ -164,11 +180,18 @@ static void tell_features(const char *path, const struct eg_extract_report *repo
 }
 
 /* The feature file beside the model: made, or brought up to date; *skipped: some photos were. */
-static int extract(struct invocation *in, const eg_net *net, const char *path, eg_pool *pool, bool *skipped)
+static int extract(struct invocation *in, const eg_net *net, const char *path, eg_pool *pool,
+                   const struct eg_train_options *checks, bool *skipped)
 {
     eg_dataset *images = NULL;
     int code = open_images(in, in->operands[0], &images);
     if (code) return code;
+    struct eg_error err;
+    enum eg_status status = eg_train_check(images, checks, &err);
+    if (status) {
+        eg_dataset_free(images);
+        return report_error(in, status, &err);
+    }
     struct progress progress;
     progress_begin(&progress, in, "extract");
     struct eg_run_cuts cuts = {EG_SIZED(eg_run_cuts), .pool = option_text(in, "pool")};
@@ -183,8 +206,7 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
                                      .progress = progress_step,
                                      .user = &progress};
     struct eg_extract_report *report;
-    struct eg_error err;
-    enum eg_status status = eg_extract(net, images, path, &how, &report, &err);
+    status = eg_extract(net, images, path, &how, &report, &err);
     progress_end(&progress);
     eg_dataset_free(images);
     if (status == EG_E_CANCELLED) {
@@ -296,7 +318,10 @@ static int run(struct invocation *in)
     if (!code) code = make_pool(in, &pool);
     if (!code && option_given(in, "from")) code = load_model(in, option_text(in, "from"), &from);
     if (!code && model) code = load_model(in, model, &net);
-    if (!code && !from_file) code = extract(in, net, beside, pool, &skipped);
+    const struct eg_train_options checks = {
+        EG_SIZED(eg_train_options), .folds = (unsigned)option_integer(in, "cv"),
+        .test = fraction < 0 ? "" : NULL, .test_fraction = fraction > 0 ? fraction : -1};
+    if (!code && !from_file) code = extract(in, net, beside, pool, &checks, &skipped);
     if (!code) code = open_features(in, from_file ? source : beside, &features);
     if (!code) tell_contradictions(in, features);
     if (!code && !net) code = net_of(in, features, &net);

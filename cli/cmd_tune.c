@@ -144,6 +144,7 @@ static int finish(struct invocation *in, const char *output, const struct eg_tun
         print_text(in, eg_tune_report_json(r, output));
     else if (!code)
         code = print_report(in, output, r);
+    tell_classes(in, &r->train);
     list_skipped(in, r->train.unreadable, r->train.n_unreadable);
     return !code && r->train.n_unreadable ? EXIT_SKIPPED : code;
 }

@@ -23,12 +23,13 @@ EDGES = {
     "net": "graph kernels",
     "h5": "",
     "features": "h5 graph",
+    "sample": "features image",
     "learn": "graph kernels",
     "eval": "",
     "dist": "",
     "report": "",
     "model": "graph arch onnx formats net kernels image",
-    "flow": "image graph arch onnx formats kernels net h5 features model learn eval dist",
+    "flow": "image graph arch onnx formats kernels net h5 features model sample learn eval dist",
 }
 
 # Headers of the world outside that have one owner.

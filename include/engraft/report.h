@@ -45,6 +45,7 @@ struct eg_evaluate_report {
     struct eg_metrics metrics;
     bool trained_here; /* the data are those the model was trained from */
     enum eg_rows rows; /* what was measured */
+    size_t n_known;    /* rows left out because the model learned from them */
     size_t n_unlabelled;
     struct eg_skipped *unreadable;
     size_t n_unreadable;

@@ -53,6 +53,10 @@ struct eg_compared {
     double c, cv_accuracy, cv_low, cv_high; /* Wilson, 95 % */
     double seconds;                         /* of the cross-validation */
 };
+/* One photo, byte for byte, under two labels. */
+struct eg_twice {
+    char *path, *other;
+};
 struct eg_train_report {
     char *cut; /* its name in the file */
     const char *classifier, *scale;
@@ -71,6 +75,10 @@ struct eg_train_report {
     size_t n_unreadable;
     struct eg_compared *compared; /* "auto": best first */
     size_t n_compared;
+    char **empty; /* classes without photos, which are left out */
+    size_t n_empty;
+    struct eg_twice *twice; /* photos that contradict themselves: at most 100 */
+    size_t n_twice;
 };
 
 /* A feature file to a classifier of photos: one ONNX file.
@@ -80,6 +88,11 @@ EG_API EG_MUST_CHECK enum eg_status eg_train(eg_features *features, const eg_net
                                              const struct eg_train_options *options,
                                              struct eg_train_report **report, struct eg_error *err);
 EG_API void eg_train_report_free(struct eg_train_report *report);
+
+/* What can be told of photos before their features are computed: two classes, and enough photos of
+ * each for the test and the folds. EG_E_ARGUMENT says what is missing. */
+EG_API EG_MUST_CHECK enum eg_status
+eg_train_check(const eg_dataset *images, const struct eg_train_options *options, struct eg_error *err);
 
 /* Which cut, and which classifier on it: every cut of the file (options->features: that one),
  * each with logistic regression and the linear SVM (options->classifier: that one), at its best

@@ -1,5 +1,6 @@
 /* evaluate.c: a trained model against labelled data. On the data it was trained from only the
- * test rows count: the split is made again from its seed, and known by its training rows. */
+ * test rows count: the split is made again from its seed, and known by its training rows. Where
+ * the data have changed since, rows that it learned from are known by their contents. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "eval/metrics.h"
 #include "flow/trained.h"
 #include "image/photo.h"
-#include "learn/learn.h"
+#include "sample/sample.h"
 
 bool eg__is_hdf5(const char *path)
 {
@@ -69,9 +70,10 @@ static enum eg_status judge_images(struct trial *t, const char *path, struct eg_
     t->truth = eg__alloc(images->n_items + 1, sizeof *t->truth);
     t->paths = eg__alloc(images->n_items + 1, sizeof *t->paths);
     if (!t->truth || !t->paths) status = eg__fail_memory(err, "labels");
+    for (size_t i = 0; i < images->n_items && !status; i++) t->truth[i] = images->items[i].label;
     if (!status)
         status = eg__class_map(t->model->classes, t->model->n_classes, (const char *const *)images->classes,
-                               images->n_classes, &map, err);
+                               images->n_classes, t->truth, images->n_items, &map, err);
     if (!status) status = eg__judge_photos(t->model, images, &how, &t->verdict, err);
     for (size_t i = 0; !status && i < images->n_items; i++) {
         if (t->verdict.reasons[i]) {
@@ -143,9 +145,6 @@ static enum eg_status judge_file(struct trial *t, const char *path, struct eg_er
     if (!rows || !t->truth || !t->paths) status = eg__fail_memory(err, "rows");
     if (!status) status = eg__model_source(t->model, spec, path, err);
     if (!status) status = find_cut(t, store, path, &cut, err);
-    if (!status)
-        status =
-            eg__class_map(t->model->classes, t->model->n_classes, spec->classes, spec->n_classes, &map, err);
     if (!status) status = eg__model_head(t->model, &head, err);
     for (size_t i = 0; !status && i < spec->n_rows; i++) {
         if (row_status[i] != EG_ROW_DONE) continue;
@@ -155,8 +154,12 @@ static enum eg_status judge_file(struct trial *t, const char *path, struct eg_er
         }
         rows[t->n] = i;
         t->paths[t->n] = spec->paths[i];
-        t->truth[t->n++] = map[spec->labels[i]];
+        t->truth[t->n++] = spec->labels[i];
     }
+    if (!status)
+        status = eg__class_map(t->model->classes, t->model->n_classes, spec->classes, spec->n_classes,
+                               t->truth, t->n, &map, err);
+    for (size_t i = 0; i < t->n && !status; i++) t->truth[i] = map[t->truth[i]];
     if (!status) status = eg__judge_rows(head, store, cut, rows, t->n, t->options->pool, &t->verdict, err);
     if (!status) status = eg__row_hashes(store, cut, rows, t->n, t->verdict.hashes, err);
     eg__graph_free(head);
@@ -167,54 +170,88 @@ static enum eg_status judge_file(struct trial *t, const char *path, struct eg_er
 
 /* ---- which rows count ------------------------------------------------------------------------ */
 
+/* The split by the model's seed and groups, if the rows are such that it can be made. */
+static bool split_again(const struct trial *t, bool by_order, uint8_t *part, struct eg_error *err)
+{
+    const struct eg_card *card = &t->model->card;
+    const char *pattern = card->group;
+    const double fraction = card->test_fraction;
+    const uint64_t seed = card->split_seed.value;
+    eg_hashes hashes = (eg_hashes)t->verdict.hashes;
+    int32_t *groups = eg__alloc(t->n, sizeof *groups);
+    uint8_t(*identity)[32] = eg__alloc(t->n, sizeof *identity);
+    enum eg_status status = groups && identity ? EG_OK : eg__fail_memory(err, "the groups");
+    if (!status) memcpy(identity, hashes, t->n * sizeof *identity);
+    if (!status && pattern) status = eg__groups(pattern, t->paths, t->n, groups, identity, err);
+    if (!status && fraction > 0)
+        status = by_order ? eg__split_by_order(t->truth, t->n, t->model->n_classes, pattern ? groups : NULL,
+                                               fraction, seed, part, err)
+                          : eg__split((eg_hashes)identity, t->truth, t->n, t->model->n_classes, fraction,
+                                      seed, part, err);
+    free(groups);
+    free(identity);
+    return !status;
+}
+
 /* part[i] = 1 for a test row, if these are the rows the model was trained from. */
 static enum eg_status recognise(struct trial *t, uint8_t *part, struct eg_error *err)
 {
     const struct eg_card *card = &t->model->card;
+    const bool by_order = !card->split; /* version 0.1 */
     if (!card->training_digest || !card->split_seed.known || isnan(card->test_fraction) || !t->n)
         return EG_OK;
-    double fraction = card->test_fraction;
     char hex[65];
-    const char *pattern = card->group;
-    int32_t *groups = pattern ? eg__alloc(t->n, sizeof *groups) : NULL;
-    if (pattern && !groups) return eg__fail_memory(err, "the groups");
-    bool can =
-        fraction <= 0 || ((!pattern || !eg__groups(pattern, t->paths, t->n, groups, NULL)) && fraction < 1 &&
-                          !eg__split(t->truth, t->n, t->model->n_classes, groups, fraction,
-                                     card->split_seed.value, part, NULL));
-    free(groups);
-    if (!can) return EG_OK; /* not to be split so: other data */
-    enum eg_status status = eg__rows_digest((const uint8_t(*)[32])t->verdict.hashes, part, t->n, hex, err);
+    if (!split_again(t, by_order, part, NULL)) return EG_OK; /* not to be split so: other data */
+    enum eg_status status = eg__rows_digest((eg_hashes)t->verdict.hashes, part, t->n, by_order, hex, err);
     if (!status) t->report.trained_here = !strcmp(hex, card->training_digest);
     return status;
+}
+
+/* counts[i] = 1 for a row the model has not learned from. */
+static enum eg_status find_unknown(struct trial *t, uint8_t *counts, struct eg_error *err)
+{
+    const char *filter = t->model->card.training_filter;
+    enum eg_status status = recognise(t, counts, err);
+    if (status || t->report.trained_here) return status;
+    memset(counts, 0, t->n);
+    if (filter) status = eg__filter_find(filter, (eg_hashes)t->verdict.hashes, t->n, counts, err);
+    for (size_t i = 0; i < t->n; i++) counts[i] = !counts[i];
+    return status;
+}
+
+static void keep_rows(struct trial *t, const uint8_t *counts)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->n; i++)
+        if (counts[i]) {
+            eg__verdict_keep(&t->verdict, i, kept);
+            t->truth[kept++] = t->truth[i];
+        }
+    t->n = kept;
 }
 
 static enum eg_status keep_test_rows(struct trial *t, const char *data, struct eg_error *err)
 {
     enum eg_rows rows = t->options->rows;
-    uint8_t *part = eg__zalloc(t->n + 1, 1);
-    if (!part) return eg__fail_memory(err, "the split");
-    enum eg_status status = recognise(t, part, err);
-    size_t n_test = 0;
-    for (size_t i = 0; i < t->n; i++) n_test += part[i];
-    if (!status && rows == EG_ROWS_TEST && !t->report.trained_here)
+    uint8_t *counts = eg__zalloc(t->n + 1, 1);
+    if (!counts) return eg__fail_memory(err, "the split");
+    enum eg_status status = find_unknown(t, counts, err);
+    size_t n_unknown = 0;
+    for (size_t i = 0; i < t->n; i++) n_unknown += counts[i];
+    const bool overlaps = n_unknown < t->n;
+    if (!status && rows == EG_ROWS_TEST && !overlaps)
         status = eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NOT_TRAINED_HERE,
                               "the model was not trained from '%s', so it has no test rows", data);
-    if (!status && rows != EG_ROWS_ALL && t->report.trained_here && !n_test)
+    if (!status && rows != EG_ROWS_ALL && !n_unknown)
         status = eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_LEARNED_ALL,
                               "the model learned from every row of '%s'", data);
-    bool only_test = t->report.trained_here && rows != EG_ROWS_ALL;
+    bool only_test = overlaps && rows != EG_ROWS_ALL;
     t->report.rows = only_test ? EG_ROWS_TEST : EG_ROWS_ALL;
     if (!status && only_test) {
-        size_t kept = 0;
-        for (size_t i = 0; i < t->n; i++)
-            if (part[i]) {
-                eg__verdict_keep(&t->verdict, i, kept);
-                t->truth[kept++] = t->truth[i];
-            }
-        t->n = kept;
+        t->report.n_known = t->n - n_unknown;
+        keep_rows(t, counts);
     }
-    free(part);
+    free(counts);
     return status;
 }
 

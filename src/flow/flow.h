@@ -54,19 +54,14 @@ EG_MUST_CHECK enum eg_status eg__judge_rows(const struct eg_graph *head, struct 
                                             const size_t *rows, size_t n, eg_pool *pool,
                                             struct eg_verdict *verdict, struct eg_error *err);
 
-/* The data's labels as the model's, by class name: map[n_data]. EG_E_ARGUMENT names a class that
- * the model does not know. free(*map). */
+/* The data's labels as the model's, by class name: map[n_data]. EG_E_ARGUMENT names a class of
+ * labels [n] (-1: none) that the model does not know. free(*map). */
 EG_MUST_CHECK enum eg_status eg__class_map(char *const *model, size_t n_model, const char *const *data,
-                                           size_t n_data, int32_t **map, struct eg_error *err);
+                                           size_t n_data, const int32_t *labels, size_t n, int32_t **map,
+                                           struct eg_error *err);
 
 /* ---- the trained file (trained.c) -------------------------------------------------------- */
 
-/* Content hashes of rows; of their features where the file has none (another program's). */
-EG_MUST_CHECK enum eg_status eg__row_hashes(struct eg_store *store, size_t cut, const size_t *rows, size_t n,
-                                            uint8_t (*hashes)[32], struct eg_error *err);
-/* SHA-256 over the content hashes of the training rows, in order; 64 digits and NUL. */
-EG_MUST_CHECK enum eg_status eg__rows_digest(const uint8_t (*hashes)[32], const uint8_t *part, size_t n,
-                                             char hex[65], struct eg_error *err);
 /* ["a","b"]; free() it; NULL: no memory. */
 char *eg__names_json(const char *const *names, size_t n);
 

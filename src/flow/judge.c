@@ -224,21 +224,30 @@ enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *stor
 }
 
 enum eg_status eg__class_map(char *const *model, size_t n_model, const char *const *data, size_t n_data,
-                             int32_t **out, struct eg_error *err)
+                             const int32_t *labels, size_t n, int32_t **out, struct eg_error *err)
 {
     int32_t *map = eg__alloc(n_data ? n_data : 1, sizeof *map);
-    if (!map) return eg__fail_memory(err, "classes");
+    bool *used = eg__zalloc(n_data ? n_data : 1, sizeof *used);
+    if (!map || !used) {
+        free(map);
+        free(used);
+        return eg__fail_memory(err, "classes");
+    }
+    for (size_t i = 0; i < n; i++)
+        if (labels[i] >= 0) used[labels[i]] = true;
     for (size_t i = 0; i < n_data; i++) {
         size_t k = 0;
         while (k < n_model && !eg__same_name(model[k], data[i])) k++;
-        if (k == n_model) {
+        if (k == n_model && used[i]) {
             free(map);
+            free(used);
             return eg__fail(err, EG_E_ARGUMENT,
                             "class '%s' is not one that the model has learned (take its photos out)",
                             data[i]);
         }
-        map[i] = (int32_t)k;
+        map[i] = k < n_model ? (int32_t)k : -1;
     }
+    free(used);
     *out = map;
     return EG_OK;
 }

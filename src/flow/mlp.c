@@ -15,7 +15,7 @@ struct mlp {
     struct training *t;
     struct eg_tune_cache cache; /* [n_train][d] */
     size_t n, d, n_classes, hidden;
-    uint8_t *fold; /* [n]; NULL: none */
+    const uint8_t *fold; /* [n]; NULL: none */
     unsigned folds;
     size_t *rows; /* training rows, then validation */
     size_t n_learn, n_valid;
@@ -45,20 +45,20 @@ static enum eg_status read_features(struct mlp *m, const char *beside, struct eg
 /* Rows outside fold `out` (folds: none is outside), a part of every class of them to validate. */
 static enum eg_status divide(struct mlp *m, unsigned out, struct eg_error *err)
 {
-    const struct training *t = m->t;
+    const struct eg_sample *s = &m->t->sample;
     size_t n = 0, at = 0, *inside = eg__alloc(m->n, sizeof *inside);
-    int32_t *labels = eg__alloc(m->n, sizeof *labels), *groups = eg__alloc(m->n, sizeof *groups);
-    uint8_t *part = eg__zalloc(m->n, 1);
-    enum eg_status status = inside && labels && groups && part ? EG_OK : eg__fail_memory(err, "the rows");
+    int32_t *labels = eg__alloc(m->n, sizeof *labels);
+    uint8_t(*identity)[32] = eg__alloc(m->n, sizeof *identity), *part = eg__zalloc(m->n, 1);
+    enum eg_status status = inside && labels && identity && part ? EG_OK : eg__fail_memory(err, "the rows");
     for (size_t i = 0; i < m->n && !status; i++) {
         if (m->fold && m->fold[i] == out) continue;
-        labels[n] = t->labels[i];
-        groups[n] = t->groups ? t->groups[i] : 0;
+        labels[n] = s->labels[i];
+        memcpy(identity[n], s->identity[i], sizeof *identity);
         inside[n++] = i;
     }
     if (!status)
-        status = eg__split(labels, n, m->n_classes, t->groups ? groups : NULL, VALID_FRACTION,
-                           t->how.seed + 1, part, err);
+        status = eg__split((eg_hashes)identity, labels, n, m->n_classes, VALID_FRACTION, m->t->how.seed + 1,
+                           part, err);
     for (uint8_t p = 0; p < 2 && !status; p++) {
         for (size_t i = 0; i < n; i++)
             if (part[i] == p) m->rows[at++] = inside[i];
@@ -67,7 +67,7 @@ static enum eg_status divide(struct mlp *m, unsigned out, struct eg_error *err)
     m->n_valid = at - m->n_learn;
     free(inside);
     free(labels);
-    free(groups);
+    free(identity);
     free(part);
     return status;
 }
@@ -88,8 +88,9 @@ static void count_epoch(void *user, const struct eg_epoch *epoch)
     ((struct mlp *)user)->epochs_done++;
 }
 
-/* A head learned on the rows at hand; right: of the rows of fold `out`. */
-static enum eg_status learn_head(struct mlp *m, unsigned out, struct eg_graph **made, size_t *right,
+/* A head learned on the rows at hand; right: of the rows of fold `out`, and their probabilities in
+ * p [n][n_classes] (NULL: not wanted). */
+static enum eg_status learn_head(struct mlp *m, unsigned out, struct eg_graph **made, size_t *right, float *p,
                                  struct eg_error *err)
 {
     const struct training *t = m->t;
@@ -120,7 +121,7 @@ static enum eg_status learn_head(struct mlp *m, unsigned out, struct eg_graph **
                                   .dist = &m->alone,
                                   .features = features(m),
                                   .d = m->d,
-                                  .labels = t->labels,
+                                  .labels = t->sample.labels,
                                   .train = m->rows,
                                   .valid = m->rows + m->n_learn,
                                   .n_train = m->n_learn,
@@ -138,7 +139,12 @@ static enum eg_status learn_head(struct mlp *m, unsigned out, struct eg_graph **
     for (size_t i = 0; i < m->n && right; i++)
         if (m->fold[i] == out) m->rows[n_out++] = i;
     struct eg_batch_result result = {0};
-    if (!status && right) status = eg__tune_measure(&phase, m->rows, n_out, NULL, &result, err);
+    float *logits = p ? eg__alloc(n_out, m->n_classes * sizeof *logits) : NULL;
+    if (!status && p && !logits) status = eg__fail_memory(err, "probabilities");
+    if (!status && right) status = eg__tune_measure(&phase, m->rows, n_out, logits, &result, err);
+    for (size_t i = 0; i < n_out && logits && !status; i++)
+        eg__softmax(logits + i * m->n_classes, m->n_classes, p + m->rows[i] * m->n_classes);
+    free(logits);
     if (!status && right) *right += result.right;
     head->output = probabilities;
     if (!status && made) status = eg__tape_export(eg__trainer_tape(trainer), head, err);
@@ -158,7 +164,7 @@ static enum eg_status weigh_classes(struct mlp *m, struct eg_error *err)
     size_t *count = eg__zalloc(m->n_classes, sizeof *count);
     m->class_weights = eg__alloc(m->n_classes, sizeof *m->class_weights);
     if (count && m->class_weights) {
-        for (size_t i = 0; i < m->n; i++) count[m->t->labels[i]]++;
+        for (size_t i = 0; i < m->n; i++) count[m->t->sample.labels[i]]++;
         for (size_t k = 0; k < m->n_classes; k++)
             m->class_weights[k] = (float)((double)m->n / ((double)m->n_classes * (double)count[k]));
     }
@@ -175,11 +181,14 @@ enum eg_status eg__training_mlp(struct training *t, const char *beside, struct e
     if (how->n_c) return eg__fail(err, EG_E_ARGUMENT, "an mlp has no C");
     if (how->reject_rate > 0) return eg__fail(err, EG_E_UNSUPPORTED, "an mlp does not reject");
     struct mlp m = {.t = t,
-                    .n = t->n_train,
+                    .n = t->sample.n_train,
                     .d = t->spec->cuts[t->cut].length,
-                    .n_classes = t->spec->n_classes,
+                    .n_classes = t->sample.n_classes,
                     .hidden = t->options->hidden ? t->options->hidden : EG_HEAD_HIDDEN,
-                    .folds = how->folds ? how->folds : 5,
+                    .fold = t->fold,
+                    .folds = !t->fold     ? 1
+                             : how->folds ? how->folds
+                                          : 5,
                     .alone = {.n_ranks = 1}};
     struct eg_learned made = {.learner = EG_MLP,
                               .scale = EG_SCALE_NONE,
@@ -193,18 +202,22 @@ enum eg_status eg__training_mlp(struct training *t, const char *beside, struct e
     m.rows = eg__alloc(m.n, sizeof *m.rows);
     enum eg_status status = m.rows ? weigh_classes(&m, err) : eg__fail_memory(err, "rows");
     if (!status) status = read_features(&m, beside, err);
+    if (!status && how->out_of_fold) {
+        made.out_of_fold = eg__alloc(m.n, m.n_classes * sizeof *made.out_of_fold);
+        if (!made.out_of_fold) status = eg__fail_memory(err, "probabilities");
+    }
     if (!status && m.folds > 1) {
-        m.fold = eg__alloc(m.n, 1);
-        status = m.fold ? eg__folds(t->labels, m.n, m.n_classes, t->groups, m.folds, how->seed, m.fold, err)
-                        : eg__fail_memory(err, "the folds");
-        for (unsigned f = 0; f < m.folds && !status; f++) status = learn_head(&m, f, NULL, &right, err);
+        for (unsigned f = 0; f < m.folds && !status; f++)
+            status = learn_head(&m, f, NULL, &right, made.out_of_fold, err);
         made.cv_accuracy = (double)right / (double)m.n;
     }
-    if (!status) status = learn_head(&m, UINT8_MAX, &made.head, NULL, err);
-    if (!status) t->learned = made;
+    if (!status && !how->choose_only) status = learn_head(&m, UINT8_MAX, &made.head, NULL, NULL, err);
+    if (status)
+        eg__learned_release(&made);
+    else
+        t->learned = made;
     eg__tune_cache_release(&m.cache);
     free(m.class_weights);
-    free(m.fold);
     free(m.rows);
     return status;
 }

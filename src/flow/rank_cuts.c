@@ -42,7 +42,7 @@ static enum eg_status compare_one(struct training *t, enum eg_learner learner, s
     how.user = progress;
     struct eg_row_source source = eg__training_rows(t);
     struct eg_learned learned;
-    enum eg_status status = eg__learn(&source, t->labels, t->spec->n_classes, &how, &learned, err);
+    enum eg_status status = eg__learn(&source, t->sample.labels, t->sample.n_classes, &how, &learned, err);
     if (status)
         return status == EG_E_CANCELLED
                    ? status
@@ -53,8 +53,8 @@ static enum eg_status compare_one(struct training *t, enum eg_learner learner, s
                                 .scale = eg__scaling_names[learned.scale],
                                 .c = learned.c,
                                 .cv_accuracy = learned.cv_accuracy};
-    eg__wilson((size_t)llround(learned.cv_accuracy * (double)t->n_train), t->n_train, &out->cv_low,
-               &out->cv_high);
+    eg__wilson((size_t)llround(learned.cv_accuracy * (double)t->sample.n_train), t->sample.n_train,
+               &out->cv_low, &out->cv_high);
     eg__learned_release(&learned);
     out->seconds = eg__seconds() - start;
     progress->done++;
@@ -112,8 +112,8 @@ enum eg_status eg_features_compare(eg_features *features, const struct eg_train_
     if (!status) {
         const struct eg_comparison made = {.compared = t.report.compared,
                                            .n_compared = t.report.n_compared,
-                                           .n_train = t.n_train,
-                                           .n_kept = t.n - t.n_train,
+                                           .n_train = t.sample.n_train,
+                                           .n_kept = t.sample.n - t.sample.n_train,
                                            .n_unlabelled = t.report.n_unlabelled,
                                            .n_classes = t.report.n_classes,
                                            .seconds = eg__seconds() - start};

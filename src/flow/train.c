@@ -25,151 +25,60 @@ static int find_word(const char *const *words, int n, const char *word)
 
 /* ---- rows ---------------------------------------------------------------------------- */
 
-static enum eg_status copy_classes(struct training *t, struct eg_error *err)
+static int compare_hashes(const void *a, const void *b) { return memcmp(a, b, 32); }
+
+/* Test rows whose contents were learned from. */
+static void count_known(struct training *t, eg_hashes hashes, size_t n)
 {
-    t->report.classes = eg__zalloc(t->spec->n_classes + 1, sizeof *t->report.classes);
-    if (!t->report.classes) return eg__fail_memory(err, "class names");
-    for (size_t i = 0; i < t->spec->n_classes; i++) {
-        if (!(t->report.classes[i] = strdup(t->spec->classes[i]))) return eg__fail_memory(err, "class names");
-        t->report.n_classes++;
-    }
+    for (size_t i = 0; i < n; i++)
+        t->report.n_test_known +=
+            bsearch(hashes[i], t->known, t->sample.n_train, sizeof *t->known, compare_hashes) != NULL;
+}
+
+static enum eg_status copy_names(char **names, size_t n, char ***copies, size_t *n_copies,
+                                 struct eg_error *err)
+{
+    *copies = eg__zalloc(n + 1, sizeof **copies);
+    if (!*copies) return eg__fail_memory(err, "class names");
+    for (; *n_copies < n; ++*n_copies)
+        if (!((*copies)[*n_copies] = strdup(names[*n_copies]))) return eg__fail_memory(err, "class names");
+    return EG_OK;
+}
+
+/* What the sample says of the rows, for the report and the file. */
+static enum eg_status note_sample(struct training *t, struct eg_error *err)
+{
+    struct eg_sample *s = &t->sample;
+    struct eg_train_report *r = &t->report;
+    enum eg_status status = copy_names(s->classes, s->n_classes, &r->classes, &r->n_classes, err);
+    if (!status) status = copy_names(s->empty, s->n_empty, &r->empty, &r->n_empty, err);
+    if (status) return status;
+    r->n_unlabelled = s->n_unlabelled;
+    r->n_train = s->n_train;
+    r->twice = s->twice;
+    r->n_twice = s->n_twice;
+    s->twice = NULL;
+    s->n_twice = 0;
+    t->trained.sample = s;
+    t->known = eg__alloc(s->n_train, sizeof *t->known);
+    if (!t->known) return eg__fail_memory(err, "the images' hashes");
+    memcpy(t->known, s->hashes, s->n_train * sizeof *t->known);
+    qsort(t->known, s->n_train, sizeof *t->known, compare_hashes);
+    count_known(t, (eg_hashes)s->hashes + s->n_train, s->n - s->n_train);
     return EG_OK;
 }
 
 static enum eg_status choose_rows(struct training *t, struct eg_error *err)
 {
-    const uint8_t *status = eg__store_status(t->store);
-    size_t n_rows = t->spec->n_rows, waiting = 0;
-    t->rows = eg__alloc(n_rows + 1, sizeof *t->rows);
-    t->labels = eg__alloc(n_rows + 1, sizeof *t->labels);
-    if (!t->rows || !t->labels) return eg__fail_memory(err, "rows");
-    for (size_t i = 0; i < n_rows; i++) {
-        waiting += status[i] == EG_ROW_WAITING;
-        if (status[i] != EG_ROW_DONE) continue;
-        if (t->spec->labels[i] < 0) {
-            t->report.n_unlabelled++;
-            continue;
-        }
-        t->rows[t->n] = i;
-        t->labels[t->n++] = t->spec->labels[i];
-    }
-    if (waiting)
-        return eg__fail(err, EG_E_ARGUMENT,
-                        "%zu of %zu rows are not computed yet: finish the extraction first", waiting, n_rows);
-    if (!n_rows) return eg__fail(err, EG_E_ARGUMENT, "there are no rows to learn from");
-    if (!t->n)
-        return eg__fail(err, EG_E_ARGUMENT,
-                        "no row has a label: photos are labelled by the folder they are in");
-    return EG_OK;
-}
-
-static enum eg_status find_groups(struct training *t, struct eg_error *err)
-{
-    if (!t->options->group) return EG_OK;
-    const char **paths = eg__alloc(t->n, sizeof *paths);
-    t->groups = eg__alloc(t->n, sizeof *t->groups);
-    enum eg_status status = paths && t->groups ? EG_OK : eg__fail_memory(err, "the groups");
-    for (size_t i = 0; i < t->n && !status; i++) paths[i] = t->spec->paths[t->rows[i]];
-    if (!status) status = eg__groups(t->options->group, paths, t->n, t->groups, err);
-    free(paths);
-    return status;
-}
-
-static int compare_hashes(const void *a, const void *b) { return memcmp(a, b, 32); }
-
-/* Test rows whose contents were learned from. */
-static void count_known(struct training *t, const uint8_t (*hashes)[32], size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        t->report.n_test_known +=
-            bsearch(hashes[i], t->known, t->n_train, sizeof *t->known, compare_hashes) != NULL;
-}
-
-/* Split, note the digest of the training rows, and put those first. */
-static enum eg_status split(struct training *t, struct eg_error *err)
-{
     const struct eg_train_options *o = t->options;
-    double fraction = o->test || o->test_fraction < 0 ? 0 : o->test_fraction > 0 ? o->test_fraction : 0.25;
-    uint8_t(*hashes)[32] = eg__alloc(t->n, sizeof *hashes), *part = eg__zalloc(t->n, 1);
-    size_t *rows = eg__alloc(t->n, sizeof *rows);
-    int32_t *labels = eg__alloc(t->n, sizeof *labels), *groups = eg__alloc(t->n, sizeof *groups);
-    enum eg_status status =
-        hashes && part && rows && labels && groups ? EG_OK : eg__fail_memory(err, "the split");
-    if (!status && fraction > 0)
-        status = eg__split(t->labels, t->n, t->spec->n_classes, t->groups, fraction, o->seed, part, err);
-    if (!status) status = eg__row_hashes(t->store, t->cut, t->rows, t->n, hashes, err);
-    if (!status) status = eg__rows_digest((const uint8_t(*)[32])hashes, part, t->n, t->trained.digest, err);
-    if (!status) {
-        size_t at = 0;
-        for (uint8_t p = 0; p < 2; p++) {
-            for (size_t i = 0; i < t->n; i++)
-                if (part[i] == p) {
-                    rows[at] = t->rows[i];
-                    groups[at] = t->groups ? t->groups[i] : 0;
-                    labels[at++] = t->labels[i];
-                }
-            if (!p) t->n_train = at;
-        }
-        memcpy(t->rows, rows, t->n * sizeof *rows);
-        memcpy(t->labels, labels, t->n * sizeof *labels);
-        if (t->groups) memcpy(t->groups, groups, t->n * sizeof *groups);
-        t->known = eg__alloc(t->n_train, sizeof *t->known);
-        if (!t->known) status = eg__fail_memory(err, "the images' hashes");
-        at = 0;
-        for (size_t i = 0; i < t->n && !status; i++)
-            if (!part[i]) memcpy(t->known[at++], hashes[i], sizeof *hashes);
-        if (!status) qsort(t->known, t->n_train, sizeof *t->known, compare_hashes);
-        for (size_t i = 0; i < t->n && !status; i++)
-            if (part[i]) count_known(t, (const uint8_t(*)[32])hashes + i, 1);
-        t->trained.test_fraction = fraction;
-        t->trained.seed = o->seed;
-        t->trained.group = o->group;
-        t->report.n_train = t->n_train;
-    }
-    free(hashes);
-    free(part);
-    free(rows);
-    free(labels);
-    free(groups);
-    return status;
-}
-
-/* Say by name what the learner would refuse by number. */
-static enum eg_status check_classes(const struct training *t, struct eg_error *err)
-{
-    unsigned folds = t->options->folds ? t->options->folds : 5;
-    size_t n_classes = t->spec->n_classes, *count = eg__zalloc(n_classes + 1, sizeof *count);
-    size_t *first = eg__alloc(n_classes + 1, sizeof *first); /* training row of a class */
-    bool *parted = eg__zalloc(n_classes + 1, sizeof *parted);
-    enum eg_status status = count && first && parted ? EG_OK : eg__fail_memory(err, "classes");
-    for (size_t i = 0; i < t->n_train && !status; i++) {
-        int32_t k = t->labels[i];
-        if (!count[k]++) first[k] = i;
-        if (t->groups && t->groups[i] != t->groups[first[k]]) parted[k] = true;
-    }
-    if (!status && n_classes < 2)
-        status = eg__fail(err, EG_E_ARGUMENT, "'%s' is the only class: a classifier needs two or more",
-                          t->report.classes[0]);
-    for (size_t k = 0; k < n_classes && !status; k++) {
-        if (!count[k])
-            status = eg__fail(err, EG_E_ARGUMENT,
-                              "class '%s' has no photo to learn from (add some, or take it out)",
-                              t->report.classes[k]);
-        else if (folds > 1 && count[k] < folds)
-            status = eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_FEW_ROWS,
-                                  "class '%s' has %zu training photos, fewer than the %u folds",
-                                  t->report.classes[k], count[k], folds);
-        else if (folds > 1 && t->groups && !parted[k])
-            status =
-                eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_ONE_GROUP,
-                             "all training photos of class '%s' are of one group, so no fold can both learn "
-                             "and test it",
-                             t->report.classes[k]);
-    }
-    free(count);
-    free(first);
-    free(parted);
-    return status;
+    struct eg_sample_options how = {
+        .test_fraction = o->test ? -1 : o->test_fraction, .seed = o->seed, .group = o->group};
+    enum eg_status status = eg__sample_of_store(t->store, t->cut, &how, &t->sample, err);
+    if (!status) status = note_sample(t, err);
+    unsigned folds = o->folds ? o->folds : 5;
+    if (status || folds < 2) return status;
+    t->fold = eg__alloc(t->sample.n_train, 1);
+    return t->fold ? eg__sample_folds(&t->sample, folds, t->fold, err) : eg__fail_memory(err, "the folds");
 }
 
 static enum eg_status gather(void *self, const size_t *rows, size_t count, float *out, struct eg_error *err)
@@ -177,7 +86,7 @@ static enum eg_status gather(void *self, const size_t *rows, size_t count, float
     const struct training *t = self;
     size_t *places = eg__alloc(count, sizeof *places);
     if (!places) return eg__fail_memory(err, "rows");
-    for (size_t i = 0; i < count; i++) places[i] = t->rows[rows[i]];
+    for (size_t i = 0; i < count; i++) places[i] = t->sample.rows[rows[i]];
     enum eg_status status = eg__rows_gather(t->store, t->cut, places, count, out, err);
     free(places);
     return status;
@@ -187,7 +96,7 @@ static enum eg_status gather(void *self, const size_t *rows, size_t count, float
 
 struct eg_row_source eg__training_rows(struct training *t)
 {
-    return (struct eg_row_source){t->n_train, t->spec->cuts[t->cut].length, gather, t};
+    return (struct eg_row_source){t->sample.n_train, t->spec->cuts[t->cut].length, gather, t};
 }
 
 static bool is_auto(const struct training *t)
@@ -227,10 +136,10 @@ static enum eg_status choose_how(struct training *t, struct eg_error *err)
         .scale = (enum eg_scaling)scale,
         .c = o->c,
         .n_c = o->n_c,
+        .fold = t->fold,
         .folds = o->folds,
         .hinge = o->hinge,
         .balance = o->balance,
-        .groups = t->groups,
         .reject_rate = o->reject_rate,
         .n_trees = o->n_trees,
         .memory_bytes = o->memory_bytes,
@@ -254,8 +163,8 @@ static enum eg_status go_on(struct training *t, struct eg_error *err)
         t->how.n_c = 1;
     }
     t->how.hinge = t->how.hinge || (earlier->loss && !strcmp(earlier->loss, "hinge"));
-    enum eg_status status = eg__model_scores(t->options->from, t->store, t->cut, t->rows, t->n_train,
-                                             t->options->pool, &t->start, err);
+    enum eg_status status =
+        eg__model_scores(t->options->from, t->store, t->cut, &t->sample, t->options->pool, &t->start, err);
     t->how.start = t->start;
     return status;
 }
@@ -279,7 +188,7 @@ static enum eg_status learn(struct training *t, const char *path, struct eg_erro
     if (t->how.learner == EG_MLP)
         status = eg__training_mlp(t, path, err);
     else
-        status = eg__learn(&source, t->labels, t->spec->n_classes, &t->how, &t->learned, err);
+        status = eg__learn(&source, t->sample.labels, t->sample.n_classes, &t->how, &t->learned, err);
     if (status) return status;
     if (t->how.learner == EG_SVM) t->trained.loss = t->how.hinge ? "hinge" : "squared-hinge";
     struct eg_train_report *r = &t->report;
@@ -324,20 +233,21 @@ static enum eg_status test_file(struct training *t, const char *path, struct eg_
     if (!labels || !rows) status = eg__fail_memory(err, "rows");
     if (!status) status = eg__store_find_cut(store, t->spec->cuts[t->cut].name, &cut, err);
     if (!status) status = eg__same_source(t->spec, spec, path, err);
-    if (!status)
-        status =
-            eg__class_map(t->report.classes, t->report.n_classes, spec->classes, spec->n_classes, &map, err);
     for (size_t i = 0; !status && i < spec->n_rows; i++)
         if (row_status[i] == EG_ROW_DONE && spec->labels[i] >= 0) {
             rows[n] = i;
-            labels[n++] = map[spec->labels[i]];
+            labels[n++] = spec->labels[i];
         }
+    if (!status)
+        status = eg__class_map(t->report.classes, t->report.n_classes, spec->classes, spec->n_classes, labels,
+                               n, &map, err);
+    for (size_t i = 0; i < n && !status; i++) labels[i] = map[labels[i]];
     if (!status && !n) status = eg__fail(err, EG_E_ARGUMENT, "no row of '%s' has a label", path);
     uint8_t(*hashes)[32] = eg__alloc(n, sizeof *hashes);
     if (!status)
         status = hashes ? eg__row_hashes(store, cut, rows, n, hashes, err)
                         : eg__fail_memory(err, "the images' hashes");
-    if (!status) count_known(t, (const uint8_t(*)[32])hashes, n);
+    if (!status) count_known(t, (eg_hashes)hashes, n);
     if (!status) status = test_rows(t, store, cut, rows, labels, n, err);
     free(hashes);
     free(map);
@@ -366,9 +276,10 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
         .pool = t->options->pool, .progress = t->options->progress, .user = t->options->user};
     if (!truth) status = eg__fail_memory(err, "labels");
     if (!status) status = eg__card_read(t->graph, &whole.card, err);
+    for (size_t i = 0; i < images->n_items && !status; i++) truth[i] = images->items[i].label;
     if (!status)
         status = eg__class_map(t->report.classes, t->report.n_classes, (const char *const *)images->classes,
-                               images->n_classes, &map, err);
+                               images->n_classes, truth, images->n_items, &map, err);
     if (!status) status = eg__judge_photos(&whole, images, &how, &verdict, err);
     size_t n = 0;
     for (size_t i = 0; !status && i < images->n_items; i++) {
@@ -382,7 +293,7 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
     }
     if (!status && !n)
         status = eg__fail(err, EG_E_ARGUMENT, "no photo of '%s' could be read and has a label", path);
-    if (!status) count_known(t, (const uint8_t(*)[32])verdict.hashes, n);
+    if (!status) count_known(t, (eg_hashes)verdict.hashes, n);
     if (!status)
         status = eg__metrics(truth, verdict.labels, verdict.probabilities, n, t->report.n_classes,
                              &t->report.test, err);
@@ -397,8 +308,9 @@ static enum eg_status test(struct training *t, struct eg_error *err)
 {
     const char *path = t->options->test;
     if (!path) {
-        size_t n = t->n - t->n_train;
-        return n ? test_rows(t, t->store, t->cut, t->rows + t->n_train, t->labels + t->n_train, n, err)
+        const struct eg_sample *s = &t->sample;
+        size_t n = s->n - s->n_train;
+        return n ? test_rows(t, t->store, t->cut, s->rows + s->n_train, s->labels + s->n_train, n, err)
                  : EG_OK;
     }
     return eg__is_hdf5(path) ? test_file(t, path, err) : test_photos(t, path, err);
@@ -432,11 +344,7 @@ enum eg_status eg__training_begin(struct training *t, struct eg_error *err)
     enum eg_status status = eg__store_find_cut(t->store, t->options->features, &t->cut, err);
     if (!status) status = check_net(t, err);
     if (!status) status = check_from(t, err);
-    if (!status) status = copy_classes(t, err);
     if (!status) status = choose_rows(t, err);
-    if (!status) status = find_groups(t, err);
-    if (!status) status = split(t, err);
-    if (!status) status = check_classes(t, err);
     if (!status) status = choose_how(t, err);
     return status;
 }
@@ -445,10 +353,9 @@ void eg__training_release(struct training *t)
 {
     eg__graph_free(t->graph);
     eg__learned_release(&t->learned);
-    free(t->rows);
-    free(t->labels);
-    free(t->groups);
+    eg__sample_release(&t->sample);
     free(t->known);
+    free(t->fold);
     free(t->start);
 }
 
@@ -500,13 +407,30 @@ enum eg_status eg_train(eg_features *features, const eg_net *net, const char *pa
     return status;
 }
 
+enum eg_status eg_train_check(const eg_dataset *images, const struct eg_train_options *options,
+                              struct eg_error *err)
+{
+    struct eg_train_options own, *o = &own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
+    int32_t *labels = eg__alloc(images->n_items, sizeof *labels);
+    if (!labels) return eg__fail_memory(err, "labels");
+    for (size_t i = 0; i < images->n_items; i++) labels[i] = images->items[i].label;
+    status =
+        eg__sample_check(labels, images->n_items, (const char *const *)images->classes, images->n_classes,
+                         o->test ? -1 : o->test_fraction, o->folds ? o->folds : 5, err);
+    free(labels);
+    return status;
+}
+
 void eg__train_report_release(struct eg_train_report *report)
 {
     free(report->grid);
     free(report->cut);
     eg__compared_free(report->compared, report->n_compared);
-    for (size_t i = 0; i < report->n_classes; i++) free(report->classes[i]);
-    free(report->classes);
+    eg__class_names_free(report->classes, report->n_classes);
+    eg__class_names_free(report->empty, report->n_empty);
+    eg__twice_free(report->twice, report->n_twice);
     eg_metrics_release(&report->test);
     eg__skipped_free(report->unreadable, report->n_unreadable);
     *report = (struct eg_train_report){0};

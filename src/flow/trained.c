@@ -24,45 +24,11 @@ char *eg__names_json(const char *const *names, size_t n)
     return text;
 }
 
-enum eg_status eg__row_hashes(struct eg_store *store, size_t cut, const size_t *rows, size_t n,
-                              uint8_t (*hashes)[32], struct eg_error *err)
-{
-    enum eg_status status = EG_OK;
-    for (size_t i = 0, count; i < n && !status; i += count) {
-        for (count = 1; i + count < n && rows[i + count] == rows[i] + count;) count++;
-        status = eg__store_hashes(store, rows[i], count, hashes + i, err);
-    }
-    if (status != EG_E_NOT_FOUND) return status;
-    size_t d = eg__store_spec(store)->cuts[cut].length;
-    float *row = malloc(d * sizeof *row);
-    status = row ? EG_OK : eg__fail_memory(err, "a row");
-    for (size_t i = 0; i < n && !status; i++) {
-        status = eg__store_gather(store, cut, rows + i, 1, row, err);
-        if (!status) status = eg__sha256(row, d * sizeof *row, hashes[i], err);
-    }
-    free(row);
-    return status;
-}
-
-enum eg_status eg__rows_digest(const uint8_t (*hashes)[32], const uint8_t *part, size_t n, char hex[65],
-                               struct eg_error *err)
-{
-    uint8_t(*kept)[32] = malloc((n ? n : 1) * sizeof *kept), digest[32];
-    if (!kept) return eg__fail_memory(err, "a digest");
-    size_t n_kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!part[i]) memcpy(kept[n_kept++], hashes[i], sizeof *kept);
-    enum eg_status status = eg__sha256(kept, n_kept * sizeof *kept, digest, err);
-    if (!status) eg__hex(digest, sizeof digest, hex);
-    free(kept);
-    return status;
-}
-
 /* What the card of a file being written is made of; texts it holds by itself. */
 struct writing {
     struct eg_card card;
     char date[32];
-    char *recipe, *classes;
+    char *recipe, *classes, *filter;
 };
 
 /* Name, recipe, version, date: what every file we write says. */
@@ -93,6 +59,7 @@ static enum eg_status write_card(struct writing *w, struct eg_graph *graph, enum
     if (!status) status = eg__card_write(graph, &w->card, err);
     free(w->recipe);
     free(w->classes);
+    free(w->filter);
     return status;
 }
 
@@ -127,6 +94,19 @@ enum eg_status eg_net_convert(const eg_net *net, const char *path, const struct 
 
 /* ---- classifiers ------------------------------------------------------------------------ */
 
+/* By which its test rows are found again, and its training rows known wherever they turn up. */
+static enum eg_status write_sample(struct writing *w, const struct eg_sample *s, struct eg_error *err)
+{
+    w->card.split = "photos";
+    w->card.split_seed = eg__card_whole(s->seed);
+    w->card.test_fraction = s->test_fraction;
+    w->card.group = s->group;
+    w->card.training_digest = s->digest;
+    enum eg_status status = eg__filter_make((eg_hashes)s->hashes, s->n_train, &w->filter, err);
+    w->card.training_filter = w->filter;
+    return status;
+}
+
 static enum eg_status write_training(struct writing *w, const struct eg_trained *t, struct eg_error *err)
 {
     const struct eg_train_report *r = t->report;
@@ -138,14 +118,11 @@ static enum eg_status write_training(struct writing *w, const struct eg_trained 
     card->cv_accuracy = r->cv_accuracy;
     card->accuracy =
         (struct eg_card_score){r->test.accuracy, r->test.accuracy_low, r->test.accuracy_high, r->test.n};
-    card->split_seed = eg__card_whole(t->seed);
-    card->test_fraction = t->test_fraction;
     if (r->reject_rate > 0) card->reject_rate = r->reject_rate;
-    card->group = t->group;
-    card->training_digest = t->digest;
     card->training_rows = eg__card_whole(r->n_train);
     card->command = t->command;
-    return write_classes(w, (const char *const *)r->classes, r->n_classes, err);
+    enum eg_status status = t->sample ? write_sample(w, t->sample, err) : EG_OK;
+    return status ? status : write_classes(w, (const char *const *)r->classes, r->n_classes, err);
 }
 
 static void write_cut(struct eg_card *card, const struct eg_trained *t, const char *node)

@@ -3,16 +3,14 @@
 #define EG_FLOW_TRAINED_H
 
 #include "flow/flow.h"
+#include "sample/sample.h"
 
 struct eg_trained { /* what the file says of its making */
     const struct eg_train_report *report;
     const struct eg_cut_info *cut;
     const char *weights_sha256, *command;
-    char digest[65];
-    uint64_t seed;
-    double test_fraction; /* 0: none */
-    const char *loss;     /* of an SVM; NULL: another classifier */
-    const char *group;    /* pattern the split was made by; NULL: none */
+    const struct eg_sample *sample;
+    const char *loss; /* of an SVM; NULL: another classifier */
 };
 
 /* The network to the cut, the head on it, and the metadata. net NULL: the head alone. */
@@ -30,10 +28,10 @@ EG_MUST_CHECK enum eg_status eg__model_head(const struct eg_net *model, struct e
 /* EG_E_ARGUMENT where the features are of other weights or another recipe than the model's. */
 EG_MUST_CHECK enum eg_status eg__model_source(const struct eg_net *model, const struct eg_store_spec *spec,
                                               const char *path, struct eg_error *err);
-/* Scores [n_classes][n] of a linear model for rows of a feature file, its classes matched by name
- * to the file's; NAN for those it does not know. *scores NULL: it has none (a forest). */
+/* Scores [n_classes][n_train] of a linear model for the training rows, its classes matched by name
+ * to the sample's; NAN for those it does not know. *scores NULL: it has none (a forest). */
 EG_MUST_CHECK enum eg_status eg__model_scores(const struct eg_net *model, struct eg_store *store, size_t cut,
-                                              const size_t *rows, size_t n, eg_pool *pool, double **scores,
+                                              const struct eg_sample *sample, eg_pool *pool, double **scores,
                                               struct eg_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "flow/trained.h"
 #include "learn/learn.h"
+#include "sample/sample.h"
 
 struct training {
     struct eg_store *store;
@@ -15,10 +16,9 @@ struct training {
     const struct eg_net *net;
     const struct eg_train_options *options;
     size_t cut;
-    size_t *rows;             /* done and labelled: the training rows first, then the test rows */
-    int32_t *labels, *groups; /* groups NULL: none */
-    size_t n, n_train;
-    uint8_t (*known)[32]; /* [n_train] contents of the training rows, sorted */
+    struct eg_sample sample; /* done and labelled rows: for training first, then for the test */
+    uint8_t (*known)[32];    /* [n_train] contents of the training rows, sorted */
+    uint8_t *fold;           /* [n_train]; NULL: no cross-validation */
     struct eg_learn_options how;
     double c, *start; /* of the model to go on from */
     struct eg_learned learned;

@@ -18,13 +18,15 @@
 #include "flow/tune.h"
 #include "image/photo.h"
 #include "learn/learn.h"
+#include "sample/sample.h"
 
 enum {
     DEFAULT_BATCH = 16,
     HEAD_BATCH = EG_HEAD_BATCH,
     HEAD_EPOCHS = EG_HEAD_EPOCHS,
     DEFAULT_EPOCHS = 10,
-    PATIENCE = 5
+    PATIENCE = 5,
+    FOLDS = 5
 };
 
 struct tuning {
@@ -40,10 +42,12 @@ struct tuning {
     enum eg_augment augment;
     bool *trainable; /* by node of graph */
     float *rate_scale;
-    size_t *items;            /* readable labelled rows: items of the dataset */
-    int32_t *labels, *groups; /* groups NULL: none */
-    uint8_t *part;            /* 0 train, 1 validate, 2 test */
-    size_t *rows;             /* training rows, then validation, then test */
+    size_t *items;           /* readable labelled rows: items of the dataset */
+    int32_t *label_of;       /* class of the dataset to label; -1: it has no photo */
+    int32_t *labels;         /* [n] 0.. of the classes that have photos */
+    struct eg_sample sample; /* of those rows: rows[i] is one of 0..n-1 */
+    size_t *rows;            /* training rows, then validation, then test */
+    size_t *by_row;          /* [n] where a row is in the sample */
     size_t n, n_train, n_valid, n_test;
     size_t batch, head_batch;      /* images of a step: of all, of the head alone */
     struct eg_tune_cache features; /* [n][d] at the cut */
@@ -117,7 +121,7 @@ static enum eg_status build(struct tuning *t, struct eg_error *err)
     t->d = t->plan.infos[0].length;
     t->trained.cut = &t->plan.infos[0];
     size_t hidden = o->linear_head ? 0 : o->hidden ? o->hidden : EG_HEAD_HIDDEN;
-    status = eg__tune_head(t->d, hidden, t->dataset->n_classes, o->seed, &t->head, err);
+    status = eg__tune_head(t->d, hidden, t->report.train.n_classes, o->seed, &t->head, err);
     if (!status) status = eg__trained_build(t->net, &t->trained, t->head, &t->graph, err);
     if (status) return status;
     t->logits = t->graph->nodes[t->graph->output].inputs[0];
@@ -173,7 +177,7 @@ static enum eg_status list_rows(struct tuning *t, struct eg_error *err)
             continue;
         }
         t->items[t->n] = i;
-        t->labels[t->n++] = t->dataset->items[i].label;
+        t->labels[t->n++] = t->label_of[t->dataset->items[i].label];
     }
     if (!t->n)
         return eg__fail(err, EG_E_ARGUMENT,
@@ -235,7 +239,7 @@ static enum eg_status compute_rows(struct tuning *t, uint8_t (*hashes)[32], stru
             if (t->trainer) eg__tune_source_keep(&t->source, kept, input, boundary);
             memcpy(hashes[kept], feeder.hashes[i], sizeof *hashes);
             t->items[kept] = rows[i];
-            t->labels[kept++] = t->dataset->items[rows[i]].label;
+            t->labels[kept++] = t->label_of[t->dataset->items[rows[i]].label];
         }
         if (!status && o->progress && !o->progress(o->user, first + count, n))
             status = eg__fail(err, EG_E_CANCELLED, "stopped");
@@ -248,56 +252,31 @@ static enum eg_status compute_rows(struct tuning *t, uint8_t (*hashes)[32], stru
     return status;
 }
 
-static enum eg_status find_groups(struct tuning *t, struct eg_error *err)
+/* Some of the training rows to validate on, class by class. */
+static enum eg_status take_validation(struct tuning *t, struct eg_error *err)
 {
-    if (!t->options->group) return EG_OK;
-    const char **paths = eg__alloc(t->n, sizeof *paths);
-    t->groups = eg__alloc(t->n, sizeof *t->groups);
-    enum eg_status status = paths && t->groups ? EG_OK : eg__fail_memory(err, "the groups");
-    for (size_t i = 0; i < t->n && !status; i++) paths[i] = t->dataset->items[t->items[i]].path;
-    if (!status) status = eg__groups(t->options->group, paths, t->n, t->groups, err);
-    free(paths);
+    const struct eg_tune_options *o = t->options;
+    const struct eg_sample *s = &t->sample;
+    double valid = o->valid_fraction < 0 ? 0 : o->valid_fraction > 0 ? o->valid_fraction : 0.15;
+    uint8_t *part = eg__zalloc(s->n, 1);
+    enum eg_status status = part ? EG_OK : eg__fail_memory(err, "the split");
+    for (size_t i = s->n_train; i < s->n && !status; i++) part[i] = 2;
+    if (!status && valid > 0)
+        status = eg__split((eg_hashes)s->identity, s->labels, s->n_train, s->n_classes, valid, o->seed + 1,
+                           part, err);
+    size_t at = 0, counts[3] = {0};
+    for (uint8_t p = 0; p < 3 && !status; p++)
+        for (size_t i = 0; i < s->n; i++)
+            if (part[i] == p) {
+                t->rows[at++] = s->rows[i];
+                t->by_row[s->rows[i]] = i;
+                counts[p]++;
+            }
+    t->n_train = t->report.train.n_train = counts[0];
+    t->n_valid = t->report.n_valid = counts[1];
+    t->n_test = counts[2];
+    free(part);
     return status;
-}
-
-/* Some of the rows that are in no other part yet, class by class. */
-static enum eg_status split_off(struct tuning *t, double fraction, uint64_t seed, uint8_t part,
-                                struct eg_error *err)
-{
-    if (fraction <= 0) return EG_OK;
-    uint8_t *taken = eg__zalloc(t->n, 1);
-    int32_t *labels = eg__alloc(t->n, sizeof *labels), *groups = eg__alloc(t->n, sizeof *groups);
-    size_t *which = eg__alloc(t->n, sizeof *which), n = 0;
-    enum eg_status status = taken && labels && groups && which ? EG_OK : eg__fail_memory(err, "the split");
-    for (size_t i = 0; i < t->n && !status; i++) {
-        if (t->part[i]) continue;
-        labels[n] = t->labels[i];
-        groups[n] = t->groups ? t->groups[i] : 0;
-        which[n++] = i;
-    }
-    if (!status)
-        status = eg__split(labels, n, t->dataset->n_classes, t->groups ? groups : NULL, fraction, seed, taken,
-                           err);
-    for (size_t i = 0; i < n && !status; i++)
-        if (taken[i]) t->part[which[i]] = part;
-    free(taken);
-    free(labels);
-    free(groups);
-    free(which);
-    return status;
-}
-
-static enum eg_status check_classes(const struct tuning *t, struct eg_error *err)
-{
-    for (size_t k = 0; k < t->dataset->n_classes; k++) {
-        size_t i = 0;
-        while (i < t->n_train && t->labels[t->rows[i]] != (int32_t)k) i++;
-        if (i == t->n_train)
-            return eg__fail(err, EG_E_ARGUMENT,
-                            "class '%s' has no photo to learn from (add some, or take it out%s)",
-                            t->dataset->classes[k], t->groups ? "; a group is never divided" : "");
-    }
-    return EG_OK;
 }
 
 /* The test rows are those `train` keeps with the same seed and groups; the validation rows are some
@@ -305,29 +284,41 @@ static enum eg_status check_classes(const struct tuning *t, struct eg_error *err
 static enum eg_status split_rows(struct tuning *t, const uint8_t (*hashes)[32], struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
-    double test = o->test_fraction < 0 ? 0 : o->test_fraction > 0 ? o->test_fraction : 0.25;
-    double valid = o->valid_fraction < 0 ? 0 : o->valid_fraction > 0 ? o->valid_fraction : 0.15;
-    t->part = eg__zalloc(t->n, 1);
+    const struct eg_dataset *images = t->dataset;
+    size_t *rows = eg__alloc(t->n, sizeof *rows);
+    const char **paths = eg__alloc(t->n, sizeof *paths);
     t->rows = eg__alloc(t->n, sizeof *t->rows);
-    enum eg_status status = t->part && t->rows ? find_groups(t, err) : eg__fail_memory(err, "the split");
-    if (!status) status = split_off(t, test, o->seed, 2, err);
-    if (!status) status = eg__rows_digest(hashes, t->part, t->n, t->trained.digest, err);
-    if (!status) status = split_off(t, valid, o->seed + 1, 1, err);
-    if (status) return status;
-    size_t at = 0, counts[3] = {0};
-    for (uint8_t p = 0; p < 3; p++)
-        for (size_t i = 0; i < t->n; i++)
-            if (t->part[i] == p) {
-                t->rows[at++] = i;
-                counts[p]++;
-            }
-    t->n_train = t->report.train.n_train = counts[0];
-    t->n_valid = t->report.n_valid = counts[1];
-    t->n_test = counts[2];
-    t->trained.seed = o->seed;
-    t->trained.test_fraction = test;
-    t->trained.group = o->group;
-    return check_classes(t, err);
+    t->by_row = eg__alloc(t->n, sizeof *t->by_row);
+    bool room = rows && paths && t->rows && t->by_row;
+    for (size_t i = 0; i < t->n && room; i++) {
+        rows[i] = i;
+        paths[i] = images->items[t->items[i]].path;
+    }
+    struct eg_labelled labelled = {t->n,
+                                   rows,
+                                   t->labels,
+                                   hashes,
+                                   paths,
+                                   (const char *const *)t->report.train.classes,
+                                   t->report.train.n_classes,
+                                   t->dataset->is_array};
+    struct eg_sample_options how = {.test_fraction = o->test_fraction, .seed = o->seed, .group = o->group};
+    enum eg_status status =
+        room ? eg__sample_make(&labelled, &how, &t->sample, err) : eg__fail_memory(err, "the split");
+    if (!status && t->sample.n_empty)
+        status =
+            eg__fail(err, EG_E_IO, "no photo of class '%s' could be read (mend them, or take the class out)",
+                     t->sample.empty[0]);
+    t->trained.sample = &t->sample;
+    if (!status) status = take_validation(t, err);
+    struct eg_train_report *r = &t->report.train;
+    r->twice = t->sample.twice;
+    r->n_twice = t->sample.n_twice;
+    t->sample.twice = NULL;
+    t->sample.n_twice = 0;
+    free(rows);
+    free(paths);
+    return status;
 }
 
 /* What a saved state must be of: everything that decides the weights. */
@@ -337,12 +328,13 @@ static enum eg_status identify(struct tuning *t, struct eg_error *err)
     struct eg_text text = {0};
     uint8_t digest[32];
     eg__text_append(&text, "%s %s %s %s %zu %d %zu %zu %u %.9g %s %u %u %.9g %.9g %.9g %d %.9g %llu",
-                    eg_version(), t->trained.weights_sha256, t->trained.digest, t->plan.infos[0].name, t->d,
+                    eg_version(), t->trained.weights_sha256, t->sample.digest, t->plan.infos[0].name, t->d,
                     o->linear_head, o->hidden, t->batch, o->epochs, o->rate, o->optimizer ? o->optimizer : "",
                     (unsigned)t->augment, o->views, o->label_smoothing, o->mixup, o->valid_fraction,
                     o->train_batch_norm, o->test_fraction, (unsigned long long)o->seed);
     eg__text_append(&text, " %s %s", o->unfreeze ? o->unfreeze : "none", eg_cpu());
-    for (size_t i = 0; i < t->n; i++) eg__text_append(&text, " %d:%d", t->labels[i], t->part[i]);
+    for (size_t i = 0; i < t->n; i++)
+        eg__text_append(&text, " %d:%zu", t->labels[t->rows[i]], t->items[t->rows[i]]);
     enum eg_status status = text.failed ? eg__fail_memory(err, "the run's identity")
                                         : eg__sha256(text.chars, text.length, digest, err);
     if (!status) eg__hex(digest, sizeof digest, t->identity);
@@ -373,19 +365,23 @@ static enum eg_status learn_linear(struct tuning *t, const size_t *rows, size_t 
 {
     struct picked picked = {t, rows};
     struct eg_row_source source = {n, t->d, gather, &picked};
-    int32_t *labels = eg__alloc(n, sizeof *labels), *groups = eg__alloc(n, sizeof *groups);
-    enum eg_status status = labels && groups ? EG_OK : eg__fail_memory(err, "labels");
+    const struct eg_train_report *r = &t->report.train;
+    int32_t *labels = eg__alloc(n, sizeof *labels);
+    uint8_t(*identity)[32] = eg__alloc(n, sizeof *identity), *fold = eg__alloc(n, 1);
+    enum eg_status status = labels && identity && fold ? EG_OK : eg__fail_memory(err, "labels");
     for (size_t i = 0; i < n && !status; i++) {
         labels[i] = t->labels[rows[i]];
-        groups[i] = t->groups ? t->groups[rows[i]] : 0;
+        memcpy(identity[i], t->sample.identity[t->by_row[rows[i]]], sizeof *identity);
     }
-    struct eg_learn_options how = {.scale = scale,
-                                   .groups = t->groups ? groups : NULL,
-                                   .seed = t->options->seed,
-                                   .pool = t->options->pool};
-    if (!status) status = eg__learn(&source, labels, t->dataset->n_classes, &how, learned, err);
+    if (!status)
+        status = eg__folds((eg_hashes)identity, labels, n, (const char *const *)r->classes, r->n_classes,
+                           FOLDS, t->options->seed, fold, err);
+    struct eg_learn_options how = {
+        .scale = scale, .fold = fold, .folds = FOLDS, .seed = t->options->seed, .pool = t->options->pool};
+    if (!status) status = eg__learn(&source, labels, r->n_classes, &how, learned, err);
     free(labels);
-    free(groups);
+    free(identity);
+    free(fold);
     return status;
 }
 
@@ -399,7 +395,7 @@ static enum eg_status measure_linear(struct tuning *t, struct eg_error *err)
     if (learn_linear(t, t->rows, t->n_train + t->n_valid, EG_SCALE_AUTO, &learned, NULL)) return EG_OK;
     struct eg_run *run;
     uint32_t output = learned.head->output;
-    size_t classes = t->dataset->n_classes, right = 0;
+    size_t classes = t->report.train.n_classes, right = 0;
     struct eg_run_options options = {.max_batch = 1};
     enum eg_status status = eg__run_create(learned.head, &output, 1, &options, t->options->pool, &run, err);
     float *scores = eg__alloc(classes, sizeof *scores);
@@ -452,7 +448,7 @@ static bool begin_linear(struct tuning *t)
     struct eg_learned learned;
     if (learn_linear(t, t->rows, t->n_train, EG_SCALE_NONE, &learned, NULL)) return false;
     const struct eg_graph *graph = learned.head;
-    size_t n, classes = t->dataset->n_classes, n_weights = classes * t->d;
+    size_t n, classes = t->report.train.n_classes, n_weights = classes * t->d;
     float *values = eg__tape_values(eg__trainer_tape(t->head_trainer), &n), temperature = 1;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const struct eg_node *node = &graph->nodes[i];
@@ -526,7 +522,7 @@ static enum eg_status learn(struct tuning *t, struct eg_error *err)
 static enum eg_status test(struct tuning *t, struct eg_error *err)
 {
     if (!t->n_test) return EG_OK;
-    size_t k = t->dataset->n_classes;
+    size_t k = t->report.train.n_classes;
     const size_t *rows = t->rows + t->n_train + t->n_valid;
     struct eg_tune_phase phase = phase_of(t);
     phase.trainer = t->trainer ? t->trainer : t->head_trainer;
@@ -538,13 +534,11 @@ static enum eg_status test(struct tuning *t, struct eg_error *err)
     enum eg_status status = p && truth && said ? eg__tune_measure(&phase, rows, t->n_test, p, &result, err)
                                                : eg__fail_memory(err, "the test");
     for (size_t i = 0; i < t->n_test && !status; i++) {
-        float *row = p + i * k, sum = 0;
+        float *row = p + i * k;
         size_t best = 0;
         for (size_t c = 1; c < k; c++)
             if (row[c] > row[best]) best = c;
-        float largest = row[best];
-        for (size_t c = 0; c < k; c++) sum += row[c] = expf(row[c] - largest);
-        for (size_t c = 0; c < k; c++) row[c] /= sum;
+        eg__softmax(row, k, row);
         truth[i] = t->labels[rows[i]];
         said[i] = (int32_t)best;
     }
@@ -596,24 +590,51 @@ static enum eg_status write_file(struct tuning *t, struct eg_error *err)
 /* ---- all of it
  * --------------------------------------------------------------------------------------------- */
 
+/* Classes that have photos, before any of these is read. */
+static enum eg_status list_classes(struct tuning *t, struct eg_error *err)
+{
+    const struct eg_dataset *images = t->dataset;
+    const size_t n_classes = images->n_classes;
+    struct eg_train_report *r = &t->report.train;
+    int32_t *labels = eg__alloc(images->n_items + 1, sizeof *labels);
+    t->label_of = eg__alloc(n_classes + 1, sizeof *t->label_of);
+    r->classes = eg__zalloc(n_classes + 1, sizeof(char *));
+    r->empty = eg__zalloc(n_classes + 1, sizeof(char *));
+    bool room = labels && t->label_of && r->classes && r->empty;
+    enum eg_status status = room ? EG_OK : eg__fail_memory(err, "class names");
+    for (size_t k = 0; k < n_classes && room; k++) t->label_of[k] = -1;
+    for (size_t i = 0; i < images->n_items && room; i++) {
+        labels[i] = images->items[i].label;
+        if (labels[i] >= 0) t->label_of[labels[i]] = 0;
+    }
+    if (!status)
+        status = eg__sample_check(labels, images->n_items, (const char *const *)images->classes, n_classes,
+                                  t->options->test_fraction, 1, err);
+    for (size_t k = 0; k < n_classes && !status; k++) {
+        char *name = strdup(images->classes[k]);
+        if (!name)
+            status = eg__fail_memory(err, "class names");
+        else if (t->label_of[k] < 0)
+            r->empty[r->n_empty++] = name;
+        else {
+            t->label_of[k] = (int32_t)r->n_classes;
+            r->classes[r->n_classes++] = name;
+        }
+    }
+    free(labels);
+    return status;
+}
+
 static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
-    if (t->dataset->n_classes < 2)
-        return eg__fail(err, EG_E_ARGUMENT,
-                        "%zu class: there is nothing to tell apart (give a folder for each class)",
-                        t->dataset->n_classes);
-    enum eg_status status = eg__augment_parse(o->augment ? o->augment : "standard", &t->augment, err);
+    enum eg_status status = list_classes(t, err);
+    if (!status) status = eg__augment_parse(o->augment ? o->augment : "standard", &t->augment, err);
     if (status) return status;
     if (t->dataset->is_array) t->augment = EG_AUGMENT_NONE; /* no photos to vary */
     t->report.train.classifier = "mlp";
     t->report.train.scale = "none";
     t->report.train.c = t->report.train.cv_accuracy = t->report.train.objective = t->report.train.gap = NAN;
-    t->report.train.classes = eg__zalloc(t->dataset->n_classes, sizeof(char *));
-    if (!t->report.train.classes) return eg__fail_memory(err, "class names");
-    for (size_t i = 0; i < t->dataset->n_classes; i++, t->report.train.n_classes++)
-        if (!(t->report.train.classes[i] = strdup(t->dataset->classes[i])))
-            return eg__fail_memory(err, "class names");
     if (t->net->graph->weights_path && (status = eg_net_weights_sha256(t->net, sha256, err))) return status;
     t->trained.report = &t->report.train;
     t->trained.weights_sha256 = sha256;
@@ -727,9 +748,10 @@ enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *
     free(t.rate_scale);
     free(t.items);
     free(t.labels);
-    free(t.groups);
-    free(t.part);
+    free(t.label_of);
     free(t.rows);
+    free(t.by_row);
+    eg__sample_release(&t.sample);
     t.report.rank = t.dist.rank;
     eg__dist_release(&t.dist);
     if (!status) status = eg__hand_out(&t.report, sizeof t.report, report, err);

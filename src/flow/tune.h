@@ -116,6 +116,9 @@ EG_MUST_CHECK enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const
                                               float *logits, struct eg_batch_result *result,
                                               struct eg_error *err);
 
+/* Logits to probabilities; p may be the logits. */
+void eg__softmax(const float *logits, size_t n, float *p);
+
 /* The same outcome on every rank: what failed on one has failed on all. */
 EG_MUST_CHECK enum eg_status eg__tune_agree(const struct eg_dist *dist, enum eg_status status,
                                             struct eg_error *err);

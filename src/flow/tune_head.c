@@ -66,3 +66,11 @@ enum eg_status eg__tune_head(size_t d, size_t hidden, size_t classes, uint64_t s
         *out = head;
     return status;
 }
+
+void eg__softmax(const float *logits, size_t n, float *p)
+{
+    float largest = logits[0], sum = 0;
+    for (size_t k = 1; k < n; k++) largest = fmaxf(largest, logits[k]);
+    for (size_t k = 0; k < n; k++) sum += p[k] = expf(logits[k] - largest);
+    for (size_t k = 0; k < n; k++) p[k] /= sum;
+}

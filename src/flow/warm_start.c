@@ -7,38 +7,37 @@
 #include "base/mem.h"
 #include "flow/trained.h"
 
-/* Class names of the file as the model's columns; -1: new ones. */
-static enum eg_status match_classes(const struct eg_net *model, const struct eg_store_spec *spec,
+/* Class names of the sample as the model's columns; -1: new ones. */
+static enum eg_status match_classes(const struct eg_net *model, const struct eg_sample *sample,
                                     int32_t **columns, struct eg_error *err)
 {
-    int32_t *made = eg__alloc(spec->n_classes, sizeof *made);
+    int32_t *made = eg__alloc(sample->n_classes, sizeof *made);
     if (!made) return eg__fail_memory(err, "classes");
-    for (size_t k = 0; k < spec->n_classes; k++) {
+    for (size_t k = 0; k < sample->n_classes; k++) {
         made[k] = -1;
         for (size_t c = 0; c < model->n_classes; c++)
-            if (!strcmp(model->classes[c], spec->classes[k])) made[k] = (int32_t)c;
+            if (!strcmp(model->classes[c], sample->classes[k])) made[k] = (int32_t)c;
     }
     *columns = made;
     return EG_OK;
 }
 
 static enum eg_status score_rows(struct eg_run *run, size_t k_count, bool svm, struct eg_store *store,
-                                 size_t cut, const size_t *rows, size_t n, const int32_t *columns,
+                                 size_t cut, const struct eg_sample *sample, const int32_t *columns,
                                  double *scores, struct eg_error *err)
 {
-    const struct eg_store_spec *spec = eg__store_spec(store);
-    const size_t d = spec->cuts[cut].length, batch = eg__row_batch(d);
+    const size_t d = eg__store_spec(store)->cuts[cut].length, batch = eg__row_batch(d), n = sample->n_train;
     float *features = eg__alloc(batch, d * sizeof *features);
     float *found = eg__alloc(batch, k_count * sizeof *found);
     enum eg_status status = features && found ? EG_OK : eg__fail_memory(err, "features");
     for (size_t first = 0, count; first < n && !status; first += count) {
         count = n - first < batch ? n - first : batch;
-        status = eg__rows_gather(store, cut, rows + first, count, features, err);
+        status = eg__rows_gather(store, cut, sample->rows + first, count, features, err);
         if (!status) status = eg__run_forward(run, features, count, &found, err);
         for (size_t i = 0; i < count && !status; i++) {
             float *row = found + i * k_count;
             if (svm && k_count == 2) row[0] = -row[1]; /* one vector for two classes */
-            for (size_t k = 0; k < spec->n_classes; k++)
+            for (size_t k = 0; k < sample->n_classes; k++)
                 scores[k * n + first + i] = columns[k] < 0 ? (double)NAN : (double)row[columns[k]];
         }
     }
@@ -48,7 +47,7 @@ static enum eg_status score_rows(struct eg_run *run, size_t k_count, bool svm, s
 }
 
 enum eg_status eg__model_scores(const struct eg_net *model, struct eg_store *store, size_t cut,
-                                const size_t *rows, size_t n, eg_pool *pool, double **out,
+                                const struct eg_sample *sample, eg_pool *pool, double **out,
                                 struct eg_error *err)
 {
     const struct eg_store_spec *spec = eg__store_spec(store);
@@ -69,13 +68,13 @@ enum eg_status eg__model_scores(const struct eg_net *model, struct eg_store *sto
                   eg__map(head->nodes[node].shape).c == model->n_classes;
     if (linear) {
         struct eg_run_options how = {.max_batch = eg__row_batch(d)};
-        status = match_classes(model, spec, &columns, err);
-        if (!status && !(scores = eg__alloc(spec->n_classes, n * sizeof *scores)))
+        status = match_classes(model, sample, &columns, err);
+        if (!status && !(scores = eg__alloc(sample->n_classes, sample->n_train * sizeof *scores)))
             status = eg__fail_memory(err, "scores");
         if (!status) status = eg__run_create(head, &node, 1, &how, pool, &run, err);
         if (!status)
             status = score_rows(run, model->n_classes, classifier && !strcmp(classifier, "svm"), store, cut,
-                                rows, n, columns, scores, err);
+                                sample, columns, scores, err);
     }
     eg__run_free(run);
     eg__graph_free(head);

@@ -119,30 +119,34 @@ enum eg_status eg__calibrate(const struct eg_linear *linear, const int32_t *labe
     return EG_OK;
 }
 
-enum eg_status eg__calibrated_confidence(const struct eg_linear *linear, const struct eg_calibration *how,
-                                         double *confidence, struct eg_error *err)
+static void of_one_row(const struct eg_linear *linear, const struct eg_calibration *how, size_t i,
+                       double *part, float *p)
 {
     const size_t n = linear->n, columns = linear->columns;
     const bool logistic = linear->loss == EG_LOSS_LOGISTIC;
-    double *part = eg__alloc(columns, sizeof *part);
-    if (!part) return eg__fail_memory(err, "probabilities");
-    for (size_t i = 0; i < n; i++) {
-        double most = -INFINITY, total = 0;
-        for (size_t k = 0; k < columns; k++) {
-            double score = linear->out_of_fold[k * n + i];
-            part[k] = logistic ? score / how->temperature : how->slope[k] * score + how->shift[k];
-            most = fmax(most, part[k]);
-        }
-        if (columns == 1)
-            confidence[i] = 1 / (1 + exp(-fabs(part[0])));
-        else if (logistic) {
-            for (size_t k = 0; k < columns; k++) total += exp(part[k] - most);
-            confidence[i] = 1 / total;
-        } else {
-            for (size_t k = 0; k < columns; k++) total += fmax(1 / (1 + exp(-part[k])), 1e-30);
-            confidence[i] = fmax(1 / (1 + exp(-most)), 1e-30) / total;
-        }
+    double most = -INFINITY, total = 0;
+    for (size_t k = 0; k < columns; k++) {
+        double score = linear->out_of_fold[k * n + i];
+        part[k] = logistic ? score / how->temperature : how->slope[k] * score + how->shift[k];
+        most = fmax(most, part[k]);
     }
+    if (columns == 1) {
+        double second = 1 / (1 + exp(-part[0]));
+        p[0] = (float)(1 - second);
+        p[1] = (float)second;
+        return;
+    }
+    for (size_t k = 0; k < columns; k++)
+        total += part[k] = logistic ? exp(part[k] - most) : fmax(1 / (1 + exp(-part[k])), 1e-30);
+    for (size_t k = 0; k < columns; k++) p[k] = (float)(part[k] / total);
+}
+
+enum eg_status eg__calibrated(const struct eg_linear *linear, const struct eg_calibration *how, float *p,
+                              struct eg_error *err)
+{
+    double *part = eg__alloc(linear->columns, sizeof *part);
+    if (!part) return eg__fail_memory(err, "probabilities");
+    for (size_t i = 0; i < linear->n; i++) of_one_row(linear, how, i, part, p + i * linear->n_classes);
     free(part);
     return EG_OK;
 }

@@ -202,9 +202,22 @@ static double share_right(const struct forest *f, const uint8_t *fold, int in)
     return in >= 0 ? (double)right : count ? (double)right / (double)count : NAN;
 }
 
+/* The votes for rows of fold `out` as shares. */
+static void keep_shares(const struct forest *f, const uint8_t *fold, unsigned out, float *p)
+{
+    const size_t k_count = f->task.n_classes;
+    for (size_t i = 0; i < f->task.n; i++) {
+        const uint64_t *votes = f->votes + i * k_count;
+        double total = 0;
+        if (fold[i] != out) continue;
+        for (size_t k = 0; k < k_count; k++) total += (double)votes[k];
+        for (size_t k = 0; k < k_count; k++) p[i * k_count + k] = (float)((double)votes[k] / total);
+    }
+}
+
 static enum eg_status cross_validate(struct forest *f, const struct eg_learn_options *o, const uint8_t *fold,
-                                     unsigned folds, size_t *inside, size_t *outside, double *accuracy,
-                                     struct eg_error *err)
+                                     unsigned folds, size_t *inside, size_t *outside,
+                                     struct eg_learned *learned, struct eg_error *err)
 {
     double right = 0;
     f->keep = false;
@@ -221,8 +234,9 @@ static enum eg_status cross_validate(struct forest *f, const struct eg_learn_opt
         enum eg_status status = grow_trees(f, o, out * f->n_trees, (folds + 1) * f->n_trees, err);
         if (status) return status;
         right += share_right(f, fold, (int)out);
+        if (learned->out_of_fold) keep_shares(f, fold, out, learned->out_of_fold);
     }
-    *accuracy = right / (double)f->task.n;
+    learned->cv_accuracy = right / (double)f->task.n;
     return EG_OK;
 }
 
@@ -264,9 +278,10 @@ static void add_up_importance(const struct forest *f, float *importance)
 }
 
 enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size_t n_classes,
-                                const struct eg_learn_options *o, const uint8_t *fold, size_t budget,
-                                struct eg_learned *learned, struct eg_error *err)
+                                const struct eg_learn_options *o, size_t budget, struct eg_learned *learned,
+                                struct eg_error *err)
 {
+    const uint8_t *fold = o->fold;
     size_t n = m->n, d = m->d, cells, bytes;
     if (!eg__mul(n, d, &cells) || !eg__mul(cells, sizeof(float), &bytes) || bytes > budget)
         return eg__fail(err, EG_E_MEMORY,
@@ -286,8 +301,9 @@ enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size
     f.status = eg__zalloc(f.n_trees, sizeof *f.status);
     f.votes = eg__zalloc(n * n_classes, sizeof *f.votes);
     learned->importance = eg__zalloc(d, sizeof *learned->importance);
-    bool room = columns && weight && inside && outside && f.trees && f.errors && f.status && f.votes &&
-                learned->importance;
+    if (o->out_of_fold) learned->out_of_fold = eg__zalloc(n, n_classes * sizeof *learned->out_of_fold);
+    bool room = (!o->out_of_fold || learned->out_of_fold) && columns && weight && inside && outside &&
+                f.trees && f.errors && f.status && f.votes && learned->importance;
     enum eg_status status = room ? make_columns(m, columns, err) : eg__fail_memory(err, "the forest");
     if (!status) {
         f.task = (struct eg_tree_task){.columns = columns,
@@ -303,15 +319,16 @@ enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size
         for (size_t k = 0; k < n_classes; k++)
             weight[k] = o->balance ? (double)n / ((double)n_classes * weight[k]) : 1;
         const unsigned folds = fold ? (o->folds ? o->folds : 5) : 0;
-        if (fold) status = cross_validate(&f, o, fold, folds, inside, outside, &learned->cv_accuracy, err);
+        if (fold) status = cross_validate(&f, o, fold, folds, inside, outside, learned, err);
         f.keep = true;
         f.task.n_inside = n;
         f.task.along = NULL;
         for (size_t i = 0; i < n; i++) inside[i] = i;
         memset(f.votes, 0, n * n_classes * sizeof *f.votes);
-        if (!status) status = grow_trees(&f, o, folds * f.n_trees, (folds + 1) * f.n_trees, err);
+        if (!status && !o->choose_only)
+            status = grow_trees(&f, o, folds * f.n_trees, (folds + 1) * f.n_trees, err);
     }
-    if (!status) {
+    if (!status && !o->choose_only) {
         learned->oob_accuracy = share_right(&f, NULL, -1);
         add_up_importance(&f, learned->importance);
         free(columns); /* what follows needs the room */

@@ -5,10 +5,10 @@
 #include "learn/matrix.h"
 
 /* Grow options->n_trees (0: 500) trees; sets learned->head, oob_accuracy, importance and, with
- * folds, cv_accuracy. budget: bytes for the columns in memory. */
+ * folds, cv_accuracy and, when asked for, out_of_fold. budget: bytes for the columns in memory. */
 EG_MUST_CHECK enum eg_status eg__forest_train(struct eg_matrix *matrix, const int32_t *labels,
                                               size_t n_classes, const struct eg_learn_options *options,
-                                              const uint8_t *fold, size_t budget, struct eg_learned *learned,
+                                              size_t budget, struct eg_learned *learned,
                                               struct eg_error *err);
 
 /* One tree, children after their parent; leaves have feature -1 and left = their number. */

@@ -24,6 +24,28 @@ static size_t left_of(size_t allowed)
     return held < allowed / 4 * 3 ? allowed - held : allowed / 4;
 }
 
+/* Outside every fold every class has rows: class `only[k]` fold or, -1, several. */
+static enum eg_status check_folds(const int32_t *labels, size_t n, size_t n_classes,
+                                  const struct eg_learn_options *o, unsigned folds, struct eg_error *err)
+{
+    enum { NONE = -2, SEVERAL = -1 };
+    if (folds < 2) return EG_OK;
+    int *only = eg__alloc(n_classes, sizeof *only);
+    enum eg_status status = only ? EG_OK : eg__fail_memory(err, "the folds");
+    for (size_t k = 0; k < n_classes && !status; k++) only[k] = NONE;
+    for (size_t i = 0; i < n && !status; i++) {
+        int *k = &only[labels[i]], f = o->fold[i];
+        if ((unsigned)f >= folds)
+            status = eg__fail(err, EG_E_ARGUMENT, "row %zu is in fold %d of %u", i, f, folds);
+        *k = *k == NONE || *k == f ? f : SEVERAL;
+    }
+    for (size_t k = 0; k < n_classes && !status; k++)
+        if (only[k] != SEVERAL)
+            status = eg__fail(err, EG_E_ARGUMENT, "all rows of class %zu are in one fold", k);
+    free(only);
+    return status;
+}
+
 static enum eg_status check(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
                             const struct eg_learn_options *o, unsigned folds, struct eg_error *err)
 {
@@ -40,12 +62,8 @@ static enum eg_status check(const struct eg_row_source *rows, const int32_t *lab
         status = eg__fail(err, EG_E_ARGUMENT, "%s: a classifier needs rows of two classes or more",
                           seen ? "all rows are of one class" : "there are no rows");
     for (size_t k = 0; k < n_classes && !status; k++)
-        if (!count[k])
-            status = eg__fail(err, EG_E_ARGUMENT, "class %zu has no row to learn from", k);
-        else if (folds > 1 && count[k] < folds)
-            status = eg__fail(err, EG_E_ARGUMENT,
-                              "class %zu has %zu rows, fewer than the %u folds (ask for fewer)", k, count[k],
-                              folds);
+        if (!count[k]) status = eg__fail(err, EG_E_ARGUMENT, "class %zu has no row to learn from", k);
+    if (!status) status = check_folds(labels, rows->n, n_classes, o, folds, err);
     for (size_t i = 0; i < o->n_c && !status; i++)
         if (!(o->c[i] > 0) || !isfinite(o->c[i]))
             status = eg__fail(err, EG_E_ARGUMENT, "C is %g, it must be above 0", o->c[i]);
@@ -55,24 +73,30 @@ static enum eg_status check(const struct eg_row_source *rows, const int32_t *lab
     if (!status && !(o->reject_rate >= 0 && o->reject_rate < 1))
         status =
             eg__fail(err, EG_E_ARGUMENT, "the rate to reject is %g, it must lie in 0 to 1", o->reject_rate);
-    if (!status && o->reject_rate > 0 && folds < 2)
-        status = eg__fail(err, EG_E_ARGUMENT,
-                          "what to reject is found on held-out folds: ask for 2 folds or more");
+    if (!status && (o->reject_rate > 0 || o->out_of_fold) && folds < 2)
+        status = eg__fail(err, EG_E_ARGUMENT, "%s: ask for 2 folds or more",
+                          o->out_of_fold ? "out-of-fold probabilities need folds"
+                                         : "what to reject is found on held-out folds");
     free(count);
     return status;
 }
 
 static enum eg_status fit_reject(struct eg_matrix *matrix, const int32_t *labels,
-                                 const struct eg_learn_options *o, const uint8_t *fold,
-                                 const struct eg_linear *linear, const struct eg_calibration *calibration,
-                                 struct eg_reject *reject, struct eg_error *err)
+                                 const struct eg_learn_options *o, const struct eg_linear *linear,
+                                 const struct eg_calibration *calibration, struct eg_reject *reject,
+                                 struct eg_error *err)
 {
-    double *confidence = eg__alloc(matrix->n, sizeof *confidence);
-    enum eg_status status = confidence ? eg__calibrated_confidence(linear, calibration, confidence, err)
-                                       : eg__fail_memory(err, "confidences");
+    const size_t k_count = linear->n_classes;
+    double *confidence = eg__zalloc(matrix->n, sizeof *confidence);
+    float *p = eg__alloc(matrix->n, k_count * sizeof *p);
+    enum eg_status status =
+        confidence && p ? eg__calibrated(linear, calibration, p, err) : eg__fail_memory(err, "confidences");
+    for (size_t i = 0; i < matrix->n && !status; i++)
+        for (size_t k = 0; k < k_count; k++) confidence[i] = fmax(confidence[i], (double)p[i * k_count + k]);
+    free(p);
     if (!status)
-        status = eg__reject_fit(matrix, labels, linear->n_classes, fold, o->folds ? o->folds : 5, confidence,
-                                o->reject_rate, reject, err);
+        status = eg__reject_fit(matrix, labels, linear->n_classes, o->fold, o->folds ? o->folds : 5,
+                                confidence, o->reject_rate, reject, err);
     free(confidence);
     return status;
 }
@@ -80,7 +104,7 @@ static enum eg_status fit_reject(struct eg_matrix *matrix, const int32_t *labels
 enum { BLOCKS_LEAST = 64, WORK_BYTES = 80 };
 
 static enum eg_status learn_linear(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
-                                   const struct eg_learn_options *o, const uint8_t *fold, size_t budget,
+                                   const struct eg_learn_options *o, size_t budget,
                                    struct eg_learned *learned, struct eg_error *err)
 {
     bool standard = o->scale == EG_SCALE_STANDARD || o->scale == EG_SCALE_AUTO;
@@ -90,7 +114,7 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
     const double n = (double)rows->n, row_bytes = 4 * (double)rows->d,
                  columns = n_classes == 2 ? 1 : (double)n_classes;
     const double held =
-        eg__linear_bytes(rows->n, rows->d, (size_t)columns, fold ? o->folds ? o->folds : 5 : 0);
+        eg__linear_bytes(rows->n, rows->d, (size_t)columns, o->fold ? o->folds ? o->folds : 5 : 0);
     const double gram = 4 * n * n, least = held + BLOCKS_LEAST * row_bytes + columns * 8 * (row_bytes / 4);
     if (least > (double)budget)
         return eg__fail(
@@ -105,13 +129,17 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
     enum eg_status status =
         eg__matrix_open(rows, standard, (rest - for_solver) / 10 * 9, o->pool, &matrix, err);
     if (!status)
-        status =
-            eg__linear_train(&matrix, labels, n_classes, o, for_solver, in_core, fold, &linear, learned, err);
+        status = eg__linear_train(&matrix, labels, n_classes, o, for_solver, in_core, &linear, learned, err);
     const bool whole = !o->choose_only;
-    if (!status && whole) status = eg__calibrate(&linear, labels, &calibration, err);
+    if (!status && (whole || o->out_of_fold)) status = eg__calibrate(&linear, labels, &calibration, err);
+    if (!status && o->out_of_fold) {
+        learned->out_of_fold = eg__alloc(rows->n, n_classes * sizeof *learned->out_of_fold);
+        status = learned->out_of_fold ? eg__calibrated(&linear, &calibration, learned->out_of_fold, err)
+                                      : eg__fail_memory(err, "probabilities");
+    }
     struct eg_reject reject = {0};
     if (!status && whole && o->reject_rate > 0)
-        status = fit_reject(&matrix, labels, o, fold, &linear, &calibration, &reject, err);
+        status = fit_reject(&matrix, labels, o, &linear, &calibration, &reject, err);
     if (!status && whole)
         status = eg__linear_head(&matrix, &linear, &calibration, reject.mean ? &reject : NULL, &learned->head,
                                  err);
@@ -129,7 +157,7 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
 }
 
 static enum eg_status learn_forest(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
-                                   const struct eg_learn_options *o, const uint8_t *fold, size_t budget,
+                                   const struct eg_learn_options *o, size_t budget,
                                    struct eg_learned *learned, struct eg_error *err)
 {
     struct eg_matrix matrix = {0};
@@ -139,7 +167,7 @@ static enum eg_status learn_forest(const struct eg_row_source *rows, const int32
     if (status) return status;
     eg__matrix_scale(&matrix, scale);
     learned->scale = scale;
-    status = eg__forest_train(&matrix, labels, n_classes, o, fold, budget / 8 * 7, learned, err);
+    status = eg__forest_train(&matrix, labels, n_classes, o, budget / 8 * 7, learned, err);
     eg__matrix_close(&matrix);
     return status;
 }
@@ -148,7 +176,7 @@ enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels
                          const struct eg_learn_options *options, struct eg_learned *learned,
                          struct eg_error *err)
 {
-    const unsigned folds = options->folds ? options->folds : 5;
+    const unsigned folds = !options->fold ? 1 : options->folds ? options->folds : 5;
     const size_t budget = options->memory_bytes ? left_of(options->memory_bytes) : eg__usable_memory() / 2;
     struct eg_learned made = {.learner = options->learner,
                               .scale = options->scale,
@@ -159,21 +187,14 @@ enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels
                               .oob_accuracy = NAN};
     enum eg_status status = check(rows, labels, n_classes, options, folds, err);
     if (status) return status;
-    uint8_t *fold = folds > 1 ? eg__alloc(rows->n, 1) : NULL;
-    if (folds > 1 && !fold) return eg__fail_memory(err, "the folds");
-    if (fold)
-        status = eg__folds(labels, rows->n, n_classes, options->groups, folds, options->seed, fold, err);
-    if (!status) switch (options->learner) {
-        case EG_LOGISTIC:
-        case EG_SVM: status = learn_linear(rows, labels, n_classes, options, fold, budget, &made, err); break;
-        case EG_FOREST:
-            status = learn_forest(rows, labels, n_classes, options, fold, budget, &made, err);
-            break;
-        default:
-            status = eg__fail(err, EG_E_UNSUPPORTED, "this classifier is not learned from rows alone");
-            break;
-        }
-    free(fold);
+    switch (options->learner) {
+    case EG_LOGISTIC:
+    case EG_SVM: status = learn_linear(rows, labels, n_classes, options, budget, &made, err); break;
+    case EG_FOREST: status = learn_forest(rows, labels, n_classes, options, budget, &made, err); break;
+    default:
+        status = eg__fail(err, EG_E_UNSUPPORTED, "this classifier is not learned from rows alone");
+        break;
+    }
     if (status) {
         eg__learned_release(&made);
         return status;
@@ -187,5 +208,6 @@ void eg__learned_release(struct eg_learned *learned)
     eg__graph_free(learned->head);
     free(learned->grid);
     free(learned->importance);
+    free(learned->out_of_fold);
     *learned = (struct eg_learned){0};
 }

@@ -27,17 +27,18 @@ struct eg_learn_options {
     enum eg_scaling scale;
     const double *c; /* grid of C; n_c 0 = the default grid */
     size_t n_c;
-    unsigned folds;        /* 0 = 5, 1 = no cross-validation (then one C only) */
-    bool hinge;            /* svm: hinge in place of squared hinge */
-    bool balance;          /* class weights n / (K n_k) */
-    const int32_t *groups; /* [n] rows of one group stay in one fold; NULL: none */
-    size_t n_trees;        /* forest; 0 = 500 */
-    size_t memory_bytes;   /* 0 = half of what the machine, or a container, allows */
-    double tolerance;      /* relative gap; 0 = 1e-5 */
-    const double *start;   /* [n_classes][n] an earlier classifier's scores, to begin near its place:
-                            * changes the time, not the optimum. NAN: not known. NULL: none */
-    double reject_rate;    /* of known rows, held out, to answer with label -1; 0 = none */
-    bool choose_only;      /* linear: scale, C and their cross-validated accuracy, no head */
+    const uint8_t *fold; /* [n] in 0..folds-1; NULL: no cross-validation (then one C only) */
+    unsigned folds;      /* 0 = 5 */
+    bool hinge;          /* svm: hinge in place of squared hinge */
+    bool balance;        /* class weights n / (K n_k) */
+    size_t n_trees;      /* forest; 0 = 500 */
+    size_t memory_bytes; /* 0 = half of what the machine, or a container, allows */
+    double tolerance;    /* relative gap; 0 = 1e-5 */
+    const double *start; /* [n_classes][n] an earlier classifier's scores, to begin near its place:
+                          * changes the time, not the optimum. NAN: not known. NULL: none */
+    double reject_rate;  /* of known rows, held out, to answer with label -1; 0 = none */
+    bool choose_only;    /* scale, C and what cross-validation says; no head */
+    bool out_of_fold;    /* probabilities of every row by a classifier that has not seen it */
     uint64_t seed;
     eg_pool *pool;
     eg_progress_fn *progress;
@@ -56,29 +57,14 @@ struct eg_learned {
     double oob_accuracy;   /* forest; else NAN */
     double reject_rate;    /* share of the held-out rows that is refused; 0: none */
     float *importance;     /* forest [d]; else NULL */
+    float *out_of_fold;    /* [n][n_classes] calibrated, rows sum to 1; NULL: not asked for */
 };
 
 /* rows: source; labels [n] in 0..n_classes-1. Errors: one class only, a class with no row,
- * fewer rows in a class than folds, C <= 0, NaN or infinite features (names the row). */
+ * a class that a fold has whole, C <= 0, NaN or infinite features (names the row). */
 EG_MUST_CHECK enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels,
                                        size_t n_classes, const struct eg_learn_options *options,
                                        struct eg_learned *learned, struct eg_error *err);
 void eg__learned_release(struct eg_learned *learned);
-
-/* Groups by path: the pattern is a POSIX extended regular expression, the group what its first
- * parentheses matched, or all of it where there are none; a row whose path does not match is a
- * group of its own. groups [n] gets numbers in the order of the groups' texts.
- * EG_E_ARGUMENT: no regular expression, or no path matches. */
-EG_MUST_CHECK enum eg_status eg__groups(const char *pattern, const char *const *paths, size_t n,
-                                        int32_t *groups, struct eg_error *err);
-
-/* Stratified (and grouped, groups may be NULL) split by seed: part[i] = 0 train, 1 test. */
-EG_MUST_CHECK enum eg_status eg__split(const int32_t *labels, size_t n, size_t n_classes,
-                                       const int32_t *groups, double test_fraction, uint64_t seed,
-                                       uint8_t *part, struct eg_error *err);
-/* Stratified folds by seed: fold[i] in 0..k-1. */
-EG_MUST_CHECK enum eg_status eg__folds(const int32_t *labels, size_t n, size_t n_classes,
-                                       const int32_t *groups, unsigned k, uint64_t seed, uint8_t *fold,
-                                       struct eg_error *err);
 
 #endif

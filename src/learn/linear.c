@@ -426,13 +426,13 @@ double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds)
 
 enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels, size_t n_classes,
                                 const struct eg_learn_options *options, size_t budget, bool in_core,
-                                const uint8_t *fold, struct eg_linear *linear, struct eg_learned *learned,
-                                struct eg_error *err)
+                                struct eg_linear *linear, struct eg_learned *learned, struct eg_error *err)
 {
     const enum eg_loss loss = options->learner == EG_LOGISTIC ? EG_LOSS_LOGISTIC
                               : options->hinge                ? EG_LOSS_HINGE
                                                               : EG_LOSS_SQUARED_HINGE;
     size_t columns = n_classes == 2 ? 1 : n_classes;
+    const uint8_t *fold = options->fold;
     struct trainer t = {.matrix = matrix,
                         .labels = labels,
                         .n = matrix->n,

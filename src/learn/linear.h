@@ -31,9 +31,8 @@ double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds);
  * scale may be EG_SCALE_AUTO; the matrix is left at the scale chosen. */
 EG_MUST_CHECK enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
                                               size_t n_classes, const struct eg_learn_options *options,
-                                              size_t budget, bool in_core, const uint8_t *fold,
-                                              struct eg_linear *linear, struct eg_learned *learned,
-                                              struct eg_error *err);
+                                              size_t budget, bool in_core, struct eg_linear *linear,
+                                              struct eg_learned *learned, struct eg_error *err);
 
 /* Probabilities from scores: sigmoids p = 1 / (1 + exp(-(slope score + shift))), normalised
  * (SVM: Platt), or softmax(score / temperature) (logistic). Fitted on out-of-fold scores
@@ -45,10 +44,10 @@ EG_MUST_CHECK enum eg_status eg__calibrate(const struct eg_linear *linear, const
                                            struct eg_calibration *calibration, struct eg_error *err);
 void eg__calibration_free(struct eg_calibration *calibration);
 
-/* confidence[n]: the largest calibrated probability by the out-of-fold scores, which must be there. */
-EG_MUST_CHECK enum eg_status eg__calibrated_confidence(const struct eg_linear *linear,
-                                                       const struct eg_calibration *calibration,
-                                                       double *confidence, struct eg_error *err);
+/* probabilities [n][n_classes] by the out-of-fold scores, which must be there. */
+EG_MUST_CHECK enum eg_status eg__calibrated(const struct eg_linear *linear,
+                                            const struct eg_calibration *calibration, float *probabilities,
+                                            struct eg_error *err);
 
 /* INPUT -> scaler -> LINEAR -> calibrated probabilities; label_output by eg__head_label. */
 EG_MUST_CHECK enum eg_status eg__linear_head(const struct eg_matrix *matrix, const struct eg_linear *linear,

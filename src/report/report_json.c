@@ -58,6 +58,14 @@ static json_t *json_train(const struct eg_train_report *report, const char *outp
         "test_known", (json_int_t)report->n_test_known, "train_count", (json_int_t)report->n_train, "classes",
         classes, "objective", eg__json_number(report->objective), "gap", eg__json_number(report->gap),
         "seconds", eg__json_number(report->seconds));
+    json_t *empty = json_array(), *twice = json_array();
+    for (size_t i = 0; i < report->n_empty; i++)
+        json_array_append_new(empty, eg__json_text(report->empty[i]));
+    for (size_t i = 0; i < report->n_twice; i++)
+        json_array_append_new(twice, json_pack("[o,o]", eg__json_text(report->twice[i].path),
+                                               eg__json_text(report->twice[i].other)));
+    json_object_set_new(json, "empty_classes", empty);
+    json_object_set_new(json, "in_two_classes", twice);
     json_object_set_new(json, "reject_rate",
                         eg__json_number(report->reject_rate > 0 ? report->reject_rate : NAN));
     if (report->n_compared)
@@ -134,6 +142,7 @@ char *eg_evaluate_report_json(const struct eg_evaluate_report *report, const eg_
     json_t *json = json_metrics(&report->metrics, classes);
     json_object_set_new(json, "rows", eg__json_text(report->rows == EG_ROWS_TEST ? "test" : "all"));
     json_object_set_new(json, "trained_here", json_boolean(report->trained_here));
+    json_object_set_new(json, "left_out", json_integer((json_int_t)report->n_known));
     json_object_set_new(json, "unreadable", eg__json_skipped(report->unreadable, report->n_unreadable));
     return eg__json_document(json);
 }

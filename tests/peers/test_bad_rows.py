@@ -1,4 +1,5 @@
 """Rows that are hard to learn from, in files that another program made: a clear error, or an answer."""
+import json
 import sys
 from pathlib import Path
 
@@ -56,9 +57,13 @@ class Rows(Case):
         self.save("f.h5", self.rows, np.zeros(60))
         self.refused("'class 0' is the only class")
         self.save("f.h5", self.rows, np.r_[np.zeros(58), 1, 1])
-        self.bad(1, "train", "f.h5", "-o", "m.onnx", says="fewer than the 5 folds (use --cv")
-        self.save("f.h5", self.rows, 2 * self.labels)
-        self.refused("class 'class 1' has no photo to learn from")
+        self.bad(1, "train", "f.h5", "-o", "m.onnx", says="fewer than the 5 folds (use a smaller --cv")
+        self.save("f.h5", self.rows, 2 * self.labels)  # classes 1 and 3 have no row: left out, and told
+        for options in CLASSIFIERS:
+            done = self.good("train", "f.h5", "-o", "m.onnx", "--force", "--json", *options)
+            self.assertEqual(json.loads(done.stdout)["classes"], ["class 0", "class 2", "class 4"])
+            self.assertIn("class 'class 1' has no photo and is left out", done.stderr)
+        (self.here / "m.onnx").unlink()
         self.save("f.h5", self.rows, np.full(60, -1))
         self.refused("no row has a label")
         self.save("f.h5", self.rows[:0], self.labels[:0])

@@ -85,12 +85,21 @@ static double descend(enum eg_learner learner, double c)
     return value;
 }
 
+/* Labels repeat every K rows: folds that each have all of them. */
+static const uint8_t *five_folds(const struct eg_learn_options *options, uint8_t fold[N])
+{
+    for (int i = 0; i < N; i++) fold[i] = (uint8_t)(i / K % 5);
+    return options->folds == 1 ? NULL : fold;
+}
+
 static struct eg_learned learn(struct eg_learn_options options, const int32_t *classes, size_t n_classes)
 {
     struct eg_rows_memory memory = {rows, N, D};
     struct eg_row_source source = eg__rows_in_memory(&memory);
     struct eg_learned learned;
     struct eg_error err;
+    uint8_t fold[N];
+    options.fold = five_folds(&options, fold);
     if (eg__learn(&source, classes, n_classes, &options, &learned, &err)) fail_msg("%s", err.message);
     return learned;
 }
@@ -233,6 +242,8 @@ static void refused(const float *features, const int32_t *classes, size_t n, siz
     struct eg_row_source source = eg__rows_in_memory(&memory);
     struct eg_learned learned;
     struct eg_error err;
+    uint8_t fold[N];
+    options.fold = five_folds(&options, fold);
     assert_int_equal(eg__learn(&source, classes, n_classes, &options, &learned, &err), status);
     if (!strstr(err.message, words)) fail_msg("'%s' has no '%s'", err.message, words);
 }
@@ -243,7 +254,7 @@ static void bad_input_is_refused(void **state)
     const double zero = 0, one = 1, tiny_grid[2] = {1, 2};
     float spoilt[N * D];
     int32_t single[N] = {0}, rare[N];
-    for (int i = 0; i < N; i++) rare[i] = i < 3;
+    for (int i = 0; i < N; i++) rare[i] = i % 5 == 4 && i / K % 5 == 1; /* in one fold */
     memcpy(spoilt, rows, sizeof spoilt);
     spoilt[17 * D + 5] = NAN;
     refused(spoilt, labels, N, K, (struct eg_learn_options){0}, EG_E_NUMERIC, "row 17 of the features");
@@ -253,7 +264,7 @@ static void bad_input_is_refused(void **state)
     refused(rows, single, N, 1, (struct eg_learn_options){0}, EG_E_ARGUMENT, "all rows are of one class");
     refused(rows, labels, N, K + 1, (struct eg_learn_options){0}, EG_E_ARGUMENT, "class 3 has no row");
     refused(rows, rare, N, 2, (struct eg_learn_options){0}, EG_E_ARGUMENT,
-            "class 1 has 3 rows, fewer than the 5");
+            "all rows of class 1 are in one fold");
     refused(rows, labels, N, K, (struct eg_learn_options){.c = &zero, .n_c = 1}, EG_E_ARGUMENT, "C is 0");
     refused(rows, labels, N, K, (struct eg_learn_options){.c = tiny_grid, .n_c = 2, .folds = 1},
             EG_E_ARGUMENT, "without folds");

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/mem.h"
-#include "learn/learn.h"
+#include "sample/sample.h"
 
 enum { PATTERN_MOST = 255, COPIES_MOST = 255 };
 
@@ -66,7 +67,7 @@ static struct piece find_piece(const regex_t *regex, const char *path, size_t ro
 }
 
 enum eg_status eg__groups(const char *pattern, const char *const *paths, size_t n, int32_t *groups,
-                          struct eg_error *err)
+                          uint8_t (*identity)[32], struct eg_error *err)
 {
     regex_t regex;
     enum eg_status status = check(pattern, err);
@@ -92,11 +93,18 @@ enum eg_status eg__groups(const char *pattern, const char *const *paths, size_t 
     regfree(&regex);
     qsort(pieces, n, sizeof *pieces, compare_pieces);
     int32_t group = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (i && compare_names(&pieces[i - 1], &pieces[i])) group++;
-        groups[pieces[i].row] = group;
+    for (size_t i = 0; i < n && !status; i++) {
+        bool same = i && !compare_names(&pieces[i - 1], &pieces[i]);
+        size_t row = pieces[i].row;
+        if (i && !same) group++;
+        groups[row] = group;
+        if (!identity || pieces[i].alone) continue;
+        if (same)
+            memcpy(identity[row], identity[pieces[i - 1].row], sizeof *identity);
+        else
+            status = eg__sha256(pieces[i].text, pieces[i].n, identity[row], err);
     }
-    if (!any && n)
+    if (!any && n && !status)
         status = eg__fail(err, EG_E_ARGUMENT, "the group pattern '%s' matches no path ('%s' is one)", pattern,
                           paths[0]);
     free(pieces);

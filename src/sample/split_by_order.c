@@ -1,6 +1,5 @@
-/* Which rows are for training and which for testing: stratified by class, by seed, and with
- * the rows of a group (a burst of photos, a patient, a video) kept on one side.
- * Without groups the counts are exact; with groups they are as near as whole groups allow. */
+/* The split of models of version 0.1, by which their test rows are found again: a shuffle in the
+ * order of the rows, stratified by class, groups whole. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +7,9 @@
 #include "base/fail.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "learn/learn.h"
+#include "sample/sample.h"
 
-enum { STREAM_SPLIT = 101, STREAM_FOLDS = 102 };
+enum { STREAM_SPLIT = 101 };
 
 /* Row numbers sorted by class and shuffled within it; class k is order[start[k]..start[k+1]-1]. */
 struct by_class {
@@ -136,7 +135,7 @@ done:
     return status;
 }
 
-/* ---- public to the rooms ---------------------------------------------------------- */
+/* ---- single rows -------------------------------------------------------------------- */
 
 /* How many rows of each class go to the test: `total` shared out by largest remainder, at
  * least one row of every class staying behind. */
@@ -166,8 +165,8 @@ static void test_quotas(const size_t *start, size_t n_classes, size_t total, siz
     }
 }
 
-enum eg_status eg__split(const int32_t *labels, size_t n, size_t n_classes, const int32_t *groups,
-                         double test_fraction, uint64_t seed, uint8_t *part, struct eg_error *err)
+enum eg_status eg__split_by_order(const int32_t *labels, size_t n, size_t n_classes, const int32_t *groups,
+                                  double test_fraction, uint64_t seed, uint8_t *part, struct eg_error *err)
 {
     if (!(test_fraction > 0 && test_fraction < 1))
         return eg__fail(err, EG_E_ARGUMENT, "the test fraction is %g, it must lie between 0 and 1",
@@ -190,33 +189,5 @@ enum eg_status eg__split(const int32_t *labels, size_t n, size_t n_classes, cons
     }
     by_class_free(&rows);
     free(quota);
-    return status;
-}
-
-enum eg_status eg__folds(const int32_t *labels, size_t n, size_t n_classes, const int32_t *groups, unsigned k,
-                         uint64_t seed, uint8_t *fold, struct eg_error *err)
-{
-    if (k < 2 || k > 255) return eg__fail(err, EG_E_ARGUMENT, "%u folds asked for, it must be 2 to 255", k);
-    if (n < k) return eg__fail(err, EG_E_ARGUMENT, "%zu rows cannot make %u folds", n, k);
-    struct eg_rng rng;
-    eg__rng_init(&rng, seed, STREAM_FOLDS);
-    struct by_class rows = {0};
-    enum eg_status status = by_class_make(labels, n, n_classes, &rng, &rows, err);
-    if (!status && groups) {
-        double share[255];
-        for (unsigned f = 0; f < k; f++) share[f] = 1.0 / k;
-        status = deal_groups(labels, n, n_classes, groups, k, share, &rng, fold, err);
-        for (size_t c = 0; c < n_classes && !status; c++) { /* outside that fold nothing of it is left */
-            const size_t *in = rows.order + rows.start[c];
-            size_t size = rows.start[c + 1] - rows.start[c], i = 1;
-            while (i < size && fold[in[i]] == fold[in[0]]) i++;
-            if (size && i == size)
-                status = eg__fail(err, EG_E_ARGUMENT,
-                                  "the groups leave class %zu in one fold (ask for other folds, or none)", c);
-        }
-    } else if (!status) {
-        for (size_t i = 0; i < n; i++) fold[rows.order[i]] = (uint8_t)(i % k);
-    }
-    by_class_free(&rows);
     return status;
 }
