@@ -18,7 +18,8 @@ arm64_apt() {
 }
 
 arm64_apt update
-if ! arm64_apt download libcmocka0 libcmocka-dev libssl-dev '?exact-name(libssl3)|?exact-name(libssl3t64)'; then
+if ! arm64_apt download libcmocka0 libcmocka-dev libssl-dev '?exact-name(libssl3)|?exact-name(libssl3t64)' \
+    libutf8proc-dev '?exact-name(libutf8proc2)|?exact-name(libutf8proc3)'; then
     echo "the package sources of this machine have no arm64 libraries" >&2
     exit 77
 fi

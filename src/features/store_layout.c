@@ -257,7 +257,7 @@ enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *sp
     enum eg_status status = layout_header(h5, spec, err);
     if (!status) status = layout_cuts(h5, spec, sources, n_sources, err);
     if (!status) status = layout_rows(h5, spec, sources, n_sources, err);
-    if (!status && !sources) {
+    if (!status) {
         struct eg_h5_set *stamps = NULL;
         status = eg__stamps_create(h5, spec->n_rows, &stamps, err);
         eg__h5_set_free(stamps);

@@ -33,6 +33,7 @@ struct merge {
     const char *path;
     struct part *parts; /* in their order */
     size_t n;
+    bool stamped;           /* all shards have stamps (those of version 0.1 do not) */
     struct eg_store *model; /* the shard that was given first, open: the others have to be like it */
     const char *model_name;
     struct eg_store_spec spec; /* of the whole; its strings are model's and the parts' */
@@ -104,6 +105,7 @@ static enum eg_status place(struct merge *merge, struct eg_store *shard, const c
         return eg__fail(err, EG_E_ARGUMENT, "'%s' and '%s' are the same shard, %zu", name,
                         at < merge->n ? merge->parts[at].name : "", at);
     struct part *part = &merge->parts[at];
+    merge->stamped = merge->stamped && shard->stamps;
     enum eg_status status = eg__store_history(shard, &part->history, &part->n_history, err);
     if (status) return status;
     *part = (struct part){.name = name,
@@ -317,6 +319,7 @@ static enum eg_status lay_out(struct eg_h5 *h5, const struct merge *merge, bool 
     }
     if (!status && copy) status = copy_set(h5, merge, "hashes", err);
     if (!status && copy) status = copy_set(h5, merge, "status", err);
+    if (!status && merge->stamped) status = copy_set(h5, merge, "stamps", err);
     return status;
 }
 
@@ -337,7 +340,8 @@ enum eg_status eg__store_merge(const char *path, const char *const *shards, size
                                bool overwrite, const char *command, struct eg_error *err)
 {
     if (!n_shards) return eg__fail(err, EG_E_ARGUMENT, "no shards were given to merge");
-    struct merge merge = {.path = path, .n = n_shards, .parts = eg__zalloc(n_shards, sizeof *merge.parts)};
+    struct merge merge = {
+        .path = path, .n = n_shards, .stamped = true, .parts = eg__zalloc(n_shards, sizeof *merge.parts)};
     enum eg_status status = merge.parts ? EG_OK : eg__fail_memory(err, "the shards");
     if (!status) status = read_shards(&merge, shards, err);
     if (!status && !copy) status = check_folder(&merge, err);

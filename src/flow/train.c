@@ -388,7 +388,7 @@ enum eg_status eg_train(eg_features *features, const eg_net *net, const char *pa
     struct eg_train_options own;
     enum eg_status status = eg__options(&own, sizeof own, options, err);
     if (status) return status;
-    struct eg_net as_made; /* the network as the features were made with it */
+    struct eg_net as_made = {0}; /* the network as the features were made with it */
     if (net) {
         const char *made_with = eg__store_spec(features)->recipe;
         as_made = *net;

@@ -128,6 +128,7 @@ static enum eg_status find(struct eg_weight_parts *parts, struct eg_error *err)
     static const char index[] = ".index.json";
     size_t n = strlen(parts->first), count = 0;
     if (n >= sizeof index && !strcmp(parts->first + n + 1 - sizeof index, index))
+        /* The caller releases parts. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         return read_index(parts->first, parts, err);
     const char *number = find_number(parts->first, &count);
     return number && count > 1 ? count_parts(parts->first, number, count, parts, err) : EG_OK;

@@ -78,7 +78,7 @@ static size_t read_digits(uint8_t *text, size_t n)
         uint8_t c = text[at];
         unsigned value = 16;
         if (c >= '0' && c <= '9') value = c - (unsigned)'0';
-        if ((c | 32) >= 'a' && (c | 32) <= 'f') value = (c | 32) - (unsigned)'a' + 10;
+        if ((c | 32) >= 'a' && (c | 32) <= 'f') value = (unsigned)(c | 32) - (unsigned)'a' + 10;
         if (value > 15) continue;
         /* the digit lies behind the byte that it makes */
         text[n_digits / 2] = (uint8_t)(n_digits % 2 ? text[n_digits / 2] << 4 | value : value);
