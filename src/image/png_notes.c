@@ -81,7 +81,7 @@ static size_t read_digits(uint8_t *text, size_t n)
         if ((c | 32) >= 'a' && (c | 32) <= 'f') value = (unsigned)(c | 32) - (unsigned)'a' + 10;
         if (value > 15) continue;
         /* the digit lies behind the byte that it makes */
-        text[n_digits / 2] = (uint8_t)(n_digits % 2 ? text[n_digits / 2] << 4 | value : value);
+        text[n_digits / 2] = (uint8_t)(n_digits % 2 ? (unsigned)text[n_digits / 2] << 4 | value : value);
         n_digits++;
     }
     return n_digits / 2;

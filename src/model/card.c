@@ -26,9 +26,10 @@ enum { N_ROWS = sizeof rows / sizeof *rows, LONGEST_NUMBER = 160 };
 struct eg_card eg__card_empty(void)
 {
     struct eg_card card = {0};
+    const double none = (double)NAN;
     for (size_t i = 0; i < N_ROWS; i++)
         if (rows[i].kind == NUMBER || rows[i].kind == SHARE)
-            *(double *)((char *)&card + rows[i].offset) = (double)NAN;
+            memcpy((char *)&card + rows[i].offset, &none, sizeof none);
     return card;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "engraft.h"
 
 #include "base/fail.h"
 #include "base/versioned.h"
