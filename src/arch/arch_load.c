@@ -367,7 +367,8 @@ static struct best find_row(const struct index *index, bool keras, bool trunk)
     struct best best = {.misfits = SIZE_MAX, .dropped = SIZE_MAX};
     const struct eg_arch_row *row;
     for (size_t i = 0; (row = eg__arch_row_at(i)) && (best.misfits || best.dropped); i++)
-        if (row->keras == keras && (!index->numbered || row->in_keras_order))
+        if ((!row->told_by || strstr(index->weights->path, row->told_by)) && row->keras == keras &&
+            (!index->numbered || row->in_keras_order))
             try_row(row, index, trunk, &best);
     return best;
 }

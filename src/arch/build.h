@@ -26,6 +26,8 @@ struct eg_arch_row {
     const char *const (*spellings)[2]; /* what older files write for what, {NULL} last; NULL: none */
     const char *children;              /* the network's parts in PyTorch's order, for files that count them;
                                           NULL: "features" */
+    const char *told_by;               /* words of a file's path without which this is not looked for: another
+                                          row has the same names; NULL: none needed */
     const char *ignored;               /* beginning of parameters that only training needs; NULL: none */
     bool keras;                        /* names and order of dimensions of Keras, else of PyTorch */
     bool in_keras_order;               /* it makes layers of one class in the order of Keras's model.layers */
@@ -41,6 +43,7 @@ struct eg_arch_row {
     XX(efficientnet_lite) \
     XX(googlenet) \
     XX(inception) \
+    XX(inverted) \
     XX(mnasnet) \
     XX(mobilenet_v1) \
     XX(mobilenet_v2) \

@@ -30,8 +30,16 @@ OTHERS = ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16_bn", "vgg19", "vgg19_
           "squeezenet1_0", "densenet161", "densenet169", "densenet201", "googlenet", "inception_v3",
           "mobilenet_v3_small", "mobilenet_v3_large", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "mnasnet0_5",
           "mnasnet1_0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4",
-          "regnet_y_400mf", "regnet_y_800mf", "convnext_small"]
+          "regnet_y_400mf", "regnet_y_800mf", "convnext_small", "efficientnet_v2_s", "efficientnet_v2_m"]
 SIZES = {"inception_v3": 139}
+# timm's name, ours where it is another
+TIMM_ALWAYS = [("efficientnet_lite0", "efficientnet-lite0"), ("tf_efficientnet_lite0", "efficientnet-lite0"), ("mobilenetv4_conv_small",),
+               ("tf_efficientnetv2_b0",)]
+TIMM_OTHERS = [(f"tf_efficientnet_lite{i}", f"efficientnet-lite{i}") for i in range(1, 5)] + [
+    ("efficientnet_b0", "efficientnet_b0"), ("efficientnet_b3", "timm-efficientnet_b3"), ("tf_efficientnet_b0",), ("tf_efficientnet_b4", None, 96),
+    ("tf_efficientnetv2_b1",), ("tf_efficientnetv2_b2",), ("tf_efficientnetv2_b3",), ("tf_efficientnetv2_s", None, 96), ("tf_efficientnetv2_m", None, 96),
+    ("efficientnetv2_rw_t", None, 96), ("efficientnetv2_rw_s", None, 96), ("mobilenetv2_100",), ("mobilenetv3_large_100",), ("mobilenetv3_small_100",),
+    ("tf_mobilenetv3_large_100",), ("tf_mobilenetv3_small_100",), ("mobilenetv4_conv_medium",), ("mobilenetv4_conv_large",)]
 
 
 def make(name, classes):
@@ -50,10 +58,21 @@ def randomised(model):
             module.running_var.uniform_(0.5, 1.5, generator=random)
             module.weight.data.uniform_(0.7, 1.3, generator=random)
             module.bias.data.normal_(0, 0.1, generator=random)
-        if hasattr(module, "layer_scale"):
+        if isinstance(getattr(module, "layer_scale", None), torch.nn.Parameter):
             module.layer_scale.data.uniform_(0.2, 0.8, generator=random)
         if hasattr(module, "inplace"):
             module.inplace = False  # a hooked value must stay what it was
+    return model.eval()
+
+
+def settled(model, size):
+    """Statistics as they are behind its random weights: activations neither grow nor vanish over the depth."""
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for m in norms:
+        m.momentum = None
+        m.reset_running_stats()
+    with torch.no_grad():
+        model.train()(torch.randn(8, 3, size, size, generator=torch.Generator().manual_seed(2)))
     return model.eval()
 
 
@@ -110,25 +129,24 @@ class Timm(unittest.TestCase):
     """Its ports of EfficientNet-Lite have names of their own; its own Lite0 has another padding and only
     the file's name tells them apart."""
 
-    def check(self, name, ours):
+    def check(self, name, ours=None, size=64):
+        """Some convolutions and the answer; by the file alone, which is to be taken for the same network."""
         torch.manual_seed(0)
-        model = randomised(timm.create_model(name, num_classes=10))
+        model = settled(randomised(timm.create_model(name, num_classes=10)), size)
+        convolutions = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Conv2d) and ".se." not in n]
+        spread = [convolutions[i * (len(convolutions) - 1) // 5] for i in range(6)]
+        last = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)][-1]
         with scratch() as folder:
             weights = os.path.join(folder, name + ".pth")
             torch.save(model.state_dict(), weights)
-            x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
-            names = ["conv_stem", "blocks.0.0.conv_pw", "blocks.2.1.conv_dw", "blocks.6.0.bn3", "conv_head", "classifier"]
-            for m in (f"{ours}={weights}", weights):
-                compare(self, m, x[0].permute(1, 2, 0).numpy(), outputs(model, x, names), folder)
+            x = torch.randn(8, 3, size, size, generator=torch.Generator().manual_seed(2))[:1]
+            reference = outputs(model, x, spread + [last])
+            for m in (f"{ours or name}={weights}", weights):
+                compare(self, m, x[0].permute(1, 2, 0).numpy(), reference, folder)
 
-    def test_efficientnet_lite0(self):
-        self.check("efficientnet_lite0", "efficientnet-lite0")
-        self.check("tf_efficientnet_lite0", "efficientnet-lite0")
 
-    def test_efficientnet_lite(self):
-        for i in range(1, 5) if EVERYTHING else (1,):
-            self.check(f"tf_efficientnet_lite{i}", f"efficientnet-lite{i}")
-
+for _name in TIMM_ALWAYS + (TIMM_OTHERS if EVERYTHING else []):
+    setattr(Timm, "test_" + _name[0], lambda self, row=_name: self.check(*row))
 
 for _name in ALWAYS + (OTHERS if EVERYTHING else []):
     setattr(Torchvision, "test_" + _name, lambda self, name=_name: self.check(name))
