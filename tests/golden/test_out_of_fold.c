@@ -11,7 +11,7 @@ static struct eg_out_of_fold judge(const char *classifier, bool hinge, size_t me
 {
     eg_features *features;
     struct eg_error err;
-    struct eg_out_of_fold out;
+    struct eg_out_of_fold out = {0};
     struct eg_train_options how = {
         EG_SIZED(eg_train_options), .classifier = classifier, .hinge = hinge, .n_trees = 50, .seed = 3,
         .memory_bytes = memory};
