@@ -314,11 +314,12 @@ static uint32_t timm_head(struct eg_builder *b, const struct net *net, uint32_t 
     x = apply(b, EG_OP_GLOBAL_AVG, x, "global_pool");
     alias(b, x, "avgpool");
     default_cut(b, x);
+    if (!b->top) return x; /* what lies behind the pooling belongs to the classifier */
     if (net->head == HEAD_WITH_NORM)
         x = norm(b, conv(b, x, "conv_head", .out = features), "norm_head", net->act);
     if (net->head == HEAD_BEHIND_POOL)
         x = apply(b, net->act, conv(b, x, "conv_head", .out = features, .bias = true), "act2");
-    return b->top ? linear(b, x, "classifier", b->n_classes, 0) : x;
+    return linear(b, x, "classifier", b->n_classes, 0);
 }
 
 static uint32_t head(struct eg_builder *b, const struct net *net, uint32_t x, unsigned stages)
