@@ -60,6 +60,10 @@ enum eg_status eg_features_contradictions(eg_features *features, struct eg_contr
     }
     eg_groups_release(&groups);
     if (status) return status;
+    if (!found) {
+        free(list);
+        list = NULL;
+    }
     *contradictions = list;
     *n = found;
     return EG_OK;
