@@ -78,6 +78,46 @@ EG_API char *eg_net_json(const eg_net *net, const eg_net *whole);
 /* The share of a network's multiply-adds that lead to a layer; NAN: no such layer. */
 EG_API double eg_net_depth(const eg_net *net, const char *layer);
 
+/* ---- what is wrong with the data --------------------------------------------------------- */
+
+struct eg_audit_options {
+    size_t size;          /* EG_SIZED(eg_audit_options) */
+    const char *features; /* a cut of the file; NULL = the first */
+    const char *root;     /* where the photos are now; NULL = where they were */
+    double test_fraction; /* of the split that eg_train would make: 0 = 0.25; below 0: none */
+    size_t memory_bytes;  /* of the classifier; 0 = half of the machine's */
+    uint64_t seed;
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+/* Labels that look wrong (by a classifier that has not seen the photo), the same photo twice, odd
+ * ones, classes that are confused, a learning curve. json (free() it) gets the report: rows,
+ * classes, suspects, duplicates, outliers, learning_curve. Photos that cannot be opened are judged
+ * by their features alone. */
+EG_API EG_MUST_CHECK enum eg_status eg_audit(eg_features *features, const struct eg_audit_options *options,
+                                             char **json, struct eg_error *err);
+
+/* Corrections, a CSV path,action,label with action move, delete or ok: photos move between class
+ * folders, or rows change in the data's CSV; deleted ones go to FOLDER/.engraft/trash; "ok" is noted in
+ * the feature file (NULL: not). One plan, which after a crash is finished by the next call.
+ * images      a folder of classes or a CSV; anything else is EG_E_UNSUPPORTED, and nothing is done */
+struct eg_corrections {
+    size_t moved, deleted, confirmed;
+    size_t test_relabelled; /* of moved: photos of the test part */
+    size_t files;           /* that changed their place */
+    struct eg_skipped *skipped;
+    size_t n_skipped;
+};
+EG_API EG_MUST_CHECK enum eg_status eg_audit_apply(const char *images, const char *features,
+                                                   const char *corrections,
+                                                   const struct eg_audit_options *options,
+                                                   struct eg_corrections *done, struct eg_error *err);
+/* The last corrections of these images taken back, as far as the files are still those. */
+EG_API EG_MUST_CHECK enum eg_status eg_audit_undo(const char *images, struct eg_corrections *done,
+                                                  struct eg_error *err);
+EG_API void eg_corrections_release(struct eg_corrections *done);
+
 #ifdef __cplusplus
 }
 #endif

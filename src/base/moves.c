@@ -157,8 +157,8 @@ static const char *do_move(const struct eg_move *move, const char *from, const c
         return symlink(from, to) ? strerror(errno) : NULL;
     }
     if (is_to && is_same(&at_to, move)) { /* a copy, or a link, may have left the original */
-        if (!is_from) return NULL;
-        if (!is_same(&at_from, move) || !same_bytes(from, to)) return "there is a file of that name";
+        if (!is_from || !is_same(&at_from, move)) return NULL; /* another file has the old name now */
+        if (!same_bytes(from, to)) return "there is a file of that name";
         return unlink(from) ? strerror(errno) : NULL;
     }
     if (is_to) return "there is a file of that name";

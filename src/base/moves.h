@@ -46,6 +46,9 @@ EG_MUST_CHECK enum eg_status eg__moves_init(struct eg_moves *plan, const char *r
  * taken; moves[n - 1].to tells. EG_E_NOT_FOUND: from is no file; EG_E_ARGUMENT: not below root. */
 EG_MUST_CHECK enum eg_status eg__moves_add(struct eg_moves *plan, enum eg_move_kind kind, const char *from,
                                            const char *to, struct eg_error *err);
+/* The same, to a name that an earlier move of the plan has left. */
+EG_MUST_CHECK enum eg_status eg__moves_add_onto(struct eg_moves *plan, const char *from, const char *to,
+                                                struct eg_error *err);
 void eg__moves_release(struct eg_moves *plan);
 
 /* EG_E_EXISTS: the journal, or one that was begun, is there. */

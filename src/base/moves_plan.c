@@ -157,8 +157,8 @@ static char *free_name(const struct eg_moves *plan, const char *to)
     return NULL;
 }
 
-enum eg_status eg__moves_add(struct eg_moves *plan, enum eg_move_kind kind, const char *from, const char *to,
-                             struct eg_error *err)
+static enum eg_status add(struct eg_moves *plan, enum eg_move_kind kind, const char *from, const char *to,
+                          bool onto, struct eg_error *err)
 {
     const char *from_below = below_root(plan, from), *to_below = below_root(plan, to);
     if (!from_below || !to_below)
@@ -172,10 +172,22 @@ enum eg_status eg__moves_add(struct eg_moves *plan, enum eg_move_kind kind, cons
                            .inode = (uint64_t)info.st_ino,
                            .bytes = (uint64_t)info.st_size,
                            .mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec};
-    char *name = free_name(plan, to_below);
+    char *name = onto ? strdup(to_below) : free_name(plan, to_below);
     if (!name) return eg__fail(err, EG_E_SYSTEM, "there is no free name for '%s'", to);
     enum eg_status status = note_folders(plan, name, err);
     if (!status) status = eg__moves_push(plan, &move, from_below, name, err);
     free(name);
     return status;
+}
+
+enum eg_status eg__moves_add(struct eg_moves *plan, enum eg_move_kind kind, const char *from, const char *to,
+                             struct eg_error *err)
+{
+    return add(plan, kind, from, to, false, err);
+}
+
+enum eg_status eg__moves_add_onto(struct eg_moves *plan, const char *from, const char *to,
+                                  struct eg_error *err)
+{
+    return add(plan, EG_MOVE_FILE, from, to, true, err);
 }

@@ -45,6 +45,44 @@ enum eg_status eg__photo_stream(const void *bytes, size_t n_bytes, struct eg_pho
     return kind->decode(bytes, n_bytes, sink, err);
 }
 
+/* ---- its size ---- */
+
+struct size_sink {
+    struct eg_photo_sink sink; /* first: the decoder knows it by this address */
+    size_t width, height;
+    bool known;
+};
+
+/* Stops the decoder when the header is read. */
+static enum eg_status size_begin(struct eg_photo_sink *sink, const struct eg_photo_header *header,
+                                 struct eg_box *wanted, struct eg_error *err)
+{
+    (void)wanted;
+    struct size_sink *size = (struct size_sink *)sink;
+    bool transposed = eg__orientation_transposes(header->orientation);
+    size->width = transposed ? header->full_height : header->full_width;
+    size->height = transposed ? header->full_width : header->full_height;
+    size->known = true;
+    return eg__fail(err, EG_E_CANCELLED, "the header was enough");
+}
+
+static void no_row(struct eg_photo_sink *sink, const uint8_t *rgbx)
+{
+    (void)sink;
+    (void)rgbx;
+}
+
+enum eg_status eg__photo_size(const void *bytes, size_t n_bytes, size_t *width, size_t *height,
+                              struct eg_error *err)
+{
+    struct size_sink size = {.sink = {.exif = true, .begin = size_begin, .row = no_row}};
+    enum eg_status status = eg__photo_stream(bytes, n_bytes, &size.sink, err);
+    if (!size.known) return status ? status : eg__fail(err, EG_E_FORMAT, "damaged photo: no header");
+    *width = size.width;
+    *height = size.height;
+    return EG_OK;
+}
+
 /* ---- a photo as a whole ---- */
 
 struct whole_sink {

@@ -14,6 +14,9 @@ struct eg_decode_options {
 EG_MUST_CHECK enum eg_status eg__photo_decode(const void *bytes, size_t n_bytes,
                                               const struct eg_decode_options *options, struct eg_image *image,
                                               struct eg_error *err);
+/* Width and height as it is shown, of a photo whose header can be read. */
+EG_MUST_CHECK enum eg_status eg__photo_size(const void *bytes, size_t n_bytes, size_t *width, size_t *height,
+                                            struct eg_error *err);
 bool eg__photo_sniff(const void *bytes, size_t n_bytes); /* do the first bytes say photo? */
 
 /* The pixels of the network's input by the recipe, before normalisation:

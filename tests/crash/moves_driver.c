@@ -10,7 +10,7 @@
 static const char *const moves[][2] = {
     {"cat/1.jpg", "dog/1.jpg"},          {"cat/2.jpg", "dog/2.jpg"}, /* 2.jpg is taken there */
     {"dog/3.jpg", "emu/of/kind/3.jpg"},  {"dog/2.jpg", ".engraft/trash/2.jpg"},
-    {"table.csv", ".engraft/table.csv"}, {"new.csv", "table-new.csv"},
+    {"table.csv", ".engraft/table.csv"}, {"new.csv", "table.csv"},
 };
 
 int main(int argc, char **argv)
@@ -33,7 +33,8 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof moves / sizeof *moves && !status; i++) {
             snprintf(from, sizeof from, "%s/%s", root, moves[i][0]);
             snprintf(to, sizeof to, "%s/%s", root, moves[i][1]);
-            status = eg__moves_add(&plan, EG_MOVE_FILE, from, to, &err);
+            status = i + 1 < sizeof moves / sizeof *moves ? eg__moves_add(&plan, EG_MOVE_FILE, from, to, &err)
+                                                          : eg__moves_add_onto(&plan, from, to, &err);
         }
         if (!status) status = eg__moves_apply(&plan, journal, &result, &err);
         eg__moves_release(&plan);

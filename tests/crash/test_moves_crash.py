@@ -11,7 +11,7 @@ from pathlib import Path
 DRIVER, SHIM = os.environ["MOVES_DRIVER"], os.environ["CRASH_SHIM"]
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 FILES = ["cat/1.jpg", "cat/2.jpg", "cat/4.jpg", "dog/2.jpg", "dog/3.jpg", "table.csv", "new.csv"]
-MOVED = ["dog/1.jpg", "dog/2-2.jpg", "cat/4.jpg", ".engraft/trash/2.jpg", "emu/of/kind/3.jpg", ".engraft/table.csv", "table-new.csv"]
+MOVED = ["dog/1.jpg", "dog/2-2.jpg", "cat/4.jpg", ".engraft/trash/2.jpg", "emu/of/kind/3.jpg", ".engraft/table.csv", "table.csv"]
 
 
 def driver(verb, root, **crash):

@@ -1,0 +1,253 @@
+/* audit.c: what is wrong with the data of a feature file: labels that look wrong, the same photo
+ * twice, odd ones, classes that are confused, and what more photos would bring. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "base/versioned.h"
+#include "eval/metrics.h"
+#include "flow/audit.h"
+#include "image/dataset.h"
+#include "image/photo.h"
+
+enum { MOST_WIDTH = 4096, LOOK_TARGET = 192, STEP = 64, LEAST_ROWS = 4 };
+
+/* ---- rows and their vectors --------------------------------------------------------------------- */
+
+static enum eg_status choose_rows(struct eg_audit *a, struct eg_error *err)
+{
+    const uint8_t *status = eg__store_status(a->store);
+    const size_t n = a->spec->n_rows;
+    uint8_t *confirmed = eg__alloc(n + 1, 1), *test = eg__zalloc(n + 1, 1);
+    a->rows = eg__alloc(n + 1, sizeof *a->rows);
+    a->labelled = eg__alloc(n + 1, sizeof *a->labelled);
+    a->labels = eg__alloc(n + 1, sizeof *a->labels);
+    a->confirmed = eg__zalloc(n + 1, 1);
+    a->test = eg__zalloc(n + 1, 1);
+    bool room = confirmed && test && a->rows && a->labelled && a->labels && a->confirmed && a->test;
+    enum eg_status done = room ? eg__store_confirmed(a->store, confirmed, err) : eg__fail_memory(err, "rows");
+    if (!done) done = eg__audit_test_rows(a->store, a->options, test, err);
+    for (size_t i = 0; i < n && !done; i++) {
+        if (status[i] == EG_ROW_WAITING)
+            done = eg__fail(err, EG_E_ARGUMENT, "not all rows are computed yet: finish the extraction first");
+        if (status[i] != EG_ROW_DONE) continue;
+        a->confirmed[a->n] = confirmed[i];
+        a->test[a->n] = test[i];
+        a->labels[a->n] = a->spec->labels[i];
+        if (a->labels[a->n] >= 0) a->labelled[a->n_labelled++] = a->n;
+        a->rows[a->n++] = i;
+    }
+    if (!done && a->n < LEAST_ROWS)
+        done = eg__fail(err, EG_E_ARGUMENT, "%zu rows are too few for an audit", a->n);
+    free(confirmed);
+    free(test);
+    return done;
+}
+
+/* Signed roots; a wide row is folded into MOST_WIDTH sums with signs by chance, which keep cosines
+ * (Charikar, Chen, Farach-Colton 2002: count sketch). */
+static void shorten(const float *row, size_t length, size_t d, const uint32_t *place, float *out)
+{
+    memset(out, 0, d * sizeof *out);
+    for (size_t j = 0; j < length; j++) {
+        float root = row[j] < 0 ? -sqrtf(-row[j]) : sqrtf(row[j]);
+        out[place[j] >> 1] += place[j] & 1 ? -root : root;
+    }
+}
+
+static void centre(struct eg_audit *a)
+{
+    const size_t n = a->n, d = a->d;
+    for (size_t j = 0; j < d; j++) {
+        double mean = 0;
+        for (size_t i = 0; i < n; i++) mean += (double)a->vectors[i * d + j];
+        mean /= (double)n;
+        for (size_t i = 0; i < n; i++) a->vectors[i * d + j] -= (float)mean;
+    }
+    for (size_t i = 0; i < n; i++) {
+        float *row = a->vectors + i * d;
+        double square = 0;
+        for (size_t j = 0; j < d; j++) square += (double)row[j] * (double)row[j];
+        float factor = square > 0 ? (float)(1 / sqrt(square)) : 0;
+        for (size_t j = 0; j < d; j++) row[j] *= factor;
+    }
+}
+
+static enum eg_status read_vectors(struct eg_audit *a, struct eg_error *err)
+{
+    const size_t length = a->spec->cuts[a->cut].length, count = eg__row_batch(length);
+    a->d = length < MOST_WIDTH ? length : MOST_WIDTH;
+    uint32_t *place = eg__alloc(length, sizeof *place);
+    float *block = eg__alloc(count * length, sizeof *block);
+    size_t cells;
+    if (eg__mul(a->n, a->d, &cells)) a->vectors = eg__alloc(cells, sizeof *a->vectors);
+    enum eg_status status = place && block && a->vectors ? EG_OK : eg__fail_memory(err, "the features");
+    struct eg_rng rng;
+    eg__rng_init(&rng, 0, 0);
+    for (size_t j = 0; j < length && !status; j++)
+        place[j] = length == a->d ? (uint32_t)j << 1 : (uint32_t)eg__rng_below(&rng, 2 * MOST_WIDTH);
+    for (size_t first = 0; first < a->n && !status; first += count) {
+        size_t some = a->n - first < count ? a->n - first : count;
+        status = eg__rows_gather(a->store, a->cut, a->rows + first, some, block, err);
+        for (size_t i = 0; i < some && !status; i++)
+            shorten(block + i * length, length, a->d, place, a->vectors + (first + i) * a->d);
+    }
+    free(place);
+    free(block);
+    if (!status) centre(a);
+    return status;
+}
+
+/* ---- a look at the photos ------------------------------------------------------------------------ */
+
+enum eg_status eg__row_photos(const struct eg_store_spec *spec, const char *root, const size_t *rows,
+                              size_t n, struct eg_dataset **photos, struct eg_error *err)
+{
+    const char *slash = *root && root[strlen(root) - 1] != '/' ? "/" : "";
+    char **paths = eg__zalloc(n + 1, sizeof *paths);
+    enum eg_status status = paths ? EG_OK : eg__fail_memory(err, "paths");
+    for (size_t i = 0; i < n && !status; i++) {
+        const char *path = spec->paths[rows[i]];
+        bool absolute = *path == '/';
+        if (asprintf(&paths[i], "%s%s%s", absolute ? "" : root, absolute ? "" : slash, path) < 0) {
+            paths[i] = NULL;
+            status = eg__fail_memory(err, "paths");
+        }
+    }
+    if (!status) status = eg__dataset_list((const char *const *)paths, n, photos, err);
+    if (!status && (*photos)->n_items != n) { /* a name that is a folder now */
+        eg__dataset_free(*photos);
+        *photos = NULL;
+        status = eg__fail(err, EG_E_NOT_FOUND, "the photos of '%s' are not as they were", root);
+    }
+    for (size_t i = 0; paths && i < n; i++) free(paths[i]);
+    free(paths);
+    return status;
+}
+
+struct looking {
+    struct eg_audit *audit;
+    struct eg_dataset *photos;
+    size_t first;
+};
+
+static void look_at(void *context, size_t task, unsigned thread)
+{
+    (void)thread;
+    struct looking *l = context;
+    const size_t i = l->first + task;
+    struct eg_photo_stats *stats = &l->audit->stats[i];
+    const struct eg_decode_options how = {.fast_target = LOOK_TARGET};
+    struct eg_image image;
+    uint8_t *bytes;
+    size_t n_bytes;
+    if (eg__dataset_read(l->photos, i, &bytes, &n_bytes, NULL)) return;
+    if (!eg__photo_size(bytes, n_bytes, &stats->width, &stats->height, NULL) &&
+        !eg__photo_decode(bytes, n_bytes, &how, &image, NULL)) {
+        eg__photo_stats(image.rgb, image.height, image.width, stats);
+        eg__look_of(image.rgb, image.height, image.width, l->audit->looks + i * EG_LOOK_BYTES);
+        free(image.rgb);
+    }
+    free(bytes);
+}
+
+static enum eg_status look(struct eg_audit *a, struct eg_error *err)
+{
+    const char *root = a->options->root ? a->options->root : a->spec->root ? a->spec->root : "";
+    a->looks = eg__zalloc(a->n, EG_LOOK_BYTES);
+    a->stats = eg__zalloc(a->n, sizeof *a->stats);
+    if (!a->looks || !a->stats) return eg__fail_memory(err, "small pictures of the photos");
+    struct looking l = {.audit = a};
+    if (eg__row_photos(a->spec, root, a->rows, a->n, &l.photos, NULL)) return EG_OK; /* features alone */
+    enum eg_status status = EG_OK;
+    for (size_t n; l.first < a->n && !status; l.first += n) {
+        n = a->n - l.first < STEP ? a->n - l.first : STEP;
+        eg__pool_run(a->options->pool, n, look_at, &l);
+        if (a->options->progress && !a->options->progress(a->options->user, l.first + n, a->n))
+            status = eg__fail(err, EG_E_CANCELLED, "stopped");
+    }
+    for (size_t i = 0; i < a->n; i++) a->n_seen += a->stats[i].read;
+    eg__dataset_free(l.photos);
+    return status;
+}
+
+/* ---- classes ------------------------------------------------------------------------------------ */
+
+static enum eg_status count_classes(struct eg_audit *a, struct eg_error *err)
+{
+    const size_t k = a->spec->n_classes;
+    size_t right = 0;
+    a->classes = eg__zalloc(k + 1, sizeof *a->classes);
+    a->confusion = eg__zalloc(k * k + 1, sizeof *a->confusion);
+    if (!a->classes || !a->confusion) return eg__fail_memory(err, "classes");
+    for (size_t i = 0; i < a->n_labelled; i++) {
+        const float *p = a->probabilities ? a->probabilities + i * k : NULL;
+        size_t own = (size_t)a->labels[a->labelled[i]], best = 0;
+        for (size_t j = 1; p && j < k; j++)
+            if (p[j] > p[best]) best = j;
+        a->classes[own].count++;
+        if (!p) continue;
+        a->classes[own].right += best == own;
+        a->confusion[own * k + best]++;
+        right += best == own;
+    }
+    a->accuracy = a->probabilities && a->n_labelled ? (double)right / (double)a->n_labelled : NAN;
+    return EG_OK;
+}
+
+static enum eg_status find_suspects(struct eg_audit *a, struct eg_error *err)
+{
+    int32_t *labels = eg__alloc(a->n_labelled + 1, sizeof *labels);
+    uint8_t *confirmed = eg__alloc(a->n_labelled + 1, 1);
+    enum eg_status status = labels && confirmed ? EG_OK : eg__fail_memory(err, "labels");
+    for (size_t i = 0; i < a->n_labelled && !status; i++) {
+        labels[i] = a->labels[a->labelled[i]];
+        confirmed[i] = a->confirmed[a->labelled[i]];
+    }
+    if (!status)
+        status = eg__suspects(a->probabilities, labels, a->n_labelled, a->spec->n_classes, confirmed,
+                              &a->suspects, &a->n_suspects, err);
+    free(labels);
+    free(confirmed);
+    for (size_t i = 0; i < a->n_suspects && !status; i++)
+        a->suspects[i].row = a->labelled[a->suspects[i].row];
+    return status;
+}
+
+static void audit_release(struct eg_audit *a)
+{
+    void *const owned[] = {a->rows,     a->labels, a->vectors,       a->looks,     a->stats,    a->confirmed,
+                           a->test,     a->set,    a->copies,        a->copy_rows, a->nearest,  a->labelled,
+                           a->suspects, a->odd,    a->probabilities, a->classes,   a->confusion};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
+}
+
+enum eg_status eg_audit(eg_features *features, const struct eg_audit_options *options, char **json,
+                        struct eg_error *err)
+{
+    struct eg_audit_options own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (status) return status;
+    struct eg_audit a = {
+        .store = features, .spec = eg__store_spec(features), .options = &own, .accuracy = NAN, .c = NAN};
+    status = eg__store_find_cut(features, own.features, &a.cut, err);
+    if (!status) status = choose_rows(&a, err);
+    if (!status) status = read_vectors(&a, err);
+    if (!status) status = look(&a, err);
+    if (!status) status = eg__audit_pairs(&a, err);
+    if (!status) status = eg__audit_learn(&a, err);
+    if (!status) status = count_classes(&a, err);
+    if (!status && a.probabilities) status = find_suspects(&a, err);
+    if (!status)
+        status = eg__outliers(a.nearest, a.labels, a.n, a.spec->n_classes, a.stats, &a.odd, &a.n_odd, err);
+    char *text = status ? NULL : eg__audit_json(&a);
+    if (!status && !text) status = eg__fail_memory(err, "the report");
+    audit_release(&a);
+    if (!status) *json = text;
+    return status;
+}
