@@ -243,7 +243,8 @@ static enum eg_status add_texts(struct eg_h5 *h5, const char *name, const char *
 static enum eg_status change_old_rows(struct change *change, struct eg_error *err)
 {
     struct eg_store *store = change->store;
-    enum eg_status status = EG_OK;
+    size_t n_doubted = 0, *doubted = eg__alloc(change->n_old + 1, sizeof *doubted);
+    enum eg_status status = doubted ? EG_OK : eg__fail_memory(err, "changed rows");
     for (size_t row = 0; !status && row < change->n_old; row++) {
         size_t image = change->image_of[row];
         uint8_t was = store->status[row], is = was;
@@ -264,9 +265,13 @@ static enum eg_status change_old_rows(struct change *change, struct eg_error *er
         store->status[row] = is;
         if (!status && is != was) status = eg__h5_write(store->row_sets[SET_STATUS], row, 1, &is, err);
         if (image == NOWHERE || status) continue;
-        if (store->labels[row] != change->labels[image])
+        bool relabelled = store->labels[row] != change->labels[image];
+        if (relabelled || is == EG_ROW_WAITING) doubted[n_doubted++] = row;
+        if (relabelled)
             status = eg__h5_write(store->row_sets[SET_LABELS], row, 1, &change->labels[image], err);
     }
+    if (!status) status = eg__confirmed_clear(store->h5, doubted, n_doubted, err);
+    free(doubted);
     return status;
 }
 

@@ -57,6 +57,20 @@ static enum eg_status make_room(struct eg_h5 *h5, size_t n, struct eg_h5_set **o
     return status;
 }
 
+enum eg_status eg__confirmed_clear(struct eg_h5 *h5, const size_t *rows, size_t n, struct eg_error *err)
+{
+    struct eg_h5_set *set;
+    const uint8_t no = 0;
+    if (!n || !eg__h5_has(h5, name)) return EG_OK;
+    enum eg_status status = eg__h5_set_open(h5, name, &set, err);
+    if (status) return status;
+    if (fits(set))
+        for (size_t i = 0; i < n && !status; i++)
+            if (rows[i] < eg__h5_set_shape(set)->dims[0]) status = eg__h5_write(set, rows[i], 1, &no, err);
+    eg__h5_set_free(set);
+    return status;
+}
+
 enum eg_status eg__store_confirm(const char *path, const size_t *rows, size_t n_rows, size_t n,
                                  struct eg_error *err)
 {

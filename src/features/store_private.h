@@ -68,6 +68,9 @@ enum eg_status eg__stamps_create(struct eg_h5 *h5, size_t n_rows, struct eg_h5_s
                                  struct eg_error *err);
 enum eg_status eg__stamps_clear(struct eg_h5_set *set, size_t first, size_t n, struct eg_error *err);
 
+/* store_confirmed.c: rows whose label or contents are others now are no longer confirmed */
+enum eg_status eg__confirmed_clear(struct eg_h5 *h5, const size_t *rows, size_t n, struct eg_error *err);
+
 /* store_rows.c */
 void eg__store_begin_run(struct eg_store *store, const struct eg_store_spec *spec);
 enum eg_status eg__store_finish(struct eg_store *store, struct eg_error *err);

@@ -31,7 +31,7 @@ static enum eg_status choose_rows(struct eg_audit *a, struct eg_error *err)
     a->test = eg__zalloc(n + 1, 1);
     bool room = confirmed && test && a->rows && a->labelled && a->labels && a->confirmed && a->test;
     enum eg_status done = room ? eg__store_confirmed(a->store, confirmed, err) : eg__fail_memory(err, "rows");
-    if (!done) done = eg__audit_test_rows(a->store, a->options, test, err);
+    if (!done) done = eg__audit_test_rows(a->store, a->options, a->cut, test, err);
     for (size_t i = 0; i < n && !done; i++) {
         if (status[i] == EG_ROW_WAITING)
             done = eg__fail(err, EG_E_ARGUMENT, "not all rows are computed yet: finish the extraction first");

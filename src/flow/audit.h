@@ -69,8 +69,8 @@ EG_MUST_CHECK enum eg_status eg__audit_pairs(struct eg_audit *audit, struct eg_e
 EG_MUST_CHECK enum eg_status eg__audit_learn(struct eg_audit *audit, struct eg_error *err);
 /* test[n_rows] = 1 where training would keep a row of the file for the test. */
 EG_MUST_CHECK enum eg_status eg__audit_test_rows(struct eg_store *store,
-                                                 const struct eg_audit_options *options, uint8_t *test,
-                                                 struct eg_error *err);
+                                                 const struct eg_audit_options *options, size_t cut,
+                                                 uint8_t *test, struct eg_error *err);
 /* As CLI.md has it; free() it; NULL: no memory. */
 char *eg__audit_json(const struct eg_audit *audit);
 /* The photo files of some rows, to be opened; a row that is no file's gives one that is not there. */

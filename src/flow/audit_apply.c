@@ -182,8 +182,7 @@ static struct correction *find_correction(const struct correcting *c, const char
     return found;
 }
 
-/* ---- a table --------------------------------------------------------------------------------------------
- */
+/* ---- a table ------------------------------------------------------------------------------------ */
 
 static enum eg_status rewrite_row(struct correcting *c, const struct eg_csv *csv, size_t path, size_t label,
                                   struct eg_error *err)
@@ -261,8 +260,7 @@ static enum eg_status plan_table(struct correcting *c, struct eg_error *err)
     return status;
 }
 
-/* ---- journals -------------------------------------------------------------------------------------------
- */
+/* ---- journals ----------------------------------------------------------------------------------- */
 
 /* The highest N of audit-N.moves or audit-N.moves.begun; 0: none. */
 static unsigned long last_journal(const char *root)
@@ -344,7 +342,7 @@ static enum eg_status note_rows(struct correcting *c, const char *features,
     const size_t n_rows = spec->n_rows;
     size_t *rows = eg__alloc(n_rows + 1, sizeof *rows), n = 0;
     uint8_t *test = eg__zalloc(n_rows + 1, 1);
-    status = rows && test ? eg__audit_test_rows(store, options, test, err) : eg__fail_memory(err, "rows");
+    status = rows && test ? eg__audit_test_rows(store, options, 0, test, err) : eg__fail_memory(err, "rows");
     for (size_t i = 0; i < n_rows && !status; i++) {
         const struct correction *one = find_correction(c, spec->paths[i]);
         if (one && one->action == OK) rows[n++] = i;

@@ -13,6 +13,7 @@
 #include "eval/metrics.h"
 #include "flow/audit.h"
 #include "learn/learn.h"
+#include "sample/sample.h"
 
 enum { REPEATS = 3, FOLDS = 5, LEAST_CURVE = 40 };
 
@@ -21,8 +22,11 @@ static const char *const scale_names[] = {"none", "unit", "root", "standard", "a
 /* Labelled rows of classes that have enough of them. */
 struct labelled_rows {
     struct eg_audit *audit;
-    size_t *rows, n;                     /* of audit->labelled */
-    int32_t *labels, *groups, *class_of; /* class_of[learned class] */
+    size_t *rows, n;            /* of audit->labelled */
+    int32_t *labels, *class_of; /* class_of[learned class] */
+    uint8_t (*identity)[32];    /* copies of one photo have one */
+    uint8_t *fold;              /* [n] */
+    const char **classes;
     size_t n_classes;
 };
 
@@ -30,8 +34,19 @@ static void rows_release(struct labelled_rows *r)
 {
     free(r->rows);
     free(r->labels);
-    free(r->groups);
     free(r->class_of);
+    free(r->identity);
+    free(r->fold);
+    free(r->classes);
+}
+
+static bool rows_reserve(struct labelled_rows *r, size_t n)
+{
+    r->rows = eg__alloc(n + 1, sizeof *r->rows);
+    r->labels = eg__alloc(n + 1, sizeof *r->labels);
+    r->identity = eg__alloc(n + 1, sizeof *r->identity);
+    r->fold = eg__alloc(n + 1, 1);
+    return r->rows && r->labels && r->identity && r->fold;
 }
 
 static enum eg_status gather(void *self, const size_t *rows, size_t count, float *out, struct eg_error *err)
@@ -60,13 +75,12 @@ static enum eg_status choose(struct eg_audit *a, unsigned folds, struct labelled
     size_t *count = eg__zalloc(k + 1, sizeof *count);
     int32_t *number = eg__alloc(k + 1, sizeof *number);
     uint8_t *seen = eg__zalloc(a->n + 1, 1);
-    r.rows = eg__alloc(n + 1, sizeof *r.rows);
-    r.labels = eg__alloc(n + 1, sizeof *r.labels);
-    r.groups = eg__alloc(n + 1, sizeof *r.groups);
+    uint8_t(*hashes)[32] = eg__alloc(a->n + 1, sizeof *hashes);
     r.class_of = eg__alloc(k + 1, sizeof *r.class_of);
-    enum eg_status status = count && number && seen && r.rows && r.labels && r.groups && r.class_of
-                                ? EG_OK
-                                : eg__fail_memory(err, "labelled rows");
+    r.classes = eg__alloc(k + 1, sizeof *r.classes);
+    bool room = count && number && seen && hashes && r.class_of && r.classes && rows_reserve(&r, n);
+    enum eg_status status = room ? eg__row_hashes(a->store, a->cut, a->rows, a->n, hashes, err)
+                                 : eg__fail_memory(err, "labelled rows");
     for (size_t i = 0; i < n && !status; i++) {
         size_t row = a->labelled[i];
         if (!seen[a->set[row]]) count[a->labels[row]]++;
@@ -74,15 +88,18 @@ static enum eg_status choose(struct eg_audit *a, unsigned folds, struct labelled
     }
     for (size_t c = 0; c < k && !status; c++) {
         number[c] = count[c] >= folds ? (int32_t)r.n_classes : -1;
-        if (count[c] >= folds) r.class_of[r.n_classes++] = (int32_t)c;
+        if (count[c] < folds) continue;
+        r.classes[r.n_classes] = a->spec->classes[c];
+        r.class_of[r.n_classes++] = (int32_t)c;
     }
     for (size_t i = 0; i < n && !status; i++) {
         size_t row = a->labelled[i];
         if (number[a->labels[row]] < 0) continue;
         r.rows[r.n] = i;
         r.labels[r.n] = number[a->labels[row]];
-        r.groups[r.n++] = (int32_t)a->set[row];
+        memcpy(r.identity[r.n++], hashes[a->set[row]], sizeof *hashes);
     }
+    free(hashes);
     free(count);
     free(number);
     free(seen);
@@ -93,28 +110,15 @@ static enum eg_status choose(struct eg_audit *a, unsigned folds, struct labelled
     return status;
 }
 
-enum eg_status eg__audit_test_rows(struct eg_store *store, const struct eg_audit_options *options,
+enum eg_status eg__audit_test_rows(struct eg_store *store, const struct eg_audit_options *options, size_t cut,
                                    uint8_t *test, struct eg_error *err)
 {
-    const struct eg_store_spec *spec = eg__store_spec(store);
-    const uint8_t *done = eg__store_status(store);
-    size_t n = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
-    int32_t *labels = eg__alloc(spec->n_rows + 1, sizeof *labels);
-    uint8_t *part = eg__zalloc(spec->n_rows + 1, 1);
-    enum eg_status status = rows && labels && part ? EG_OK : eg__fail_memory(err, "the split");
-    for (size_t i = 0; i < spec->n_rows && !status; i++)
-        if (done[i] == EG_ROW_DONE && spec->labels[i] >= 0) {
-            labels[n] = spec->labels[i];
-            rows[n++] = i;
-        }
-    double share = options->test_fraction;
-    if (!status && share >= 0 && n > 1)
-        status =
-            eg__split(labels, n, spec->n_classes, NULL, share > 0 ? share : 0.25, options->seed, part, err);
-    for (size_t i = 0; i < n && !status; i++) test[rows[i]] = part[i];
-    free(rows);
-    free(labels);
-    free(part);
+    const struct eg_sample_options how = {.test_fraction = options->test_fraction, .seed = options->seed};
+    struct eg_sample sample = {0};
+    enum eg_status status = eg__sample_of_store(store, cut, &how, &sample, err);
+    if (status == EG_E_ARGUMENT) return EG_OK; /* no training is possible, so nothing is kept from it */
+    for (size_t i = sample.n_train; i < sample.n && !status; i++) test[sample.rows[i]] = 1;
+    eg__sample_release(&sample);
     return status;
 }
 
@@ -141,20 +145,20 @@ static enum eg_status learning_curve(struct eg_audit *a, const struct labelled_r
         struct labelled_rows some = {.audit = a, .n_classes = r->n_classes};
         some.n = r->n / parts;
         if (some.n < LEAST_CURVE) continue;
-        some.rows = eg__alloc(some.n, sizeof *some.rows);
-        some.labels = eg__alloc(some.n, sizeof *some.labels);
-        some.groups = eg__alloc(some.n, sizeof *some.groups);
-        if (!some.rows || !some.labels || !some.groups) status = eg__fail_memory(err, "the learning curve");
+        if (!rows_reserve(&some, some.n)) status = eg__fail_memory(err, "the learning curve");
         for (size_t i = 0; i < some.n && !status; i++) {
             some.rows[i] = r->rows[order[i]];
             some.labels[i] = r->labels[order[i]];
-            some.groups[i] = r->groups[order[i]];
+            memcpy(some.identity[i], r->identity[order[i]], sizeof *some.identity);
         }
         struct eg_learned learned = {0};
         struct eg_row_source source = source_of(&some);
-        how.groups = some.groups;
+        how.fold = some.fold;
         /* a part too small for its classes gives no point */
-        if (!status && !eg__learn(&source, some.labels, r->n_classes, &how, &learned, NULL)) {
+        if (!status &&
+            !eg__folds(some.identity, some.labels, some.n, r->classes, r->n_classes, FOLDS, how.seed,
+                       some.fold, NULL) &&
+            !eg__learn(&source, some.labels, r->n_classes, &how, &learned, NULL)) {
             struct eg_curve_point *point = &a->curve[a->n_curve++];
             size_t right = (size_t)lround(learned.cv_accuracy * (double)some.n);
             point->rows = some.n * (FOLDS - 1) / FOLDS;
@@ -175,7 +179,7 @@ static enum eg_status learn_all(struct eg_audit *a, struct labelled_rows *r, str
                                    .folds = FOLDS,
                                    .choose_only = true,
                                    .out_of_fold = true,
-                                   .groups = r->groups,
+                                   .fold = r->fold,
                                    .memory_bytes = a->options->memory_bytes,
                                    .seed = a->options->seed,
                                    .pool = a->options->pool,
@@ -186,7 +190,9 @@ static enum eg_status learn_all(struct eg_audit *a, struct labelled_rows *r, str
     enum eg_status status = EG_OK;
     for (int repeat = 0; repeat < REPEATS && !status; repeat++) {
         struct eg_learned learned = {0};
-        status = eg__learn(&source, r->labels, r->n_classes, &how, &learned, err);
+        status =
+            eg__folds(r->identity, r->labels, r->n, r->classes, r->n_classes, FOLDS, how.seed, r->fold, err);
+        if (!status) status = eg__learn(&source, r->labels, r->n_classes, &how, &learned, err);
         if (status) break;
         add_probabilities(a, r, learned.out_of_fold);
         c = learned.c;

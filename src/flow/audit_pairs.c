@@ -12,6 +12,7 @@
 #include "base/pool.h"
 #include "flow/audit.h"
 #include "kernels/kernels.h"
+#include "sample/sample.h"
 
 enum { BLOCK = 512, NEAREST = 5, MOST_PAIRS_A_ROW = 40 };
 static const float FEATURES_NEAR = 0.70f, PIXELS_NEAR = 0.80f;

@@ -61,6 +61,19 @@ class Audit(Case):
         photo(self.here / "photos/down/new.png", 1, 991)  # the next append keeps it
         self.assertNotIn("across/wrong.png", {one["path"] for one in self.audit()["suspects"]})
 
+    def test_a_confirmed_label_that_changes_is_asked_again(self):
+        self.data()
+        self.audit()
+        (self.here / "photos/down/00.png").rename(self.here / "photos/across/moved.png")
+        self.audit()
+        (self.here / "fix.csv").write_text("path,action,label\nacross/moved.png,ok,\n")
+        self.good("audit", "photos", "-o", "f2.h5", "--apply", "fix.csv")
+        self.assertNotIn("across/moved.png", {one["path"] for one in self.audit()["suspects"]})
+        (self.here / "photos/across/moved.png").rename(self.here / "photos/down/00.png")
+        self.audit()  # what was confirmed was another label
+        (self.here / "photos/down/00.png").rename(self.here / "photos/across/moved.png")
+        self.assertIn("across/moved.png", {one["path"] for one in self.audit()["suspects"]})
+
     def test_rows_of_a_table_change(self):
         self.features()
         table = self.here / "photos/table.csv"
