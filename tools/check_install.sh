@@ -38,8 +38,12 @@ flags="$(pkg-config --cflags --libs --define-variable=prefix="$stage/usr" \
     --define-variable=libdir="$lib" --define-variable=includedir="$stage/usr/include" engraft)"
 cc -Wall -Werror version.c -o shared $flags
 LD_LIBRARY_PATH=$lib ./shared
-flags="$(pkg-config --static --cflags --libs --define-variable=prefix="$stage/usr" \
-    --define-variable=libdir="$lib" --define-variable=includedir="$stage/usr/include" engraft)"
-cc -Wall -Werror version.c -o static $(echo "$flags" | sed 's/-lengraft/-l:libengraft.a/g')
+flags="$(pkg-config --cflags --libs --define-variable=prefix="$stage/usr" \
+    --define-variable=libdir="$lib" --define-variable=includedir="$stage/usr/include" engraft-static)"
+cc -Wall -Werror version.c -o static $flags
 ./static
+if readelf -d static | grep libengraft; then
+    echo "engraft-static.pc links the shared library"
+    exit 1
+fi
 echo "the installed program, library and header work"

@@ -1,18 +1,22 @@
 #!/bin/sh
 # Install the Debian or Ubuntu packages that engraft is built and tested with:
 #   tools/install-packages.sh build     what `make`, `make demo` and `make install` need
-#   tools/install-packages.sh test      that, and what `make test` needs
-# Does nothing when all are there. Uses sudo unless run as root.
+#   tools/install-packages.sh fast      that, and what `make check-fast` needs
+#   tools/install-packages.sh test      that, and what `make test` needs: 2.7 GB on a bare system
+# Does nothing when all are there. Uses sudo unless run as root. Where there is no dpkg it names
+# the packages and leaves the rest to CMake.
 set -eu
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
 libhdf5-dev zlib1g-dev libjpeg-dev libspng-dev libwebp-dev
 libutf8proc-dev protobuf-c-compiler libprotobuf-c-dev libjansson-dev libssl-dev libcurl4-openssl-dev"
 
-test="libcmocka-dev clang clang-tidy clang-format cppcheck valgrind
+fast="libcmocka-dev clang-format git ca-certificates python3"
+
+test="clang clang-tidy cppcheck valgrind
 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-libopenmpi-dev openmpi-bin hdf5-tools git ca-certificates
-python3 python3-venv python3-numpy python3-torch python3-torchvision"
+libopenmpi-dev openmpi-bin hdf5-tools debootstrap
+python3-venv python3-numpy python3-torch python3-torchvision"
 
 # Clang's sanitizers, and readers of HDF5 in other languages: what needs them says so and is
 # skipped where they are not to be had.
@@ -20,12 +24,18 @@ optional="libclang-rt-dev default-jre-headless libhdf5-java r-cran-hdf5r"
 
 case "${1:-}" in
 build) packages=$build optional= ;;
-test) packages="$build $test" ;;
+fast) packages="$build $fast" optional= ;;
+test) packages="$build $fast $test" ;;
 *)
-    echo "usage: $0 build|test" >&2
+    echo "usage: $0 build|fast|test" >&2
     exit 2
     ;;
 esac
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "$0: this is not Debian or Ubuntu; what their packages of these names hold is needed:" $packages >&2
+    exit 0
+fi
 
 missing() {
     for package in "$@"; do
@@ -40,12 +50,16 @@ if [ -z "$wanted" ] && [ -z "$optional" ]; then exit 0; fi
 extra=$(missing $optional)
 if [ -z "$wanted$extra" ]; then exit 0; fi
 
+cannot() {
+    echo "$0: $1; as root, run: apt-get install" $wanted >&2
+    exit 1
+}
+
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
-    if ! command -v sudo >/dev/null; then
-        echo "$0: sudo is not installed; as root, run: apt-get install" $wanted >&2
-        exit 1
-    fi
+    command -v sudo >/dev/null || cannot "sudo is not installed"
+    echo "$0: packages are missing, and sudo installs them: it may ask for your password"
+    sudo true || cannot "sudo was refused"
     as_root=sudo
 fi
 apt() {
@@ -53,8 +67,10 @@ apt() {
 }
 
 echo "installing:" $wanted $extra
-apt update
-if [ -n "$wanted" ]; then apt install -y --no-install-recommends $wanted; fi
+apt update || cannot "the lists of packages could not be read"
+if [ -n "$wanted" ]; then
+    apt install -y --no-install-recommends $wanted || cannot "apt-get failed"
+fi
 available=
 for package in $extra; do
     if apt-cache show "$package" >/dev/null 2>&1; then available="$available $package"; fi
