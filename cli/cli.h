@@ -210,6 +210,8 @@ int print_metrics(const struct invocation *in, const struct eg_metrics *metrics,
 int check_output(const struct invocation *in, const char *path);
 /* Text as a file that has its name only when it is whole. */
 int write_text(const struct invocation *in, const char *path, const char *text, size_t n_bytes);
+/* A picture, which is freed; NULL: there was no memory for it. */
+int write_svg(const struct invocation *in, const char *path, char *svg);
 bool is_hdf5(const char *path);                          /* by its first bytes */
 void print_csv_text(FILE *to, const char *text);         /* one field, quoted where needed */
 char *volume_text(struct eg_shape shape, char text[64]); /* "7x7x512", "1000" */

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "chart.h"
 #include "cli.h"
 
 struct ranking {
@@ -224,106 +223,16 @@ static int compare(struct ranking *r, eg_pool *pool, bool *remove_file)
     return status ? report_error(in, status, &err) : EXIT_DONE;
 }
 
-/* ---- the picture -------------------------------------------------------------------------- */
-
-static const char *const pools[] = {"flatten", "avg", "max", "gem"};
-static const char *const pool_titles[] = {"whole", "average", "maximum", "generalised mean"};
-enum { N_POOLS = sizeof pools / sizeof *pools };
-
-/* The place of each layer on the axis: layers in the order of the network. */
-static size_t place_layers(const struct ranking *r, const char **layers)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < eg_features_info(r->features).n_cuts; i++) {
-        struct eg_features_cut cut = eg_features_cut(r->features, i);
-        if (!n || strcmp(layers[n - 1], cut.layer) != 0) layers[n++] = cut.layer;
-    }
-    return n;
-}
-
-/* The best accuracy of each layer with a pooling; a vector is its own pool of any kind. */
-static void fill_series(const struct ranking *r, const char *const *layers, size_t n, const char *pool,
-                        double *y)
-{
-    for (size_t i = 0; i < n; i++) y[i] = NAN;
-    for (size_t k = 0; k < r->found->n_compared; k++) {
-        const struct eg_compared *c = &r->found->compared[k];
-        struct eg_features_cut cut = cut_of(r, c);
-        if (*pool_of(cut) != '-' && strcmp(cut.pool, pool) != 0) continue;
-        for (size_t i = 0; i < n; i++)
-            if (!strcmp(layers[i], cut.layer)) y[i] = fmax(y[i], c->cv_accuracy);
-    }
-}
-
-static bool has_pool(const struct ranking *r, const char *pool)
-{
-    for (size_t k = 0; k < r->found->n_compared; k++) {
-        struct eg_features_cut cut = cut_of(r, &r->found->compared[k]);
-        if (*pool_of(cut) != '-' && !strcmp(cut.pool, pool)) return true;
-    }
-    return false;
-}
-
-static bool draw(const struct ranking *r, FILE *to)
-{
-    size_t n_cuts = eg_features_info(r->features).n_cuts, n_series = 0;
-    const char **layers = calloc(n_cuts, sizeof *layers);
-    double *numbers = calloc((N_POOLS + 1) * n_cuts, sizeof *numbers), *x = numbers;
-    if (!layers || !numbers) {
-        free(layers);
-        free(numbers);
-        return false;
-    }
-    struct chart_series series[N_POOLS];
-    size_t n = place_layers(r, layers), best_at = 0;
-    for (size_t i = 0; i < n; i++) x[i] = (double)i;
-    for (size_t p = 0; p < N_POOLS; p++) {
-        if (!has_pool(r, pools[p]) && (p || n_series)) continue;
-        double *y = numbers + (n_series + 1) * n_cuts;
-        fill_series(r, layers, n, pools[p], y);
-        series[n_series++] = (struct chart_series){pool_titles[p], x, y, n};
-    }
-    const struct eg_compared *best = r->found->compared;
-    struct eg_features_cut cut = cut_of(r, best);
-    for (size_t i = 0; i < n; i++)
-        if (!strcmp(layers[i], cut.layer)) best_at = i;
-    char title[256], mark[300], *network = printable(eg_net_name(r->net));
-    snprintf(title, sizeof title, "Which cut of %s? %zu photos in %zu classes, %lld folds",
-             network ? network : "?", r->found->n_train, r->found->n_classes, option_integer(r->in, "cv"));
-    snprintf(mark, sizeof mark, "%.3f", best->cv_accuracy);
-    free(network);
-    struct chart chart = {.title = title,
-                          .x_name = "cut, from the input up",
-                          .y_name = "cross-validated accuracy",
-                          .series = series,
-                          .n_series = n_series,
-                          .ticks = layers,
-                          .n_ticks = n,
-                          .band = {best->cv_low, best->cv_high},
-                          .band_name = "95 % interval of the best",
-                          .mark = {(double)best_at, best->cv_accuracy},
-                          .mark_name = mark};
-    chart_svg(&chart, to);
-    free(layers);
-    free(numbers);
-    return true;
-}
-
-static int write_svg(const struct ranking *r, const char *path)
-{
-    FILE *svg = fopen(path, "w");
-    bool drawn = svg && draw(r, svg);
-    if (svg && !fclose(svg) && drawn) return EXIT_DONE;
-    fprintf(stderr, "engraft cuts: cannot write '%s': %s\n", path, strerror(errno));
-    return EXIT_FAILED;
-}
-
 /* ---- the command --------------------------------------------------------------------------- */
 
 static int finish(struct ranking *r)
 {
     const char *svg = option_text(r->in, "svg");
-    int code = svg ? write_svg(r, svg) : EXIT_DONE;
+    int code = EXIT_DONE;
+    if (svg)
+        code = write_svg(
+            r->in, svg,
+            eg_comparison_svg(r->found, r->net, r->features, (unsigned)option_integer(r->in, "cv")));
     if (code) return code;
     if (option_flag(r->in, "json"))
         print_text(r->in,

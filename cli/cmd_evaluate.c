@@ -4,6 +4,22 @@
 
 #include "cli.h"
 
+/* classes of a model, borrowed from it; free() the list. */
+static const char **classes_of(const eg_net *net)
+{
+    const char **classes = calloc(eg_net_class_count(net), sizeof *classes);
+    for (size_t i = 0; classes && i < eg_net_class_count(net); i++) classes[i] = eg_net_class_name(net, i);
+    return classes;
+}
+
+static int draw(struct invocation *in, const eg_net *net, const struct eg_evaluate_report *report)
+{
+    const char **classes = classes_of(net);
+    char *svg = classes ? eg_confusion_svg(&report->metrics, classes) : NULL;
+    free(classes);
+    return write_svg(in, option_text(in, "svg"), svg);
+}
+
 static int show(struct invocation *in, const eg_net *net, const struct eg_evaluate_report *report)
 {
     const char *data = in->operands[1];
@@ -26,9 +42,8 @@ static int show(struct invocation *in, const eg_net *net, const struct eg_evalua
                 data, report->metrics.n);
     else
         fprintf(in->out, "'%s': all %zu labelled rows\n\n", data, report->metrics.n);
-    const char **classes = calloc(eg_net_class_count(net), sizeof *classes);
+    const char **classes = classes_of(net);
     if (!classes) return EXIT_FAILED;
-    for (size_t i = 0; i < eg_net_class_count(net); i++) classes[i] = eg_net_class_name(net, i);
     int code = print_metrics(in, &report->metrics, classes);
     free(classes);
     return code;
@@ -38,7 +53,8 @@ static int run(struct invocation *in)
 {
     eg_net *net = NULL;
     eg_pool *pool = NULL;
-    int code = check_data(in, in->operands[1]);
+    int code = option_given(in, "svg") ? check_output(in, option_text(in, "svg")) : EXIT_DONE;
+    if (!code) code = check_data(in, in->operands[1]);
     if (!code) code = load_model(in, in->operands[0], &net);
     if (!code) code = make_pool(in, &pool);
     if (!code) {
@@ -67,7 +83,8 @@ static int run(struct invocation *in)
             code = report_error(in, status, &err);
         } else {
             list_skipped(in, report->unreadable, report->n_unreadable);
-            code = show(in, net, report);
+            if (option_given(in, "svg")) code = draw(in, net, report);
+            if (!code) code = show(in, net, report);
             if (!code && report->n_unreadable) code = EXIT_SKIPPED;
             eg_evaluate_report_free(report);
         }
@@ -80,6 +97,8 @@ static int run(struct invocation *in)
 static const struct option_row options[] = {
     {OPTION_CHOICE, "rows", 0, "test|all", "test on the data it was trained from, else all", 0, 0, false,
      "which rows to measure on"},
+    {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw the confusion matrix"},
+    OPTION_FORCE_ROW,
     OPTION_BATCH_ROW,
     OPTION_EXCLUDE_ROW,
     OPTION_JSON_ROW,

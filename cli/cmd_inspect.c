@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "cli.h"
-#include "picture.h"
 
 static const char bold[] = "\033[1m", dim[] = "\033[2m", red[] = "\033[1;31m", green[] = "\033[1;32m",
                   yellow[] = "\033[33m", cyan[] = "\033[36m", plain[] = "\033[0m";
@@ -145,6 +144,10 @@ static void print_head(const struct table *table)
 
 /* whole       the network before the cut; NULL: there is no cut
  * kept        [layers of whole] */
+struct totals {
+    uint64_t parameters, macs;
+};
+
 struct view {
     const eg_net *net, *whole;
     const char *cut;
@@ -243,29 +246,19 @@ static void print_summary(struct invocation *in, const struct view *view)
 static int draw(struct invocation *in, const struct view *view, const char *path)
 {
     const eg_net *net = view->whole ? view->whole : view->net;
-    struct picture picture = {.net = net,
-                              .cut = view->cut,
-                              .cut_layer = view->default_cut,
-                              .whole = view->all,
-                              .kept = view->totals};
+    struct eg_net_picture picture = {.cut = view->cut,
+                                     .cut_layer = view->default_cut,
+                                     .parameters = view->all.parameters,
+                                     .macs = view->all.macs,
+                                     .kept_parameters = view->totals.parameters,
+                                     .kept_macs = view->totals.macs};
     for (size_t i = 0; view->whole && i < eg_net_layer_count(net); i++)
         if (view->kept[i]) picture.cut_layer = i; /* the last one kept */
     struct eg_layer cut = {.n_inputs = 0};
     if (view->whole) cut = eg_net_layer(view->net, eg_net_layer_count(view->net) - 1);
     if (!view->whole && picture.cut_layer != SIZE_MAX) cut = eg_net_layer(net, picture.cut_layer);
     picture.n_features = feature_length(&cut);
-    char *text = NULL;
-    size_t n = 0;
-    FILE *to = open_memstream(&text, &n);
-    bool good = to && picture_svg(&picture, to);
-    if (to && fclose(to)) good = false;
-    int code = EXIT_FAILED;
-    if (good)
-        code = write_text(in, path, text, n);
-    else
-        fprintf(stderr, "engraft inspect: out of memory\n");
-    free(text);
-    return code;
+    return write_svg(in, path, eg_net_svg(net, &picture));
 }
 
 static int show(struct invocation *in, struct view *view)

@@ -38,13 +38,13 @@ static bool step(void *user, size_t done, size_t total)
 }
 
 /* Loss by epoch, of the last phase. */
-static bool draw_losses(const struct eg_tune_report *r, FILE *terminal, FILE *svg)
+static void draw_losses(const struct eg_tune_report *r, FILE *to)
 {
     size_t first = 0, n;
     while (first < r->n_epochs && r->epochs[first].phase != r->epochs[r->n_epochs - 1].phase) first++;
     n = r->n_epochs - first;
     double *numbers = malloc((3 * n + 1) * sizeof *numbers);
-    if (!numbers) return false;
+    if (!numbers) return;
     for (size_t i = 0; i < n; i++) {
         numbers[i] = r->epochs[first + i].epoch;
         numbers[n + i] = r->epochs[first + i].train_loss;
@@ -52,15 +52,10 @@ static bool draw_losses(const struct eg_tune_report *r, FILE *terminal, FILE *sv
     }
     struct chart_series series[] = {{"training", numbers, numbers + n, n},
                                     {"validation", numbers, numbers + 2 * n, n}};
-    struct chart chart = {.title = "loss by epoch",
-                          .x_name = "epoch",
-                          .y_name = "loss",
-                          .series = series,
-                          .n_series = r->n_valid ? 2 : 1};
-    if (terminal && n > 1) chart_print(&chart, terminal);
-    if (svg) chart_svg(&chart, svg);
+    struct chart chart = {
+        .title = "loss by epoch", .x_name = "epoch", .series = series, .n_series = r->n_valid ? 2 : 1};
+    if (n > 1) chart_print(&chart, to);
     free(numbers);
-    return true;
 }
 
 static void draw_rates(const struct eg_tune_report *r, FILE *to)
@@ -91,7 +86,7 @@ static int print_report(struct invocation *in, const char *output, const struct 
     const struct eg_metrics *test = &r->train.test;
     int code = EXIT_DONE;
     draw_rates(r, to);
-    draw_losses(r, to, NULL);
+    draw_losses(r, to);
     fprintf(to, "\n%zu training and %zu validation photos in %zu classes\n", r->train.n_train, r->n_valid,
             r->train.n_classes);
     if (test->n) {
@@ -120,16 +115,6 @@ static int try_svg(const struct invocation *in, const char *path)
     return EXIT_DONE;
 }
 
-static int write_svg(const struct invocation *in, const char *path, const struct eg_tune_report *r)
-{
-    FILE *svg = fopen(path, "w");
-    if (!svg || !draw_losses(r, NULL, svg) || fclose(svg)) {
-        fprintf(stderr, "engraft %s: cannot write '%s'\n", in->command->name, path);
-        return EXIT_FAILED;
-    }
-    return EXIT_DONE;
-}
-
 static int finish(struct invocation *in, const char *output, const struct eg_tune_report *r)
 {
     int code = EXIT_DONE;
@@ -139,7 +124,7 @@ static int finish(struct invocation *in, const char *output, const struct eg_tun
                 "(%.4f against "
                 "%.4f): use `engraft train`, or more photos\n",
                 r->train.test.accuracy, r->linear_accuracy);
-    if (option_text(in, "svg")) code = write_svg(in, option_text(in, "svg"), r);
+    if (option_text(in, "svg")) code = write_svg(in, option_text(in, "svg"), eg_tune_svg(r));
     if (!code && option_flag(in, "json"))
         print_text(in, eg_tune_report_json(r, output));
     else if (!code)

@@ -91,6 +91,17 @@ int write_text(const struct invocation *in, const char *path, const char *text, 
     return good ? EXIT_DONE : EXIT_FAILED;
 }
 
+int write_svg(const struct invocation *in, const char *path, char *svg)
+{
+    int code = EXIT_FAILED;
+    if (svg)
+        code = write_text(in, path, svg, strlen(svg));
+    else
+        fprintf(stderr, "engraft %s: out of memory\n", in->command->name);
+    free(svg);
+    return code;
+}
+
 static bool parse_size(const char *text, size_t *height, size_t *width)
 {
     const char *x = strchr(text, 'x');

@@ -27,9 +27,10 @@ EDGES = {
     "learn": "graph kernels",
     "eval": "",
     "dist": "",
-    "report": "",
+    "draw": "",
+    "report": "eval draw",
     "model": "graph arch onnx formats net kernels image",
-    "flow": "image graph arch onnx formats kernels net h5 features model sample learn eval dist",
+    "flow": "image graph arch onnx formats kernels net h5 features model sample learn eval dist report",
 }
 
 # Headers of the world outside that have one owner.

@@ -78,6 +78,26 @@ EG_API char *eg_net_json(const eg_net *net, const eg_net *whole);
 /* The share of a network's multiply-adds that lead to a layer; NAN: no such layer. */
 EG_API double eg_net_depth(const eg_net *net, const char *layer);
 
+/* ---- pictures --------------------------------------------------------------------------- */
+
+/* SVG documents, for light and dark; free() each; NULL: no memory. */
+
+/* Counts by truth and answer; classes [metrics->n_classes]. */
+EG_API char *eg_confusion_svg(const struct eg_metrics *metrics, const char *const *classes);
+/* Loss by epoch, of the last phase. */
+EG_API char *eg_tune_svg(const struct eg_tune_report *report);
+/* Accuracy by cut, from the input up. features: the file that was compared. */
+EG_API char *eg_comparison_svg(const struct eg_comparison *found, const eg_net *net, eg_features *features,
+                               unsigned folds);
+/* A network as the blocks that its volumes are, the cut marked. */
+struct eg_net_picture {
+    const char *cut;   /* as typed; NULL: nothing is left out, and the default cut is marked */
+    size_t cut_layer;  /* of net; SIZE_MAX: none */
+    size_t n_features; /* at the cut */
+    uint64_t parameters, macs, kept_parameters, kept_macs; /* kept: by the cut */
+};
+EG_API char *eg_net_svg(const eg_net *net, const struct eg_net_picture *picture);
+
 /* ---- what is wrong with the data --------------------------------------------------------- */
 
 struct eg_audit_options {

@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import time
+from xml.etree import ElementTree
 
 from program import ENGRAFT, MODEL, Case, main, photo, photos
 
@@ -48,6 +49,14 @@ class MainJob(Case):
         self.assertEqual(judged["accuracy"], trained["test_accuracy"])
         self.assertEqual(sum(map(sum, judged["confusion"])), 6)
         self.assertEqual(self.json("evaluate", "m.onnx", "photos")["confusion"], judged["confusion"])
+        self.good("evaluate", "m.onnx", "f.h5", "--svg", "confusion.svg")
+        drawn = ElementTree.parse(self.here / "confusion.svg").getroot()
+        told = {title.text for title in drawn.iter("{http://www.w3.org/2000/svg}title")}
+        for i, truth in enumerate(judged["classes"]):
+            for j, answer in enumerate(judged["classes"]):
+                count = judged["confusion"][i][j]
+                self.assertEqual(f"{truth} → {answer}: {count}" in told, count > 0, told)
+        self.bad(1, "evaluate", "m.onnx", "f.h5", "--svg", "confusion.svg", says="--force")
         everything = self.json("evaluate", "m.onnx", "f.h5", "--rows", "all")
         self.assertEqual((everything["rows"], everything["count"]), ("all", 24))
 

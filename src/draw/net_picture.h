@@ -1,11 +1,14 @@
-/* picture.h: a network drawn as the blocks that its volumes are. */
-#ifndef ENGRAFT_PICTURE_H
-#define ENGRAFT_PICTURE_H
-
-#include <stdio.h>
+/* net_picture.h: a network drawn as the blocks that its volumes are. */
+#ifndef EG_DRAW_NET_PICTURE_H
+#define EG_DRAW_NET_PICTURE_H
 
 #include "engraft.h"
-#include "extent.h"
+
+/* A value as [h][w][c]: tokens are one row, a vector one pixel. */
+struct extent {
+    size_t h, w, c;
+};
+struct extent eg__extent_of(struct eg_shape shape);
 
 /* What a slab is made of, in the order of the legend: KIND(NAME, colour, "one", "more") */
 #define SLAB_KINDS(KIND)                                                                                     \
@@ -42,19 +45,6 @@ struct slab {
 };
 
 /* free() it; NULL: no memory. */
-struct slab *slabs_of(const eg_net *net, size_t *n);
-
-struct totals {
-    uint64_t parameters, macs;
-};
-
-struct picture {
-    const eg_net *net;
-    const char *cut;   /* as typed; NULL: nothing is left out, and the default cut is marked */
-    size_t cut_layer;  /* SIZE_MAX: none */
-    size_t n_features; /* at the cut */
-    struct totals whole, kept;
-};
-bool picture_svg(const struct picture *picture, FILE *to); /* false: no memory */
+struct slab *eg__slabs_of(const eg_net *net, size_t *n);
 
 #endif

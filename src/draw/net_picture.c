@@ -1,18 +1,19 @@
-/* picture.c: a network as the classic picture of one: each volume a block, its height and depth in
+/* net_picture.c: a network as the classic picture of one: each volume a block, its height and depth in
  * proportion to the pixels of its map, its thickness to the channels.
  *
  * A block stands on an axis through its middle. Its front is drawn as it is; what lies behind goes
  * up and to the right (oblique projection). Blocks are painted from left to right, so that each
  * hides what is behind it. Below, blocks with one map size share a caption. */
-#include "picture.h"
+#include "draw/net_picture.h"
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "chart.h"
-#include "cli.h"
+#include "base/mem.h"
+#include "draw/svg.h"
 
 enum { WIDTH = 1280, MARGIN = 36, TALLEST = 290, TITLE = 84, FOOT = 56, LINE = 16, MOST_SLABS = 30 };
 
@@ -39,7 +40,8 @@ struct stage {
 };
 
 struct drawing {
-    const struct picture *picture;
+    const eg_net *net;
+    const struct eg_net_picture *picture;
     struct slab *slabs;
     struct stage *stages;
     double *x; /* [n_slabs] where a block starts on the axis */
@@ -57,7 +59,7 @@ static bool mark_cut(struct drawing *d)
     size_t at = d->picture->cut_layer, i = 0;
     if (at == SIZE_MAX) return true;
     while (i + 1 < d->n_slabs && d->slabs[i].last < at) i++;
-    struct extent shape = extent_of(eg_net_layer(d->picture->net, at).shape);
+    struct extent shape = eg__extent_of(eg_net_layer(d->net, at).shape);
     const struct slab *slab = &d->slabs[i];
     bool same = shape.c == slab->shape.c && shape.h == slab->shape.h && shape.w == slab->shape.w;
     if (slab->last != at && !(same && at >= slab->made)) {
@@ -124,14 +126,13 @@ static void short_name(const eg_net *net, size_t index, char *text, size_t size)
 /* Of a slab's layers that give the volume it shows: the default cut, or else the last. */
 static size_t named_layer(const struct drawing *d, const struct slab *slab)
 {
-    const char *cut = eg_net_default_cut(d->picture->net);
+    const char *cut = eg_net_default_cut(d->net);
     size_t at, last = slab->last;
-    if (cut && !eg_net_find(d->picture->net, cut, &at, NULL) && at >= slab->first && at <= slab->last)
-        return at;
+    if (cut && !eg_net_find(d->net, cut, &at, NULL) && at >= slab->first && at <= slab->last) return at;
     for (; last > slab->first; last--) {
-        struct eg_layer layer = eg_net_layer(d->picture->net, last);
+        struct eg_layer layer = eg_net_layer(d->net, last);
         bool next_block = !strcmp(layer.op, "layer_norm"); /* a norm that comes first, as in ConvNeXt */
-        struct extent a = extent_of(layer.shape), b = slab->shape;
+        struct extent a = eg__extent_of(layer.shape), b = slab->shape;
         if (!next_block && a.h == b.h && a.w == b.w && a.c == b.c) break;
     }
     return last;
@@ -175,14 +176,14 @@ static void describe_volume(const struct drawing *d, struct stage *stage)
                                  used ? " · " : "", d->slabs[i].shape.c);
 }
 
-static double text_room(const char *text, double size) { return 0.56 * size * (double)text_width(text); }
+static double text_room(const char *text, double size) { return eg__text_measure(text, size); }
 
 static void caption(const struct drawing *d, struct stage *stage)
 {
     describe_volume(d, stage);
     describe(d, stage);
     size_t named = named_layer(d, &d->slabs[stage->end - 1]);
-    if (stage->first) short_name(d->picture->net, named, stage->name, sizeof stage->name);
+    if (stage->first) short_name(d->net, named, stage->name, sizeof stage->name);
     stage->caption = fmax(text_room(stage->volume, 14.5), text_room(stage->name, 13));
     for (size_t i = 0; i < stage->n_lines; i++)
         stage->caption = fmax(stage->caption, text_room(stage->lines[i], 11));
@@ -263,28 +264,26 @@ static unsigned mixed(unsigned colour, unsigned with, double share)
     return out;
 }
 
-static void quad(FILE *to, const double xy[8], unsigned fill)
+static void quad(struct eg_svg *to, const double xy[8], unsigned fill)
 {
-    fprintf(to, "<path d=\"M%.1f %.1fL%.1f %.1fL%.1f %.1fL%.1f %.1fZ\" fill=\"#%06x\"/>\n", xy[0], xy[1],
-            xy[2], xy[3], xy[4], xy[5], xy[6], xy[7], fill);
+    eg__text_append(&to->out, "<path d=\"M%.1f %.1fL%.1f %.1fL%.1f %.1fL%.1f %.1fZ\" fill=\"#%06x\"/>\n",
+                    xy[0], xy[1], xy[2], xy[3], xy[4], xy[5], xy[6], xy[7], fill);
 }
 
-__attribute__((format(printf, 6, 7))) static void label(FILE *to, double x, double y, const char *style,
-                                                        const char *class, const char *format, ...)
+__attribute__((format(printf, 6, 7))) static void
+label(struct eg_svg *to, double x, double y, const char *style, const char *class, const char *format, ...)
 {
     char text[512];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    char *shown = printable(text);
-    fprintf(to, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\"%s>", x, y, class, style);
-    svg_text(to, shown ? shown : "");
-    fputs("</text>\n", to);
-    free(shown);
+    eg__text_append(&to->out, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\"%s>", x, y, class, style);
+    eg__svg_words(to, text);
+    eg__text_append(&to->out, "</text>\n");
 }
 
-static void draw_block(const struct drawing *d, size_t i, FILE *to)
+static void draw_block(const struct drawing *d, size_t i, struct eg_svg *to)
 {
     const struct slab *slab = &d->slabs[i];
     unsigned colour = kinds[slab->kind].colour;
@@ -299,32 +298,33 @@ static void draw_block(const struct drawing *d, size_t i, FILE *to)
     if (slab->repeat > 1) label(to, x0 + right + t / 2, y0 - up - 5, "", "count", "×%zu", slab->repeat);
 }
 
-static void draw_cut(const struct drawing *d, size_t kept, FILE *to)
+static void draw_cut(const struct drawing *d, size_t kept, struct eg_svg *to)
 {
     const struct slab *last = &d->slabs[kept - 1];
     double x = d->x[kept - 1] + thickness(d, last);
     x = kept < d->n_slabs ? (x + d->x[kept]) / 2 : x + CUT_GAP / 2;
     double size = fmin(fmax(side(d, last->shape.h) + 40, 130), TALLEST);
     double right = SLANT_X * size, up = SLANT_Y * size, x0 = x - right / 2, y1 = d->axis + (size + up) / 2;
-    fprintf(to,
-            "<path class=\"cut\" d=\"M%.1f %.1fV%.1fL%.1f %.1fV%.1fZ\" fill=\"#c00\" fill-opacity=\"0.10\" "
-            "stroke=\"#c00\" stroke-width=\"1.5\" stroke-dasharray=\"6 4\"/>\n",
-            x0, y1, y1 - size, x0 + right, y1 - size - up, y1 - up);
+    eg__text_append(
+        &to->out,
+        "<path class=\"cut\" d=\"M%.1f %.1fV%.1fL%.1f %.1fV%.1fZ\" fill=\"#c00\" fill-opacity=\"0.10\" "
+        "stroke=\"#c00\" stroke-width=\"1.5\" stroke-dasharray=\"6 4\"/>\n",
+        x0, y1, y1 - size, x0 + right, y1 - size - up, y1 - up);
     bool far = x > 0.75 * d->width;
     double at = far ? x0 + right : x, y = y1 - size - up - 12;
     const char *anchor = far ? " text-anchor=\"end\"" : " text-anchor=\"middle\"";
     char name[64];
-    short_name(d->picture->net, d->picture->cut_layer, name, sizeof name);
+    short_name(d->net, d->picture->cut_layer, name, sizeof name);
     label(to, at, y - LINE, anchor, "red", d->picture->cut ? "cut at %s" : "default cut: %s",
           d->picture->cut ? d->picture->cut : name);
     label(to, at, y, anchor, "red small", "%zu features", d->picture->n_features);
 }
 
-static void draw_caption(const struct drawing *d, const struct stage *stage, FILE *to)
+static void draw_caption(const struct drawing *d, const struct stage *stage, struct eg_svg *to)
 {
     double x = stage->x + stage->width / 2, y = d->captions;
-    fprintf(to, "<path d=\"M%.1f %.1fv4H%.1fv-4\" fill=\"none\" stroke=\"#aaa\"/>\n", stage->x, y,
-            stage->x + stage->width);
+    eg__text_append(&to->out, "<path d=\"M%.1f %.1fv4H%.1fv-4\" fill=\"none\" stroke=\"#aaa\"/>\n", stage->x,
+                    y, stage->x + stage->width);
     label(to, x, y += 22, "", "volume", "%s", stage->volume);
     for (size_t i = 0; i < stage->n_lines; i++) label(to, x, y += LINE, "", "content", "%s", stage->lines[i]);
     if (*stage->name) label(to, x, y + LINE, "", "name", "%s", stage->name);
@@ -342,12 +342,12 @@ static const char *large_number(double value, char text[32])
     return text;
 }
 
-static void draw_title(const struct drawing *d, FILE *to)
+static void draw_title(const struct drawing *d, struct eg_svg *to)
 {
-    const struct picture *p = d->picture;
-    label(to, MARGIN, 40, "", "title", "%s", eg_net_name(p->net));
-    double parameters = (double)p->whole.parameters, macs = (double)p->whole.macs;
-    double kept_parameters = (double)p->kept.parameters, kept_macs = (double)p->kept.macs;
+    const struct eg_net_picture *p = d->picture;
+    label(to, MARGIN, 40, "", "title", "%s", eg_net_name(d->net));
+    double parameters = (double)p->parameters, macs = (double)p->macs;
+    double kept_parameters = (double)p->kept_parameters, kept_macs = (double)p->kept_macs;
     char first[32], second[32];
     label(to, MARGIN, 62, "", "sub", "%s parameters, %s multiply-adds an image",
           large_number(parameters, first), large_number(macs, second));
@@ -357,15 +357,15 @@ static void draw_title(const struct drawing *d, FILE *to)
               large_number(kept_macs, second), 100 * kept_macs / macs);
 }
 
-static void draw_legend(const struct drawing *d, FILE *to)
+static void draw_legend(const struct drawing *d, struct eg_svg *to)
 {
     double x = MARGIN, y = d->height - 24;
     for (size_t k = 0; k < N_KINDS; k++) {
         bool used = false;
         for (size_t i = 0; i < d->n_slabs; i++) used |= (size_t)d->slabs[i].kind == k;
         if (!used) continue;
-        fprintf(to, "<rect x=\"%.1f\" y=\"%.1f\" width=\"11\" height=\"11\" fill=\"#%06x\"/>\n", x, y - 10,
-                mixed(kinds[k].colour, 0xffffff, 0.15));
+        eg__text_append(&to->out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"11\" height=\"11\" fill=\"#%06x\"/>\n",
+                        x, y - 10, mixed(kinds[k].colour, 0xffffff, 0.15));
         label(to, x + 16, y, "", "key", "%s", kinds[k].one);
         x += 16 + text_room(kinds[k].one, 12) + 18;
     }
@@ -373,10 +373,10 @@ static void draw_legend(const struct drawing *d, FILE *to)
           "height and depth: pixels of the map; thickness: channels");
 }
 
-static void draw(const struct drawing *d, FILE *to)
+static void draw(const struct drawing *d, struct eg_svg *to)
 {
-    fprintf(
-        to,
+    eg__text_append(
+        &to->out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" "
         "font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\">\n"
         "<style>text{fill:#333;font-size:12px}.volume,.content,.name,.count{text-anchor:middle}"
@@ -384,35 +384,39 @@ static void draw(const struct drawing *d, FILE *to)
         ".name{font-family:monospace;fill:#1a5fb4}.count{font-weight:bold}"
         ".title{font-size:22px;font-weight:bold}.sub{font-size:13px;fill:#666}.key{fill:#666}"
         ".red{fill:#c00;font-weight:bold;font-size:14px}.small{font-weight:normal;font-size:12px}"
-        "path{stroke-linejoin:round}</style>\n"
-        "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+        "path{stroke-linejoin:round}.paper{fill:#fff}"
+        "@media(prefers-color-scheme:dark){.paper{fill:#0f1318}text{fill:#e6e9ee}.sub,.key,.content{fill:#"
+        "a5adb8}"
+        ".name{fill:#7db7ff}.red{fill:#ff7b72}}</style>\n"
+        "<rect width=\"100%%\" height=\"100%%\" class=\"paper\"/>\n",
         d->width, d->height, d->width, d->height);
     draw_title(d, to);
     size_t kept = 0;
     while (kept < d->n_slabs && !d->slabs[kept].left_out) kept++;
     bool marked = d->picture->cut_layer != SIZE_MAX;
     bool fade = d->picture->cut != NULL;
-    fputs("<g stroke=\"#fff\" stroke-width=\"0.6\">\n", to);
+    eg__text_append(&to->out, "<g stroke=\"#fff\" stroke-width=\"0.6\">\n");
     for (size_t i = 0; i < kept; i++) draw_block(d, i, to);
-    fputs("</g>\n", to);
+    eg__text_append(&to->out, "</g>\n");
     if (marked) draw_cut(d, kept, to);
-    fprintf(to, "<g stroke=\"#fff\" stroke-width=\"0.6\"%s>\n", fade ? " opacity=\"0.28\"" : "");
+    eg__text_append(&to->out, "<g stroke=\"#fff\" stroke-width=\"0.6\"%s>\n",
+                    fade ? " opacity=\"0.28\"" : "");
     for (size_t i = kept; i < d->n_slabs; i++) draw_block(d, i, to);
-    fputs("</g>\n", to);
+    eg__text_append(&to->out, "</g>\n");
     for (size_t s = 0; s < d->n_stages; s++) {
         bool gone = fade && d->slabs[d->stages[s].first].left_out;
-        if (gone) fputs("<g opacity=\"0.45\">\n", to);
+        if (gone) eg__text_append(&to->out, "<g opacity=\"0.45\">\n");
         draw_caption(d, &d->stages[s], to);
-        if (gone) fputs("</g>\n", to);
+        if (gone) eg__text_append(&to->out, "</g>\n");
     }
     draw_legend(d, to);
-    fputs("</svg>\n", to);
+    eg__text_append(&to->out, "</svg>\n");
 }
 
 static bool make_stages(struct drawing *d)
 {
-    d->stages = calloc(d->n_slabs + 1, sizeof *d->stages);
-    d->x = calloc(d->n_slabs + 1, sizeof *d->x);
+    d->stages = eg__zalloc(d->n_slabs + 1, sizeof *d->stages);
+    d->x = eg__zalloc(d->n_slabs + 1, sizeof *d->x);
     if (!d->stages || !d->x) return false;
     for (size_t i = 0; i < d->n_slabs; i++) {
         struct extent a = d->slabs[i].shape, b = d->slabs[i ? i - 1 : 0].shape;
@@ -423,15 +427,16 @@ static bool make_stages(struct drawing *d)
     return true;
 }
 
-bool picture_svg(const struct picture *picture, FILE *to)
+char *eg_net_svg(const eg_net *net, const struct eg_net_picture *picture)
 {
-    struct drawing d = {.picture = picture};
+    struct drawing d = {.net = net, .picture = picture};
+    struct eg_svg svg = {0};
     size_t n = 0, most = 64;
-    bool good = (d.slabs = slabs_of(picture->net, &d.n_slabs)) && mark_cut(&d);
+    bool good = (d.slabs = eg__slabs_of(net, &d.n_slabs)) && mark_cut(&d);
     struct slab *thinned = NULL;
     if (good) {
         while (most > 1 && (n = thin(d.slabs, d.n_slabs, most, NULL)) > MOST_SLABS) most /= 2;
-        thinned = calloc(d.n_slabs + 1, sizeof *thinned);
+        thinned = eg__zalloc(d.n_slabs + 1, sizeof *thinned);
         good = thinned != NULL;
     }
     if (good) {
@@ -442,10 +447,12 @@ bool picture_svg(const struct picture *picture, FILE *to)
     }
     if (good) {
         lay_out(&d);
-        draw(&d, to);
+        draw(&d, &svg);
     }
     free(d.slabs);
     free(d.stages);
     free(d.x);
-    return good;
+    if (good && !svg.out.failed) return svg.out.chars;
+    free(svg.out.chars);
+    return NULL;
 }

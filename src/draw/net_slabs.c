@@ -1,9 +1,19 @@
-/* picture_slabs.c: which layers are one block in the picture of a network, told by its shape alone,
+/* net_slabs.c: which layers are one block in the picture of a network, told by its shape alone,
  * so that it works for any file: no names are looked at. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "picture.h"
+#include "base/mem.h"
+#include "draw/net_picture.h"
+
+struct extent eg__extent_of(struct eg_shape shape)
+{
+    struct extent e = {1, 1, 1};
+    if (shape.rank >= 1) e.c = shape.dim[shape.rank - 1];
+    if (shape.rank >= 2) e.w = shape.dim[shape.rank - 2];
+    for (size_t i = 0; i + 2 < shape.rank; i++) e.h *= shape.dim[i];
+    return e;
+}
 
 static bool is(const struct eg_layer *layer, const char *op) { return !strcmp(layer->op, op); }
 
@@ -24,8 +34,8 @@ static bool is_activation(const struct eg_layer *layer)
 /* Layer i after which nothing needs a layer before i. */
 static bool *find_narrow(const eg_net *net, size_t n)
 {
-    bool *narrow = calloc(n, sizeof *narrow);
-    size_t *last_use = calloc(n, sizeof *last_use), reach = 0;
+    bool *narrow = eg__zalloc(n, sizeof *narrow);
+    size_t *last_use = eg__zalloc(n, sizeof *last_use), reach = 0;
     for (size_t i = 0; narrow && last_use && i < n; i++) {
         struct eg_layer layer = eg_net_layer(net, i);
         for (size_t k = 0; k < layer.n_inputs; k++) last_use[layer.inputs[k]] = i;
@@ -49,9 +59,9 @@ static enum slab_kind kind_of_branches(const eg_net *net, size_t first, size_t l
     bool widens = false, depthwise = false; /* to more channels than the block gives */
     for (size_t i = first; i < last; i++) {
         struct eg_layer layer = eg_net_layer(net, i);
-        if (!is(&layer, "conv2d") || extent_of(layer.shape).c <= extent_of(meeting.shape).c) continue;
+        if (!is(&layer, "conv2d") || eg__extent_of(layer.shape).c <= eg__extent_of(meeting.shape).c) continue;
         widens |= layer.kernel[0] == 1;
-        depthwise |= layer.groups == extent_of(layer.shape).c;
+        depthwise |= layer.groups == eg__extent_of(layer.shape).c;
     }
     if (is(&meeting, "add")) return depthwise && widens ? SLAB_INVERTED : SLAB_RESIDUAL;
     if (!is(&meeting, "concat")) return SLAB_OTHER;
@@ -71,14 +81,18 @@ static enum slab_kind kind_of_layer(const struct eg_layer *layer)
 static struct slab make_slab(const eg_net *net, size_t first, size_t last)
 {
     struct eg_layer layer = eg_net_layer(net, last);
-    struct slab slab = {
-        .first = first, .last = last, .made = last, .shape = extent_of(layer.shape), .part = 1, .repeat = 1};
+    struct slab slab = {.first = first,
+                        .last = last,
+                        .made = last,
+                        .shape = eg__extent_of(layer.shape),
+                        .part = 1,
+                        .repeat = 1};
     slab.kind = first == last ? kind_of_layer(&layer) : kind_of_branches(net, first, last);
     if (slab.kind == SLAB_CONV || slab.kind == SLAB_POOL)
         slab.kernel = layer.kernel[0] > layer.kernel[1] ? layer.kernel[0] : layer.kernel[1];
     if (slab.kind == SLAB_CONV) {
         slab.pointwise = slab.kernel == 1;
-        slab.depthwise = layer.groups > 1 && layer.groups == extent_of(layer.shape).c;
+        slab.depthwise = layer.groups > 1 && layer.groups == eg__extent_of(layer.shape).c;
     }
     return slab;
 }
@@ -120,11 +134,11 @@ static size_t merge_separable(struct slab *slabs, size_t n)
     return to;
 }
 
-struct slab *slabs_of(const eg_net *net, size_t *n)
+struct slab *eg__slabs_of(const eg_net *net, size_t *n)
 {
     size_t n_layers = eg_net_layer_count(net), count = 0, first = 0;
     bool *narrow = find_narrow(net, n_layers);
-    struct slab *slabs = narrow ? calloc(n_layers, sizeof *slabs) : NULL;
+    struct slab *slabs = narrow ? eg__zalloc(n_layers, sizeof *slabs) : NULL;
     for (size_t i = 0; slabs && i < n_layers; i++) {
         if (!narrow[i]) continue;
         struct slab slab = make_slab(net, first, i);
