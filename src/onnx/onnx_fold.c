@@ -1,52 +1,49 @@
-/* onnx_fold.c: nodes whose inputs are all constants, and Shape of a layer, are computed while
- * loading: the shape arithmetic of exporters, casts and dequantised weights. What only moves
- * dimensions gives a view of the same bytes. */
+/* onnx_fold.c: nodes whose inputs are all constants, and what asks for a layer's shape, are computed
+ * while loading: the shape arithmetic of exporters, masks, casts, weights that are made from others.
+ * What only moves dimensions gives a view of the same bytes. One row of the table an operator; those
+ * that compute are in onnx_fold_numbers.c, those that make or move numbers in onnx_fold_make.c. */
+#include "onnx/onnx_fold.h"
+
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "base/mem.h"
-#include "onnx/onnx_private.h"
 
-static bool is_op(const struct eg_reading *step, const char *op) { return !strcmp(step->proto->op_type, op); }
+/* ---- elements ------------------------------------------------------------------------ */
 
-bool eg__fold_applies(const struct eg_reading *step)
+static const uint8_t *element(const struct eg_tensor *tensor, size_t index)
 {
-    if (is_op(step, "Shape")) return true;
-    for (size_t i = 0; i < step->n_in; i++)
-        if (step->in[i] && !step->in[i]->is_constant) return false;
-    return true;
+    ptrdiff_t offset = 0;
+    for (unsigned i = tensor->rank; i-- > 0;) {
+        offset += (ptrdiff_t)(index % tensor->dim[i]) * tensor->stride[i];
+        index /= tensor->dim[i];
+    }
+    return (const uint8_t *)tensor->data + offset * (ptrdiff_t)eg__dtype_size(tensor->dtype);
 }
 
-static enum eg_status give(struct eg_reading *step, const struct eg_tensor *tensor)
+void eg__fold_load(const struct eg_tensor *tensor, size_t first, size_t n, double *numbers)
 {
-    struct eg_value *out = eg__step_output(step, 0);
-    if (!out) return eg__step_memory(step);
-    out->is_constant = out->is_defined = true;
-    out->tensor = *tensor;
-    return EG_OK;
-}
-
-static bool is_float(enum eg_dtype dtype)
-{
-    return dtype == EG_F32 || dtype == EG_F16 || dtype == EG_BF16 || dtype == EG_F64;
-}
-
-static void put_number(enum eg_dtype dtype, void *data, size_t index, double number, int64_t integer)
-{
-    float f = (float)number;
-    int32_t i = (int32_t)integer;
-    int16_t s = (int16_t)integer;
-    uint8_t b = (uint8_t)integer;
-    switch (dtype) {
-    case EG_F64: memcpy((double *)data + index, &number, sizeof number); break;
-    case EG_I64: memcpy((int64_t *)data + index, &integer, sizeof integer); break;
-    case EG_I32: memcpy((int32_t *)data + index, &i, sizeof i); break;
-    case EG_I16: memcpy((int16_t *)data + index, &s, sizeof s); break;
-    case EG_I8:
-    case EG_U8:
-    case EG_BOOL: memcpy((uint8_t *)data + index, &b, 1); break;
-    default: memcpy((float *)data + index, &f, sizeof f); break; /* halves are made float32 */
+    size_t side = tensor->rank ? tensor->dim[tensor->rank - 1] : 1;
+    ptrdiff_t stride = tensor->rank ? tensor->stride[tensor->rank - 1] : 0;
+    struct eg_tensor row = {.dtype = tensor->dtype, .rank = 1, .stride = {stride}};
+    while (n) {
+        size_t run = side - first % side;
+        if (run > n) run = n;
+        row.data = element(tensor, first);
+        row.dim[0] = run;
+        if (tensor->dtype == EG_F32 && stride == 1) {
+            float x;
+            for (size_t i = 0; i < run; i++) {
+                memcpy(&x, (const uint8_t *)row.data + i * sizeof x, sizeof x);
+                numbers[i] = (double)x;
+            }
+        } else {
+            for (size_t i = 0; i < run; i++) numbers[i] = eg__tensor_number_at(&row, i);
+        }
+        numbers += run;
+        first += run;
+        n -= run;
     }
 }
 
@@ -55,126 +52,113 @@ static int64_t whole(double number)
     return number >= 9.2e18 ? INT64_MAX : number <= -9.2e18 ? INT64_MIN : isnan(number) ? 0 : (int64_t)number;
 }
 
-static enum eg_dtype result_type(enum eg_dtype dtype)
+void eg__fold_store(enum eg_dtype dtype, void *data, size_t first, size_t n, const double *numbers)
 {
-    return dtype == EG_F16 || dtype == EG_BF16 ? EG_F32 : dtype;
+    size_t size = eg__dtype_size(dtype);
+    uint8_t *to = (uint8_t *)data + first * size;
+    for (size_t i = 0; i < n; i++, to += size) {
+        float f = (float)numbers[i];
+        int64_t integer = whole(numbers[i]);
+        if (dtype == EG_F32)
+            memcpy(to, &f, sizeof f);
+        else if (dtype == EG_F64)
+            memcpy(to, &numbers[i], sizeof numbers[i]);
+        else
+            memcpy(to, &integer, size); /* the low bytes: little-endian */
+    }
 }
 
-/* A dense copy as dtype. */
-static enum eg_status copy_as(struct eg_reading *step, const struct eg_tensor *from, enum eg_dtype dtype,
-                              struct eg_tensor *tensor)
+void eg__fold_copy(const struct eg_tensor *from, const struct eg_tensor *to)
 {
-    void *data;
-    enum eg_status status =
-        eg__onnx_new_tensor(step->onnx, result_type(dtype), from->rank, from->dim, tensor, &data);
-    size_t count = status ? 0 : eg__tensor_count(from);
-    if (tensor->dtype == EG_F32 && count) {
-        eg__tensor_read(from, data);
-        return status;
+    size_t size = eg__dtype_size(from->dtype), count = eg__tensor_count(from);
+    size_t side = from->rank ? from->dim[from->rank - 1] : 1;
+    ptrdiff_t in = from->rank ? from->stride[from->rank - 1] * (ptrdiff_t)size : 0;
+    ptrdiff_t out = to->rank ? to->stride[to->rank - 1] * (ptrdiff_t)size : 0;
+    for (size_t at = 0; at < count; at += side) {
+        const uint8_t *a = element(from, at);
+        uint8_t *b = (uint8_t *)to->data + (element(to, at) - (const uint8_t *)to->data);
+        if (in == (ptrdiff_t)size && out == in)
+            memcpy(b, a, side * size);
+        else
+            for (size_t i = 0; i < side; i++) memcpy(b + (ptrdiff_t)i * out, a + (ptrdiff_t)i * in, size);
     }
-    for (size_t i = 0; i < count; i++) {
-        double number = is_float(from->dtype) ? eg__tensor_number_at(from, i) : 0;
-        int64_t integer = is_float(from->dtype) ? whole(number) : eg__tensor_int_at(from, i);
-        if (dtype == EG_BOOL) integer = is_float(from->dtype) ? number != 0 : integer != 0;
-        put_number(tensor->dtype, data, i, is_float(from->dtype) ? number : (double)integer, integer);
-    }
-    return status;
 }
 
-/* ---- elementwise ------------------------------------------------------------------- */
-
-enum arithmetic {
-    ADD,
-    SUB,
-    MUL,
-    DIV,
-    POW,
-    MAX,
-    MIN,
-    EQUAL,
-    LESS,
-    GREATER,
-    NEG,
-    SQRT,
-    FLOOR,
-    CEIL,
-    RECIPROCAL,
-    EXP,
-    ABS,
-    N_ARITHMETIC
-};
-static const struct {
-    const char *name;
-    unsigned inputs;
-} arithmetic[N_ARITHMETIC] = {
-    [ADD] = {"Add", 2},         [SUB] = {"Sub", 2},     [MUL] = {"Mul", 2},
-    [DIV] = {"Div", 2},         [POW] = {"Pow", 2},     [MAX] = {"Max", 2},
-    [MIN] = {"Min", 2},         [EQUAL] = {"Equal", 2}, [LESS] = {"Less", 2},
-    [GREATER] = {"Greater", 2}, [NEG] = {"Neg", 1},     [SQRT] = {"Sqrt", 1},
-    [FLOOR] = {"Floor", 1},     [CEIL] = {"Ceil", 1},   [RECIPROCAL] = {"Reciprocal", 1},
-    [EXP] = {"Exp", 1},         [ABS] = {"Abs", 1},
-};
-
-static double compute(enum arithmetic op, double a, double b)
+bool eg__fold_spread(struct eg_tensor *tensor, unsigned rank, const size_t *dim)
 {
-    switch (op) {
-    case ADD: return a + b;
-    case SUB: return a - b;
-    case MUL: return a * b;
-    case DIV: return a / b;
-    case POW: return pow(a, b);
-    case MAX: return a > b ? a : b;
-    case MIN: return a < b ? a : b;
-    case EQUAL: return a == b;
-    case LESS: return a < b;
-    case GREATER: return a > b;
-    case NEG: return -a;
-    case SQRT: return sqrt(a);
-    case FLOOR: return floor(a);
-    case CEIL: return ceil(a);
-    case RECIPROCAL: return 1 / a;
-    case EXP: return exp(a);
-    case ABS: return fabs(a);
-    case N_ARITHMETIC: break;
-    }
-    return 0;
-}
-
-static enum eg_status fold_arithmetic(struct eg_reading *step, enum arithmetic op)
-{
-    struct eg_tensor a = step->in[0]->tensor, b = arithmetic[op].inputs > 1 ? step->in[1]->tensor : a, made;
-    unsigned rank = a.rank > b.rank ? a.rank : b.rank;
-    size_t dim[EG_RANK_MAX];
-    struct eg_tensor *side[2] = {&a, &b};
-    for (unsigned s = 0; s < 2; s++) { /* both as views of the full rank, spread by strides of 0 */
-        struct eg_tensor spread = *side[s];
-        spread.rank = (uint8_t)rank;
-        for (unsigned i = 0; i < rank; i++) {
-            unsigned missing = rank - side[s]->rank;
-            spread.dim[i] = i < missing ? 1 : side[s]->dim[i - missing];
-            spread.stride[i] = i < missing ? 0 : side[s]->stride[i - missing];
-        }
-        *side[s] = spread;
-    }
+    struct eg_tensor made = *tensor;
+    if (rank < tensor->rank) return false;
+    unsigned missing = rank - tensor->rank;
+    made.rank = (uint8_t)rank;
     for (unsigned i = 0; i < rank; i++) {
-        if (a.dim[i] != b.dim[i] && a.dim[i] != 1 && b.dim[i] != 1)
-            return eg__step_broken(step, "constants of %zu and %zu numbers", a.dim[i], b.dim[i]);
-        dim[i] = a.dim[i] == 1 ? b.dim[i] : a.dim[i];
-        for (unsigned s = 0; s < 2; s++) {
-            if (side[s]->dim[i] == 1) side[s]->stride[i] = 0;
-            side[s]->dim[i] = dim[i];
+        size_t have = i < missing ? 1 : tensor->dim[i - missing];
+        if (have != dim[i] && have != 1) return false;
+        made.dim[i] = dim[i];
+        made.stride[i] = have == 1 ? 0 : tensor->stride[i - missing];
+    }
+    *tensor = made;
+    return true;
+}
+
+enum eg_status eg__fold_charge(struct eg_reading *step, size_t n)
+{
+    struct eg_onnx *onnx = step->onnx;
+    if (n > onnx->folded_max - onnx->folded_work)
+        return eg__fail(onnx->err, EG_E_FORMAT, "its constants would take too long to compute");
+    onnx->folded_work += n;
+    return EG_OK;
+}
+
+enum eg_status eg__fold_give(struct eg_reading *step, unsigned output, const struct eg_tensor *tensor)
+{
+    struct eg_value *out = eg__step_output(step, output);
+    if (!out)
+        return output < step->proto->n_output && step->proto->output[output][0] ? eg__step_memory(step)
+                                                                                : EG_OK;
+    out->is_constant = out->is_defined = true;
+    out->tensor = *tensor;
+    return EG_OK;
+}
+
+static enum eg_status give(struct eg_reading *step, const struct eg_tensor *tensor)
+{
+    return eg__fold_give(step, 0, tensor);
+}
+
+enum eg_status eg__fold_cast(struct eg_reading *step, const struct eg_tensor *from, enum eg_dtype dtype,
+                             struct eg_tensor *tensor)
+{
+    void *data;
+    struct eg_tensor made;
+    enum eg_status status =
+        eg__onnx_new_tensor(step->onnx, eg__fold_type(dtype), from->rank, from->dim, &made, &data);
+    if (status) return status;
+    if (made.dtype == from->dtype) {
+        eg__fold_copy(from, &made);
+    } else if (made.dtype == EG_F32) {
+        if (eg__tensor_count(from)) eg__tensor_read(from, data);
+    } else {
+        double run[EG_FOLD_RUN];
+        for (size_t at = 0, n, count = eg__tensor_count(from); at < count; at += n) {
+            n = count - at < EG_FOLD_RUN ? count - at : EG_FOLD_RUN;
+            eg__fold_load(from, at, n, run);
+            for (size_t i = 0; i < n && dtype == EG_BOOL; i++) run[i] = run[i] != 0;
+            eg__fold_store(made.dtype, data, at, n, run);
         }
     }
-    void *data;
-    enum eg_dtype dtype = op == EQUAL || op == LESS || op == GREATER ? EG_BOOL : result_type(a.dtype);
-    enum eg_status status = eg__onnx_new_tensor(step->onnx, dtype, rank, dim, &made, &data);
-    if (status) return status;
-    bool integers = !is_float(a.dtype);
-    for (size_t i = 0, count = eg__tensor_count(&made); i < count; i++) {
-        double y = compute(op, eg__tensor_number_at(&a, i), eg__tensor_number_at(&b, i));
-        put_number(dtype, data, i, y, whole(integers && op == DIV ? trunc(y) : y));
-    }
-    return give(step, &made);
+    *tensor = made;
+    return EG_OK;
+}
+
+static bool is_op(const struct eg_reading *step, const char *op) { return !strcmp(step->proto->op_type, op); }
+
+bool eg__fold_applies(const struct eg_reading *step)
+{
+    if (is_op(step, "Shape") || is_op(step, "Size")) return true;
+    bool only_type = is_op(step, "CastLike"); /* of its second input */
+    for (size_t i = 0; i < step->n_in; i++)
+        if (step->in[i] && !step->in[i]->is_constant && (i == 0 || !only_type)) return false;
+    return true;
 }
 
 /* ---- shapes --------------------------------------------------------------------------- */
@@ -199,6 +183,21 @@ static enum eg_status fold_shape(struct eg_reading *step)
             (int64_t)(value->is_constant ? value->tensor.dim[d] : eg__value_extent(step->onnx, value, d));
     }
     return status ? status : give(step, &made);
+}
+
+/* How many numbers, the images of a batch counted. */
+static enum eg_status fold_size(struct eg_reading *step)
+{
+    const struct eg_value *value = step->in[0];
+    size_t count = value->is_constant ? eg__tensor_count(&value->tensor) : 1;
+    for (unsigned i = 0; i < value->rank && !value->is_constant; i++)
+        count *= eg__value_extent(step->onnx, value, i);
+    struct eg_tensor made;
+    void *data;
+    enum eg_status status = eg__onnx_new_tensor(step->onnx, EG_I64, 0, NULL, &made, &data);
+    if (status) return status;
+    *(int64_t *)data = (int64_t)count;
+    return give(step, &made);
 }
 
 static enum eg_status fold_constant(struct eg_reading *step)
@@ -230,37 +229,6 @@ static enum eg_status fold_constant(struct eg_reading *step)
     return status ? status : give(step, &made);
 }
 
-static enum eg_status fold_constant_of_shape(struct eg_reading *step)
-{
-    int64_t shape[EG_RANK_MAX];
-    size_t n, dim[EG_RANK_MAX] = {0};
-    struct eg_tensor one = {.dtype = EG_F32}, made;
-    static const float zero = 0;
-    one.data = &zero;
-    enum eg_status status = eg__step_ints(step, "shape", 0, shape, EG_RANK_MAX, &n);
-    const EgOnnx__AttributeProto *value = eg__step_attribute(step, "value");
-    if (!status && value && value->has_t && value->t.len == 2 * sizeof(uint64_t)) {
-        uint64_t place[2];
-        memcpy(place, value->t.data, sizeof place);
-        status = eg__onnx_tensor(step->onnx,
-                                 (struct eg_span){step->onnx->map.bytes + place[0], (size_t)place[1]}, &one);
-        if (!status && eg__tensor_count(&one) != 1)
-            return eg__step_broken(step, "its value is not one number");
-    }
-    for (size_t i = 0; i < n && !status; i++) {
-        if (shape[i] < 0) return eg__step_broken(step, "dimension %zu is negative", i);
-        dim[i] = (size_t)shape[i];
-    }
-    void *data;
-    enum eg_dtype dtype = result_type(one.dtype);
-    if (!status) status = eg__onnx_new_tensor(step->onnx, dtype, (unsigned)n, dim, &made, &data);
-    if (status) return status;
-    double number = eg__tensor_number_at(&one, 0);
-    for (size_t i = 0, count = eg__tensor_count(&made); i < count; i++)
-        put_number(dtype, data, i, number, whole(number));
-    return give(step, &made);
-}
-
 /* ---- views and copies ------------------------------------------------------------------ */
 
 static bool is_dense(const struct eg_tensor *tensor)
@@ -277,7 +245,7 @@ static enum eg_status give_reshaped(struct eg_reading *step, unsigned rank, cons
     struct eg_tensor made = step->in[0]->tensor;
     const char *name = made.name;
     if (!is_dense(&made)) {
-        enum eg_status status = copy_as(step, &step->in[0]->tensor, made.dtype, &made);
+        enum eg_status status = eg__fold_cast(step, &step->in[0]->tensor, made.dtype, &made);
         if (status) return status;
     }
     made.name = name;
@@ -404,167 +372,87 @@ static enum eg_status fold_slice(struct eg_reading *step)
     return give(step, &made);
 }
 
-static enum eg_status fold_gather(struct eg_reading *step)
-{
-    const struct eg_tensor *in = &step->in[0]->tensor, *which = &step->in[1]->tensor;
-    unsigned axis, rank = 0;
-    size_t dim[2 * EG_RANK_MAX];
-    enum eg_status status = eg__step_axis(step, eg__step_int(step, "axis", 0), in->rank, &axis);
-    if (status) return status;
-    for (unsigned i = 0; i < axis; i++) dim[rank++] = in->dim[i];
-    for (unsigned i = 0; i < which->rank; i++) dim[rank++] = which->dim[i];
-    for (unsigned i = axis + 1; i < in->rank; i++) dim[rank++] = in->dim[i];
-    if (rank > EG_RANK_MAX) return eg__step_refuse(step, "%u dimensions", rank);
-    struct eg_tensor made;
-    void *data;
-    enum eg_dtype dtype = result_type(in->dtype);
-    if ((status = eg__onnx_new_tensor(step->onnx, dtype, rank, dim, &made, &data))) return status;
-    size_t outer = 1, inner = 1, picks = eg__tensor_count(which), side = in->dim[axis], at = 0;
-    for (unsigned i = 0; i < axis; i++) outer *= in->dim[i];
-    for (unsigned i = axis + 1; i < in->rank; i++) inner *= in->dim[i];
-    if (!eg__tensor_count(&made)) return give(step, &made);
-    for (size_t o = 0; o < outer; o++) {
-        for (size_t p = 0; p < picks; p++) {
-            int64_t pick = eg__tensor_int_at(which, p);
-            if (pick < 0) pick += (int64_t)side;
-            if (pick < 0 || (size_t)pick >= side)
-                return eg__step_broken(step, "index %lld of %zu", (long long)pick, side);
-            for (size_t i = 0; i < inner; i++, at++) {
-                size_t from = (o * side + (size_t)pick) * inner + i;
-                put_number(dtype, data, at, eg__tensor_number_at(in, from), eg__tensor_int_at(in, from));
-            }
-        }
-    }
-    return give(step, &made);
-}
-
-static enum eg_status fold_concat(struct eg_reading *step)
-{
-    const struct eg_tensor *first = &step->in[0]->tensor;
-    unsigned axis;
-    size_t dim[EG_RANK_MAX], side = 0;
-    enum eg_status status = eg__step_axis(step, eg__step_int(step, "axis", 0), first->rank, &axis);
-    if (status) return status;
-    memcpy(dim, first->dim, sizeof dim);
-    for (size_t k = 0; k < step->n_in; k++) {
-        if (!step->in[k]) return eg__step_broken(step, "input %zu is missing", k);
-        const struct eg_tensor *next = &step->in[k]->tensor;
-        if (next->rank != first->rank || next->dtype != first->dtype)
-            return eg__step_broken(step, "its inputs differ in type or dimensions");
-        for (unsigned i = 0; i < first->rank; i++)
-            if (i != axis && next->dim[i] != first->dim[i])
-                return eg__step_broken(step, "its inputs differ in shape");
-        if (__builtin_add_overflow(side, next->dim[axis], &side))
-            return eg__step_broken(step, "its shape overflows");
-    }
-    dim[axis] = side;
-    struct eg_tensor made;
-    void *data;
-    enum eg_dtype dtype = result_type(first->dtype);
-    if ((status = eg__onnx_new_tensor(step->onnx, dtype, first->rank, dim, &made, &data))) return status;
-    size_t outer = 1, inner = 1, at = 0;
-    for (unsigned i = 0; i < axis; i++) outer *= dim[i];
-    for (unsigned i = axis + 1; i < first->rank; i++) inner *= dim[i];
-    if (!eg__tensor_count(&made)) return give(step, &made);
-    for (size_t o = 0; o < outer; o++)
-        for (size_t k = 0; k < step->n_in; k++) {
-            const struct eg_tensor *next = &step->in[k]->tensor;
-            size_t run = next->dim[axis] * inner;
-            for (size_t i = 0; i < run; i++, at++)
-                put_number(dtype, data, at, eg__tensor_number_at(next, o * run + i),
-                           eg__tensor_int_at(next, o * run + i));
-        }
-    return give(step, &made);
-}
-
 static enum eg_status fold_cast(struct eg_reading *step)
 {
     enum eg_dtype dtype;
     struct eg_tensor made = step->in[0]->tensor;
     const char *name = made.name;
-    enum eg_status status = eg__onnx_dtype(step->onnx, eg__step_int(step, "to", 0), &dtype);
+    enum eg_status status = EG_OK;
+    if (is_op(step, "CastLike"))
+        dtype = step->in[1]->is_constant ? step->in[1]->tensor.dtype : EG_F32;
+    else
+        status = eg__onnx_dtype(step->onnx, eg__step_int(step, "to", 0), &dtype);
     if (status) return status;
     /* every float is read as float32 whatever it is stored as: half weights stay in the file */
-    if (!(is_float(dtype) && is_float(made.dtype)) && dtype != made.dtype)
-        status = copy_as(step, &step->in[0]->tensor, dtype, &made);
+    if (!(eg__dtype_is_float(dtype) && eg__dtype_is_float(made.dtype)) && dtype != made.dtype)
+        status = eg__fold_cast(step, &step->in[0]->tensor, dtype, &made);
     made.name = name;
     return status ? status : give(step, &made);
 }
 
-/* (x - zero_point) scale, per tensor or along `axis`. */
-static enum eg_status fold_dequantize(struct eg_reading *step)
-{
-    const struct eg_tensor *in = &step->in[0]->tensor;
-    if (step->n_in < 2 || !step->in[1]) return eg__step_broken(step, "its scale is missing");
-    const struct eg_tensor *scale = &step->in[1]->tensor;
-    const struct eg_tensor *zero = step->n_in > 2 && step->in[2] ? &step->in[2]->tensor : NULL;
-    size_t n = eg__tensor_count(scale), inner = 1;
-    unsigned axis = 0;
-    enum eg_status status = EG_OK;
-    if (n != 1) {
-        status = eg__step_axis(step, eg__step_int(step, "axis", 1), in->rank, &axis);
-        if (status) return status;
-        if (scale->rank != 1 || n != in->dim[axis]) return eg__step_refuse(step, "blocked quantisation");
-        for (unsigned i = axis + 1; i < in->rank; i++) inner *= in->dim[i];
-    }
-    if (zero && eg__tensor_count(zero) != n)
-        return eg__step_broken(step, "scale and zero point differ in number");
-    struct eg_tensor made;
-    void *data;
-    status = eg__onnx_new_tensor(step->onnx, EG_F32, in->rank, in->dim, &made, &data);
-    for (size_t i = 0, count = status ? 0 : eg__tensor_count(in); i < count; i++) {
-        size_t k = n == 1 ? 0 : i / inner % n;
-        double offset = zero ? eg__tensor_number_at(zero, k) : 0;
-        ((float *)data)[i] = (float)((eg__tensor_number_at(in, i) - offset) * eg__tensor_number_at(scale, k));
-    }
-    made.name = in->name;
-    return status ? status : give(step, &made);
-}
+/* ---- the table ------------------------------------------------------------------------ */
 
-static enum eg_status fold_expand(struct eg_reading *step)
+static enum eg_status fold_identity(struct eg_reading *step) { return give(step, &step->in[0]->tensor); }
+static enum eg_status fold_add_sides(struct eg_reading *step) { return fold_squeeze(step, true); }
+static enum eg_status fold_drop_sides(struct eg_reading *step) { return fold_squeeze(step, false); }
+
+static const struct {
+    const char *op;
+    eg_fold_fn *fold;
+    unsigned inputs; /* that must be there */
+} rows[] = {
+    {"Shape", fold_shape, 1},
+    {"Size", fold_size, 1},
+    {"Constant", fold_constant, 0},
+    {"ConstantOfShape", eg__fold_constant_of_shape, 1},
+    {"Range", eg__fold_range, 3},
+    {"EyeLike", eg__fold_eye, 1},
+    {"Identity", fold_identity, 1},
+    {"Dropout", fold_identity, 1},
+    {"Cast", fold_cast, 1},
+    {"CastLike", fold_cast, 2},
+    {"Reshape", fold_reshape, 1},
+    {"Squeeze", fold_drop_sides, 1},
+    {"Unsqueeze", fold_add_sides, 1},
+    {"Flatten", fold_flatten, 1},
+    {"Transpose", fold_transpose, 1},
+    {"Slice", fold_slice, 1},
+    {"Concat", eg__fold_concat, 1},
+    {"Split", eg__fold_split, 1},
+    {"Gather", eg__fold_gather, 2},
+    {"GatherND", eg__fold_gather_nd, 2},
+    {"ScatterND", eg__fold_scatter_nd, 3},
+    {"Expand", eg__fold_expand, 2},
+    {"Tile", eg__fold_tile, 2},
+    {"Trilu", eg__fold_trilu, 1},
+    {"Where", eg__fold_where, 3},
+    {"Clip", eg__fold_clip, 1},
+    {"CumSum", eg__fold_cum_sum, 2},
+    {"DequantizeLinear", eg__fold_dequantize, 2},
+};
+
+static eg_fold_fn *row_of(const struct eg_reading *step, unsigned *inputs)
 {
-    int64_t shape[EG_RANK_MAX];
-    size_t n;
-    struct eg_tensor in = step->in[0]->tensor, made = in;
-    enum eg_status status = eg__step_ints(step, "shape", 1, shape, EG_RANK_MAX, &n);
-    if (status) return status;
-    unsigned rank = in.rank > n ? in.rank : (unsigned)n;
-    made.rank = (uint8_t)rank;
-    for (unsigned i = 0; i < rank; i++) {
-        bool has = i >= rank - in.rank, wants = i >= rank - n;
-        size_t have = has ? in.dim[i - (rank - in.rank)] : 1;
-        int64_t want = wants ? shape[i - (rank - n)] : 1;
-        if (want < 0 || (want != 1 && have != 1 && (size_t)want != have))
-            return eg__step_broken(step, "its shape does not fit its input");
-        made.dim[i] = want == 1 ? have : (size_t)want;
-        made.stride[i] = have == 1 ? 0 : in.stride[i - (rank - in.rank)];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!is_op(step, rows[i].op)) continue;
+        *inputs = rows[i].inputs;
+        return rows[i].fold;
     }
-    struct eg_tensor dense;
-    status = copy_as(step, &made, made.dtype, &dense);
-    return status ? status : give(step, &dense);
+    *inputs = 1;
+    if (!strncmp(step->proto->op_type, "Reduce", 6)) return eg__fold_reduce;
+    return eg__fold_elementwise;
 }
 
 enum eg_status eg__fold(struct eg_reading *step)
 {
-    if (is_op(step, "Shape")) return fold_shape(step);
-    if (is_op(step, "Constant")) return fold_constant(step);
-    if (!step->n_in || !step->in[0]) return eg__step_broken(step, "input 0 is missing");
-    if (is_op(step, "ConstantOfShape")) return fold_constant_of_shape(step);
-    if (is_op(step, "Reshape")) return fold_reshape(step);
-    if (is_op(step, "Squeeze")) return fold_squeeze(step, false);
-    if (is_op(step, "Unsqueeze")) return fold_squeeze(step, true);
-    if (is_op(step, "Flatten")) return fold_flatten(step);
-    if (is_op(step, "Transpose")) return fold_transpose(step);
-    if (is_op(step, "Slice")) return fold_slice(step);
-    if (is_op(step, "Concat")) return fold_concat(step);
-    if (is_op(step, "Cast")) return fold_cast(step);
-    if (is_op(step, "DequantizeLinear")) return fold_dequantize(step);
-    if (is_op(step, "Expand")) return fold_expand(step);
-    if (is_op(step, "Identity") || is_op(step, "Dropout")) return give(step, &step->in[0]->tensor);
-    if (is_op(step, "Gather") && step->n_in > 1 && step->in[1]) return fold_gather(step);
-    for (unsigned op = 0; op < N_ARITHMETIC; op++)
-        if (is_op(step, arithmetic[op].name) && step->n_in == arithmetic[op].inputs &&
-            step->in[step->n_in - 1])
-            return fold_arithmetic(step, op);
-    return eg__step_refuse(step, "it cannot be computed from constants (simplify the file with onnxsim)");
+    unsigned inputs;
+    eg_fold_fn *fold = row_of(step, &inputs);
+    for (unsigned i = 0; i < inputs; i++)
+        if (i >= step->n_in || !step->in[i]) return eg__step_broken(step, "input %u is missing", i);
+    for (unsigned i = 0; i < step->n_in; i++) {
+        if (!step->in[i] || !step->in[i]->is_constant) continue;
+        enum eg_status status = eg__fold_charge(step, eg__tensor_count(&step->in[i]->tensor));
+        if (status) return status;
+    }
+    return fold(step);
 }

@@ -4,7 +4,7 @@
  *   onnx_tensor.c    TensorProto to a view of the mapped file
  *   onnx_read.c      the file, its inputs, outputs and names; which nodes run in which order
  *   onnx_value.c     values: constants, or layers whose dimensions are in the file's order
- *   onnx_fold.c      nodes on constants, computed while loading
+ *   onnx_fold*.c     nodes on constants, computed while loading
  *   onnx_lower.c     nodes on layers, one row an operator
  *   onnx_layout.c    nodes that only move or rename dimensions
  *   onnx_recognize.c chains of operators that are one operator of ours */
@@ -68,10 +68,10 @@ struct eg_onnx {
     struct eg_graph *graph;
     struct eg_error *err;
     int64_t opset;
-    size_t batch; /* as in the file; 1 where it is free */
-    void *values; /* tsearch tree of struct eg_value */
-    size_t folded_bytes, folded_max;
-    bool bgr; /* our normalisation nodes were made for B,G,R */
+    size_t batch;                                 /* as in the file; 1 where it is free */
+    void *values;                                 /* tsearch tree of struct eg_value */
+    size_t folded_bytes, folded_work, folded_max; /* of constants: made, numbers looked at, most of each */
+    bool bgr;                                     /* our normalisation nodes were made for B,G,R */
     struct eg_external *external;
 };
 
@@ -152,7 +152,7 @@ EG_MUST_CHECK enum eg_status eg__onnx_new_tensor(struct eg_onnx *onnx, enum eg_d
 int64_t eg__tensor_int_at(const struct eg_tensor *tensor, size_t index);
 double eg__tensor_number_at(const struct eg_tensor *tensor, size_t index);
 
-/* Is this node computed while loading (constants only, or a shape)? */
+/* Is this node computed while loading (constants only, or what asks for a shape or type alone)? */
 bool eg__fold_applies(const struct eg_reading *step);
 EG_MUST_CHECK enum eg_status eg__fold(struct eg_reading *step);
 

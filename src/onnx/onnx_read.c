@@ -356,7 +356,9 @@ static enum eg_status read_node(struct eg_onnx *onnx, const struct frame *frame,
         status = shown ? eg__graph_alias(onnx->graph, out->node, shown, onnx->err) : eg__step_memory(&step);
         free(shown);
     }
-    if (status && onnx->err && !strstr(onnx->err->message, label))
+    char quoted[240];
+    snprintf(quoted, sizeof quoted, "'%.200s'", label);
+    if (status && onnx->err && !strstr(onnx->err->message, quoted))
         status = eg__fail_within(onnx->err, status, "node '%.200s' (%.60s)", label, proto->op_type);
     free(label);
     return status;

@@ -4,6 +4,7 @@ files are made here, byte by byte (no packages needed)."""
 import json
 import struct
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -123,6 +124,37 @@ class OnnxFaults(Case):
         nodes = [node("Conv", ["x", "w"], ["c"]), node("Cast", ["c"], ["i"], to=7), node("Div", ["i", "two"], ["d"]), node("Cast", ["d"], ["y"], to=1)]
         path = self.write(nodes, "y", [CONV, tensor("two", (), [2], INT64)])
         self.refused(path, "Div", "divides whole numbers", command=("inspect", "--cut", "y"))
+
+    def test_bounds_and_weights_that_are_computed(self):
+        """Nobody is told to run another tool first."""
+        nodes = [node("Shape", ["x"], ["s"]), node("ReduceProd", ["s"], ["p"], keepdims=0), node("Cast", ["p"], ["f"], to=1), # 12
+                 node("Div", ["f", "ten"], ["high"]), node("Neg", ["high"], ["low"]), node("Clip", ["x", "low", "high"], ["a"]),
+                 node("ReduceMean", ["k"], ["m"], axes=[1, 2, 3], keepdims=1), node("Sub", ["k", "m"], ["d"]), node("Conv", ["a", "d"], ["y"])]
+        path = self.write(nodes, "y", [tensor("ten", (), [10]), tensor("k", (1, 3, 1, 1), [1, 2, 6])], dims=(1, 3, 2, 2))
+        clipped = [max(-1.2, min(1.2, x)) for x in NUMBERS]
+        for a, b in zip(self.features(path, "y"), [-2 * clipped[i] - clipped[4 + i] + 3 * clipped[8 + i] for i in range(4)]):
+            self.assertAlmostEqual(a, b, 5)
+
+    def test_small_files_that_ask_for_much(self):
+        """They are refused at once, whatever they would become."""
+        most = tensor("most", (3,), [10**6, 10**6, 1], INT64)
+        start, end = tensor("start", (), [0], INT64), tensor("end", (), [10**12], INT64)
+        bombs = {
+            "Expand": ([node("Expand", ["one", "most"], ["b"])], [tensor("one", (1,), [1]), most]),
+            "ConstantOfShape": ([node("ConstantOfShape", ["most"], ["b"])], [most]),
+            "Range": ([node("Range", ["start", "end", "step"], ["r"]), node("Cast", ["r"], ["b"], to=1)],
+                      [start, end, tensor("step", (), [1], INT64)]),
+            "Tile": ([node("Tile", ["one", "most"], ["b"])], [tensor("one", (1, 1, 1), [1]), most]),
+            "too long": ([node("Expand", ["one", "few"], ["v0"])] + # every sum reads 4 million numbers, and gives one
+                         [node("ReduceSum", ["v0"], [f"s{i}"], keepdims=0) for i in range(120)] +
+                         [node("Sum", [f"s{i}" for i in range(60)], ["b0"]), node("Sum", ["b0"] + [f"s{i}" for i in range(60, 120)], ["b"])],
+                         [tensor("one", (1,), [1]), tensor("few", (2,), [2000, 2000], INT64)]),
+        }
+        for word, (nodes, tensors) in bombs.items():
+            path = self.write([*nodes, node("Add", ["x", "b"], ["y"])], "y", tensors)
+            began = time.monotonic()
+            self.refused(path, word, "constants would")
+            self.assertLess(time.monotonic() - began, 10, word)
 
     def test_a_value_wins_over_a_node_of_its_name(self):
         nodes = [node("Conv", ["x", "w"], ["c"], name="y"), node("Relu", ["c"], ["y"], name="relu")]

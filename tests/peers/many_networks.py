@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Networks of torchvision and timm as an exporter writes them, read by engraft: a sample of every file's
+values against onnxruntime, two images each. Takes up where it was stopped.
+
+    many_networks.py CACHE [--exporter old|new] [--opset N] [--again] [NAME...]
+    many_networks.py CACHE --table
+
+Exports whose file is not in CACHE need torch, torchvision and timm: the older exporter any torch, the newer
+one 2.5 or later with onnxscript; so the two may be run by different Pythons with one CACHE. Results are lines of
+CACHE/results.tsv: network, exporter, opset, verdict, largest difference relative to the largest value, reason.
+Weights are random, scaled layer by layer so that every layer's output varies by about 1: with those that
+constructors give, many outputs are constant, and agreement would prove nothing."""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+HERE = Path(__file__).resolve().parent
+ENGRAFT = Path(os.environ.get("ENGRAFT", HERE.parent.parent / "build/release/engraft"))
+TOLERANCE, CUTS, SIDES = 1e-4, 24, {"vit_small_patch14_dinov2": 224, "torchvision/inception_v3": 299}
+FIELDS = ("network", "exporter", "opset", "verdict", "difference", "reason")
+
+# ---- making ------------------------------------------------------------------------------
+
+
+def build(name, side):
+    import torch
+    torch.manual_seed(7)
+    if name.startswith("torchvision/"):
+        import torchvision
+        more = {"init_weights": False} if name.split("/")[1] in ("googlenet", "inception_v3") else {}
+        net = getattr(torchvision.models, name.split("/")[1])(weights=None, num_classes=12, **more)
+    else:
+        import timm
+        try:
+            net = timm.create_model(name, num_classes=12, exportable=True, **({"img_size": side} if name in SIDES else {}))
+        except TypeError:
+            net = timm.create_model(name, num_classes=12)
+    return net.eval()
+
+
+def enliven(net, image):
+    """No parameter is 0 or 1 throughout, every product's output has a deviation of about 1."""
+    import torch
+    for module in net.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    for name, p in net.named_parameters():
+        if p.ndim > 1 and "embed" not in name and "token" not in name and "bias" not in name:
+            continue
+        if float(p.abs().max()) < 1e-2: # a bias, a scale that training begins near 0, a position
+            p.uniform_(0.2, 0.5) if "gamma" in name or "scale" in name else p.normal_(0, 0.2)
+        else:
+            p.mul_(torch.empty_like(p).uniform_(0.8, 1.2))
+
+    def scale(module, _, out):
+        deviation = float(out.float().std())
+        if deviation > 1e-12:
+            module.weight.mul_(1 / deviation)
+            if module.bias is not None:
+                module.bias.mul_(1 / deviation)
+            out = out / deviation
+        return out
+
+    hooks = [m.register_forward_hook(scale) for m in net.modules()
+             if isinstance(m, (torch.nn.Conv2d, torch.nn.Conv1d, torch.nn.Linear)) and not type(m).__name__.startswith("ScaledStd")]
+    net(image)
+    for hook in hooks:
+        hook.remove()
+
+
+def export(name, exporter, opset, path):
+    import torch
+    side = side_of(name)
+    image = torch.from_numpy(images(side)[:1])
+    part = path.with_suffix(".part")
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net = build(name, side)
+        enliven(net, image)
+        if exporter == "new":
+            torch.onnx.export(net, (image,), str(part), input_names=["x"], output_names=["logits"], dynamo=True,
+                              external_data=False, **({"opset_version": opset} if opset else {}), verbose=False)
+        else:
+            more = {"dynamo": False} if tuple(int(v) for v in torch.__version__.split(".")[:2]) >= (2, 5) else {}
+            torch.onnx.export(net, image, str(part), opset_version=opset, input_names=["x"], output_names=["logits"], **more)
+    part.rename(path)
+
+
+# ---- comparing ---------------------------------------------------------------------------
+
+
+def side_of(name):
+    if name in SIDES or name.startswith("torchvision/"):
+        return SIDES.get(name, 224)
+    try:
+        import timm
+        return timm.models.get_pretrained_cfg(name).input_size[-1]
+    except ImportError:
+        return None
+
+
+def images(side):
+    rng = np.random.default_rng(5)
+    coarse = rng.normal(0, 1, (2, 3, 9, 9))
+    smooth = np.kron(coarse, np.ones((1, 1, -(-side // 9), -(-side // 9))))[:, :, :side, :side]
+    return (smooth + rng.normal(0, 0.5, (2, 3, side, side))).astype(np.float32)
+
+
+def reference(path, names, batch):
+    model = onnx.load(path)
+    for name in names:
+        if name not in [o.name for o in model.graph.output]:
+            model.graph.output.append(onnx.ValueInfoProto(name=name))
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    runs = [session.run(names, {session.get_inputs()[0].name: image[None]}) for image in batch]
+    return {n: np.stack([np.asarray(r[i]) for r in runs]) for i, n in enumerate(names)}
+
+
+def difference(ours, theirs):
+    """Of a row whose places may have the channels first or last; relative to the largest value."""
+    best, theirs = np.inf, theirs.astype(np.float64)
+    if ours.shape[1] * ours.shape[0] != theirs.size:
+        return best
+    for order in (theirs, np.moveaxis(theirs, -1, 2 if theirs.ndim > 2 else 1)):
+        best = min(best, float(np.abs(ours - order.reshape(ours.shape)).max() / max(np.abs(theirs).max(), 1e-30)))
+    return best
+
+
+def cuts_of(path):
+    """Values that may be cut, by the file's own names."""
+    run = subprocess.run([ENGRAFT, "inspect", path, "--json"], capture_output=True, text=True)
+    if run.returncode:
+        return None, run.stderr.strip()
+    listed = json.loads(run.stdout)
+    made = {o for n in onnx.load(path, load_external_data=False).graph.node for o in n.output}
+    names = [next((n for n in [layer["name"], *layer["aliases"]] if n in made), None) for layer in listed["layers"] if layer["cut"]]
+    return [n for n in names if n], run.stderr.strip()
+
+
+def check(path, side):
+    """verdict, difference, reason"""
+    names, said = cuts_of(path)
+    if names is None:
+        return "refused", "", said
+    batch = images(side)
+    step = max(1, len(names) / CUTS)
+    names = list(dict.fromkeys(names[int(len(names) - 1 - i * step)] for i in range(int(min(CUTS, len(names))))))
+    theirs = reference(path, names, batch)
+    x, out = path.with_suffix(".x"), path.with_suffix(".out")
+    np.ascontiguousarray(batch.transpose(0, 2, 3, 1)).tofile(x)
+    program = subprocess.run([ENGRAFT.parent / "tests/run_cuts"], input="\t".join([str(path), str(x), "2", str(out), *names]) + "\n",
+                             capture_output=True, text=True)
+    answer = program.stdout.split()
+    if not answer or answer[0] != "ok":
+        return "refused", "", program.stdout.strip() or f"exit {program.returncode}"
+    ours, at, worst, where = np.fromfile(out, "<f4"), 0, 0.0, ""
+    for name, length in zip(names, map(int, answer[1:])):
+        d = difference(ours[at:at + 2 * length].reshape(2, length), theirs[name])
+        at += 2 * length
+        if not d <= worst:
+            worst, where = d, name
+    x.unlink()
+    out.unlink()
+    last = theirs[names[0]].astype(np.float64)
+    varies = float(np.abs(last[0] - last[1]).max() / max(np.abs(last).max(), 1e-30))
+    if "cannot be read" in said or "logits" not in onnx_aliases(names, path):
+        return "partly", f"{worst:.1e}", said
+    if varies < 1e-3:
+        return "constant", f"{worst:.1e}", "its output is the same for both images"
+    return ("agrees" if worst <= TOLERANCE else "DIFFERS"), f"{worst:.1e}", "" if worst <= TOLERANCE else f"at '{where}'"
+
+
+def onnx_aliases(names, path):
+    return [o.name for o in onnx.load(path, load_external_data=False).graph.output if o.name in names] and ["logits"]
+
+
+# ---- the whole ---------------------------------------------------------------------------
+
+
+def read_results(cache):
+    lines = (cache / "results.tsv").read_text().splitlines() if (cache / "results.tsv").exists() else []
+    return {tuple(line.split("\t")[:3]): line.split("\t") for line in lines}
+
+
+def one(name, exporter, opset, cache):
+    path = cache / f"{name.replace('/', '.')}-{exporter}-{opset or 'newest'}.onnx"
+    if not path.exists():
+        try:
+            export(name, exporter, opset, path)
+        except Exception as failure: # whatever an exporter may raise is its answer
+            return "not exported", "", f"{type(failure).__name__}: {str(failure).splitlines()[0] if str(failure) else ''}"[:200]
+    side = onnx.load(path, load_external_data=False).graph.input[0].type.tensor_type.shape.dim[-1].dim_value
+    return check(path, side)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--exporter", choices=("old", "new"), default="old")
+    parser.add_argument("--opset", type=int)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    asked = parser.parse_intermixed_args()
+    asked.cache.mkdir(parents=True, exist_ok=True)
+    if asked.exporter == "old" and not asked.opset:
+        asked.opset = 17
+    results = read_results(asked.cache)
+    if asked.table:
+        print("| " + " | ".join(FIELDS) + " |\n|" + "---|" * len(FIELDS))
+        for row in sorted(results.values()):
+            print("| " + " | ".join(row) + " |")
+        return 0
+    wrong = 0
+    for name in asked.names or (HERE / "many_networks.txt").read_text().split():
+        key = (name, asked.exporter, str(asked.opset or "newest"))
+        if key in results and not asked.again:
+            continue
+        row = [*key, *one(name, asked.exporter, asked.opset, asked.cache)]
+        row = [str(word).replace("\t", " ").replace("\n", " ") for word in row]
+        results[key] = row
+        wrong += row[3] == "DIFFERS"
+        (asked.cache / "results.tsv").write_text("".join("\t".join(r) + "\n" for r in results.values()))
+        print(*row, flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
