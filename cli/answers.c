@@ -19,6 +19,15 @@ static void add_json(struct answers *a, const struct eg_answer *answer)
     free(text);
 }
 
+/* What was rejected has no share: "unknown" is no class. */
+static void print_share(FILE *to, const struct eg_guess *guess)
+{
+    if (guess->index < 0)
+        fprintf(to, "%10s", "");
+    else
+        fprintf(to, "%6.1f %%  ", 100 * (double)guess->probability);
+}
+
 static void print_answer(struct answers *a, const struct eg_answer *answer)
 {
     FILE *to = a->in->out;
@@ -30,12 +39,17 @@ static void print_answer(struct answers *a, const struct eg_answer *answer)
             fprintf(to, ",%.6f\n", (double)answer->top[i].probability);
         }
     } else if (a->top == 1) {
-        fprintf(to, "%6.1f %%  %-20s %s\n", 100 * (double)answer->top[0].probability, answer->top[0].label,
-                answer->path);
+        print_share(to, &answer->top[0]);
+        print_padded(to, answer->top[0].label, 20, false);
+        fputc(' ', to);
+        print_path(to, answer->path);
     } else {
-        fprintf(to, "%s\n", answer->path);
-        for (size_t i = 0; i < answer->n_top; i++)
-            fprintf(to, "  %6.1f %%  %s\n", 100 * (double)answer->top[i].probability, answer->top[i].label);
+        print_path(to, answer->path);
+        for (size_t i = 0; i < answer->n_top; i++) {
+            fputs("  ", to);
+            print_share(to, &answer->top[i]);
+            fprintf(to, "%s\n", answer->top[i].label);
+        }
     }
 }
 
@@ -73,12 +87,12 @@ static int classify(struct invocation *in, struct answers *a, const eg_net *net,
     enum eg_status status = eg_classify(net, images, &how, take_answer, a, &err);
     progress_end(&progress);
     if (status == EG_E_CANCELLED) {
-        fprintf(stderr, "engraft %s: interrupted; nothing was written, run it again\n", in->command->name);
+        tell(in, "interrupted; nothing was written, run it again");
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
     if (!a->n_read) {
-        fprintf(stderr, "engraft %s: no photo could be read\n", in->command->name);
+        tell(in, "no photo could be read");
         return EXIT_FAILED;
     }
     if (a->list) print_json(in, json_incref(a->list));

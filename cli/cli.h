@@ -113,6 +113,8 @@ struct invocation {
 extern const struct option_row common_options[]; /* --threads, --quiet, --help */
 extern const struct command *const commands[];
 extern const size_t n_commands;
+const struct command *find_command(const char *name); /* NULL: none of that name */
+int no_such_command(const char *name);                /* says so; gives EXIT_USAGE */
 
 /* EXIT_DONE, or EXIT_USAGE with the message printed. */
 int invocation_parse(struct invocation *in, int argc, char **argv);
@@ -137,18 +139,49 @@ bool parse_integer(const char *text, long long *value);
 /* "engraft COMMAND: ..." to standard error; gives EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int usage_error(const struct invocation *in, const char *format, ...);
 
-/* ---- help (manual.c) ------------------------------------------------------------ */
+/* ---- lines that fit the terminal (fold.c) ----------------------------------------- */
+
+/* One message, "engraft COMMAND: ...", to standard error: folded on a terminal, else one line. */
+__attribute__((format(printf, 2, 3))) void tell(const struct invocation *in, const char *format, ...);
+/* The same without the command: a line of a list, or of several. */
+__attribute__((format(printf, 1, 2))) void tell_more(const char *format, ...);
+/* Lines longer than that are folded between words. A row made by print_path is not: a terminal
+ * gets the end of its path, a file or a program all of it. */
+void print_folded(FILE *to, const char *text, size_t n, size_t columns, bool terminal);
+enum { PATH_MARK = '\x1f' }; /* never in printable text */
+/* A path, the last of its row, in a command's results; ends the line. */
+void print_path(FILE *to, const char *path);
+/* Words wrapped to `width` columns, from column `indent`, the first line already there. */
+void print_wrapped(FILE *to, const char *text, size_t indent, size_t width);
+
+/* ---- words that were meant (nearest.c) -------------------------------------------- */
+
+enum { NEAREST = 3 };
+struct nearest {
+    const char *typed, *words[NEAREST]; /* best first; borrowed */
+    unsigned distances[NEAREST], most;
+    size_t n;
+};
+void nearest_begin(struct nearest *nearest, const char *typed);
+void nearest_add(struct nearest *nearest, const char *word);
+/* "did you mean --model or --models": `before`, then each word with `prefix`; "" where none is near. */
+const char *nearest_text(const struct nearest *nearest, const char *before, const char *prefix,
+                         char text[200]);
+
+/* ---- help (manual.c), completion (completion.c) ----------------------------------- */
 
 void print_overview(FILE *to);
 void print_help(const struct command *command, FILE *to);
 void print_manual(FILE *to);
 bool print_completion(const char *shell, FILE *to); /* false: unknown shell */
+/* What the last of the words after "engraft" may become, a line each, to standard output. */
+void print_candidates(int argc, char **argv);
 
 /* ---- terminal (terminal.c) -------------------------------------------------------- */
 
 struct progress {
     const char *what; /* "extract" */
-    bool quiet, terminal, shown;
+    bool quiet, terminal;
     bool bytes; /* done and total are bytes */
     double start, last;
     size_t first;  /* done before the start: not counted in the rate */
@@ -159,12 +192,13 @@ void progress_begin(struct progress *progress, const struct invocation *in, cons
 /* An eg_progress_fn: user is a struct progress. False after ctrl-C. */
 bool progress_step(void *user, size_t done, size_t total);
 void progress_end(struct progress *progress);
+void clear_bar(void); /* before a message; the next step shows it again */
 
 void catch_interrupt(void); /* the first ctrl-C asks, the second kills */
 bool interrupted(void);
 
 bool colour_on(FILE *to);
-size_t terminal_columns(FILE *to, size_t fallback); /* fallback: it is none */
+size_t terminal_columns(FILE *to); /* where it is none: $COLUMNS, or 80 */
 double seconds_now(void);
 /* Foreign text on one line: what is not printable UTF-8 becomes \xNN; free() it. */
 char *printable(const char *text);

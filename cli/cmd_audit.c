@@ -174,7 +174,7 @@ static int show(struct invocation *in, const char *text)
 {
     json_t *report = json_loads(text, 0, NULL);
     if (!report) {
-        fprintf(stderr, "engraft audit: out of memory\n");
+        tell(in, "out of memory");
         return EXIT_FAILED;
     }
     if (option_flag(in, "json")) {
@@ -222,8 +222,7 @@ static int extract(struct invocation *in, const char *path, eg_pool *pool, bool 
     eg_dataset_free(images);
     eg_net_free(net);
     if (status == EG_E_CANCELLED) {
-        fprintf(stderr, "engraft audit: interrupted; what was extracted is saved in '%s': run it again\n",
-                path);
+        tell(in, "interrupted; what was extracted is saved in '%s': run it again", path);
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
@@ -251,7 +250,7 @@ static int audit(struct invocation *in, eg_features *features, eg_pool *pool)
     enum eg_status status = eg_audit(features, &how, &text, &err);
     progress_end(&progress);
     if (status == EG_E_CANCELLED) {
-        fprintf(stderr, "engraft audit: interrupted; nothing was written, run it again\n");
+        tell(in, "interrupted; nothing was written, run it again");
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
@@ -271,8 +270,7 @@ static int images_of(struct invocation *in, char **images)
     *images = root ? strdup(root) : NULL;
     eg_features_close(features);
     if (*images) return EXIT_DONE;
-    fprintf(stderr, "engraft audit: '%s' does not say where its photos are: give the folder in its place\n",
-            in->operands[0]);
+    tell(in, "'%s' does not say where its photos are: give the folder in its place", in->operands[0]);
     return EXIT_FAILED;
 }
 

@@ -45,7 +45,7 @@ static void print_layers(struct invocation *in, const struct bench *b, json_t *j
     double total = 0;
     for (size_t i = 0; i < eg_run_step_count(b->run); i++) total += eg_run_step(b->run, i).seconds;
     if (!json)
-        fprintf(in->out, "%-34s %-24s %9s %9s %6s\n", "layer (last of those fused)", "algorithm", "ms/image",
+        fprintf(in->out, "%-28s %-24s %9s %9s %6s\n", "layer (last of those fused)", "algorithm", "ms/image",
                 "GFLOP/s", "share");
     for (size_t i = 0; i < eg_run_step_count(b->run); i++) {
         struct eg_step step = eg_run_step(b->run, i);
@@ -58,7 +58,7 @@ static void print_layers(struct invocation *in, const struct bench *b, json_t *j
                                                     "gflops", json_number(gflops)));
             continue;
         }
-        print_padded(in->out, step.name, 34, true);
+        print_padded(in->out, step.name, 28, true);
         fputc(' ', in->out);
         print_padded(in->out, step.algorithm, 24, true);
         fprintf(in->out, " %9.3f ", ms);
@@ -116,7 +116,7 @@ static int bench(struct invocation *in, struct bench *b, eg_pool *pool)
     b->out = malloc((b->batch * eg_run_length(b->run, 0) + 1) * sizeof *b->out);
     b->times = malloc(b->repeat * sizeof *b->times);
     if (!b->images || !b->out || !b->times) {
-        fprintf(stderr, "engraft bench: out of memory for %zu images (use a smaller --batch)\n", b->batch);
+        tell(in, "out of memory for %zu images (use a smaller --batch)", b->batch);
         return EXIT_FAILED;
     }
     uint32_t state = 1;

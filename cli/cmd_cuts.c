@@ -43,15 +43,20 @@ static const struct eg_compared *shortest_as_good(const struct eg_comparison *fo
     return pick;
 }
 
+/* Is there room for C, depth and seconds too? --json always has them. */
+static bool is_wide(void) { return terminal_columns(stdout) >= 100; }
+
 static void print_row(const struct ranking *r, const struct eg_compared *c, size_t rank)
 {
     FILE *to = r->in->out;
     struct eg_features_cut cut = cut_of(r, c);
     fprintf(to, "%3zu  ", rank);
     print_padded(to, cut.layer, 20, true);
-    fprintf(to, " %-7s %6zu  %-8s %-8s %7.3g  %.4f  %.3f-%.3f %4.0f%% %4.1f\n", pool_of(cut), c->length,
-            c->classifier, c->scale, c->c, c->cv_accuracy, c->cv_low, c->cv_high,
-            100 * eg_net_depth(r->net, cut.layer), c->seconds);
+    fprintf(to, " %-7s %6zu  %-8s %-8s ", pool_of(cut), c->length, c->classifier, c->scale);
+    if (is_wide()) fprintf(to, "%7.3g ", c->c);
+    fprintf(to, " %.4f  %.3f-%.3f", c->cv_accuracy, c->cv_low, c->cv_high);
+    if (is_wide()) fprintf(to, " %4.0f%% %4.1f", 100 * eg_net_depth(r->net, cut.layer), c->seconds);
+    fputc('\n', to);
 }
 
 /* A word as a shell takes it. */
@@ -127,8 +132,11 @@ static void print_report(const struct ranking *r)
     fprintf(to, "%s: %zu cuts on %zu photos in %zu classes, %lld folds", eg_net_name(r->net),
             r->extracted->n_cuts, found->n_train, found->n_classes, option_integer(r->in, "cv"));
     if (found->n_kept) fprintf(to, "; %zu photos are kept for the test", found->n_kept);
-    fprintf(to, "\n\n  #  %-20s %-7s %6s  %-8s %-8s %7s  %-6s  %-11s %5s %4s\n", "cut", "pool", "length",
-            "by", "scale", "C", "right", "95 %", "depth", "s");
+    fprintf(to, "\n\n  #  %-20s %-7s %6s  %-8s %-8s ", "cut", "pool", "length", "by", "scale");
+    if (is_wide()) fprintf(to, "%7s ", "C");
+    fprintf(to, " %-6s  %-11s", "right", "95 %");
+    if (is_wide()) fprintf(to, " %5s %4s", "depth", "s");
+    fputc('\n', to);
     for (size_t i = 0; i < found->n_compared; i++) {
         if (is_repeated(found, i)) continue;
         if (!top || rank < (size_t)top) print_row(r, &found->compared[i], rank + 1);
@@ -138,11 +146,10 @@ static void print_report(const struct ranking *r)
     const struct eg_compared *best = found->compared, *shortest = shortest_as_good(found);
     print_advice(r, best, "the best");
     if (shortest != best) print_advice(r, shortest, "the shortest that is not clearly worse");
-    fprintf(
-        to,
-        "\nextraction took %.1f s, comparison %.1f s; the first of many is flattered by being first: the\n"
-        "test report of engraft train, on photos not looked at here, is the number to quote\n",
-        r->extracted->seconds, found->seconds);
+    fprintf(to,
+            "\nextraction took %.1f s, comparison %.1f s; the first of many is flattered by being first: the "
+            "test report of engraft train, on photos not looked at here, is the number to quote\n",
+            r->extracted->seconds, found->seconds);
 }
 
 /* ---- the work ---------------------------------------------------------------------------- */
@@ -150,10 +157,10 @@ static void print_report(const struct ranking *r)
 static int stopped(const struct ranking *r, bool *remove_file)
 {
     *remove_file = false;
-    fprintf(stderr,
-            "engraft cuts: interrupted; the features computed so far are in '%s': run the same command again "
-            "with -o %s to go on\n",
-            r->file, r->file);
+    tell(r->in,
+         "interrupted; the features computed so far are in '%s': run the same command again "
+         "with -o %s to go on",
+         r->file, r->file);
     return EXIT_INTERRUPTED;
 }
 
@@ -186,7 +193,7 @@ static int extract(struct ranking *r, const eg_dataset *images, eg_pool *pool, b
     if (status) return report_error(in, status, &err);
     list_skipped(in, r->extracted->unreadable, r->extracted->n_unreadable);
     if (r->extracted->n_unreadable < r->extracted->rows) return EXIT_DONE;
-    fprintf(stderr, "engraft cuts: no photo could be read\n");
+    tell(in, "no photo could be read");
     return EXIT_FAILED;
 }
 
@@ -244,14 +251,13 @@ static int finish(struct ranking *r)
 }
 
 /* A folder for features that nobody asked to keep: in $TMPDIR or /var/tmp, as they may be large. */
-static char *temporary_folder(void)
+static char *temporary_folder(const struct invocation *in)
 {
     const char *folder = getenv("TMPDIR");
     char *path = NULL;
     if (asprintf(&path, "%s/engraft-cuts-XXXXXX", folder && *folder ? folder : "/var/tmp") < 0) return NULL;
     if (mkdtemp(path)) return path;
-    fprintf(stderr, "engraft cuts: cannot make a folder '%s': %s (set TMPDIR, or use -o)\n", path,
-            strerror(errno));
+    tell(in, "cannot make a folder '%s': %s (set TMPDIR, or use -o)", path, strerror(errno));
     free(path);
     return NULL;
 }
@@ -261,7 +267,7 @@ static int check_words(const struct invocation *in)
     const char *svg = option_text(in, "svg");
     if (option_integer(in, "cv") < 2) return usage_error(in, "--cv 1: nothing can be compared without folds");
     if (!svg || option_flag(in, "force") || access(svg, F_OK)) return EXIT_DONE;
-    fprintf(stderr, "engraft cuts: '%s' exists (use --force to overwrite it)\n", svg);
+    tell(in, "'%s' exists (use --force to overwrite it)", svg);
     return EXIT_FAILED;
 }
 
@@ -280,7 +286,7 @@ static int run(struct invocation *in)
     if (!code) code = make_pool(in, &pool);
     r.net = net;
     if (!code && !r.keep) {
-        folder = temporary_folder();
+        folder = temporary_folder(in);
         if (!folder || asprintf(&file, "%s/cuts.h5", folder) < 0) code = EXIT_FAILED;
         r.file = file;
     }

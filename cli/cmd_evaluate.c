@@ -77,7 +77,7 @@ static int run(struct invocation *in)
         enum eg_status status = eg_evaluate(net, in->operands[1], &how, &report, &err);
         progress_end(&progress);
         if (status == EG_E_CANCELLED) {
-            fprintf(stderr, "engraft evaluate: interrupted; nothing was written, run it again\n");
+            tell(in, "interrupted; nothing was written, run it again");
             code = EXIT_INTERRUPTED;
         } else if (status) {
             code = report_error(in, status, &err);

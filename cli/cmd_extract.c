@@ -72,10 +72,10 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
     enum eg_status status = eg_extract(net, images, output, &how, &report, &err);
     progress_end(&progress);
     if (status == EG_E_CANCELLED) {
-        fprintf(stderr,
-                "engraft extract: interrupted; what was done is saved in '%s': run the same command again "
-                "to go on\n",
-                output);
+        tell(in,
+             "interrupted; what was done is saved in '%s': run the same command again "
+             "to go on",
+             output);
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
@@ -86,7 +86,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
     list_skipped(in, report->unreadable, report->n_unreadable);
     int code = report->n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
     if (report->n_unreadable == report->rows) {
-        fprintf(stderr, "engraft extract: no photo could be read\n");
+        tell(in, "no photo could be read");
         code = EXIT_FAILED;
     }
     eg_features *made = NULL;

@@ -26,8 +26,7 @@ static int make_folders(const struct invocation *in, char *folder)
         if (at) *at = '\0';
         int failed = mkdir(folder, 0777) && errno != EEXIST;
         int cause = errno;
-        if (failed)
-            fprintf(stderr, "engraft %s: cannot make '%s': %s\n", in->command->name, folder, strerror(cause));
+        if (failed) tell(in, "cannot make '%s': %s", folder, strerror(cause));
         if (at) *at = '/';
         if (failed) return EXIT_FAILED;
         if (!at) break;
@@ -49,8 +48,7 @@ static int fetch(struct invocation *in, const char *name, const char *folder)
     progress_end(&progress);
     int code = EXIT_DONE;
     if (status == EG_E_CANCELLED) {
-        fprintf(stderr,
-                "engraft fetch: interrupted; what came is kept: run the same command again to go on\n");
+        tell(in, "interrupted; what came is kept: run the same command again to go on");
         code = EXIT_INTERRUPTED;
     } else if (status && status != EG_E_EXISTS) {
         code = report_error(in, status, &err);

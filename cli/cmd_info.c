@@ -148,10 +148,8 @@ static void print_groups(FILE *to, const char *what, const eg_features *features
     fprintf(to, "%s: %zu groups\n", what, groups->n);
     for (size_t g = 0; g < groups->n; g++)
         for (size_t i = groups->starts[g]; i < groups->starts[g + 1]; i++) {
-            char *path = printable(eg_features_row(features, groups->rows[i]).path);
-            fprintf(to, "%s %7zu  %s\n", i == groups->starts[g] ? "  -" : "   ", groups->rows[i],
-                    path ? path : "");
-            free(path);
+            fprintf(to, "%s %7zu  ", i == groups->starts[g] ? "  -" : "   ", groups->rows[i]);
+            print_path(to, eg_features_row(features, groups->rows[i]).path);
         }
 }
 
@@ -193,14 +191,13 @@ static int report_check(struct invocation *in, const struct eg_check_report *rep
 {
     for (size_t i = 0; i < report->n_listed; i++) {
         char *path = printable(report->problems[i].path), *words = printable(report->problems[i].reason);
-        fprintf(stderr, "%s%s%s\n", path ? path : "", path && *path ? ": " : "", words ? words : "?");
+        tell_more("%s%s%s", path ? path : "", path && *path ? ": " : "", words ? words : "?");
         free(path);
         free(words);
     }
     if (report->n_problems) {
-        fprintf(stderr, "engraft info: '%s' has %zu faults in %zu rows%s\n", in->operands[0],
-                report->n_problems, report->n_rows,
-                report->n_listed < report->n_problems ? " (the first are listed)" : "");
+        tell(in, "'%s' has %zu faults in %zu rows%s", in->operands[0], report->n_problems, report->n_rows,
+             report->n_listed < report->n_problems ? " (the first are listed)" : "");
         return EXIT_FAILED;
     }
     if (option_flag(in, "json")) {

@@ -71,26 +71,27 @@ static size_t feature_length(const struct eg_layer *layer)
     return extent_of(layer->shape).h * extent_of(layer->shape).w * extent_of(layer->shape).c;
 }
 
-/* The table: 100 columns, or as many as the terminal has and the names need. */
+/* The table: as many columns as the terminal has and the names need; below 100 without what the
+ * layers take in and see. */
 struct table {
     FILE *to;
-    bool colour;
+    bool colour, whole;
     int index_width;
     size_t name_width;
 };
 
 static struct table table_of(struct invocation *in, const eg_net *net)
 {
-    enum { WIDTH = 100, OTHERS = 75 };
-    size_t n = eg_net_layer_count(net), longest = 0, columns = terminal_columns(stdout, WIDTH);
-    struct table table = {in->out, colour_on(stdout), n > 1000 ? 4 : 3, 0};
+    enum { WHOLE = 100, OTHERS = 75, LEFT_OUT = 20, LEAST = 22 };
+    size_t n = eg_net_layer_count(net), longest = 0, columns = terminal_columns(stdout);
+    struct table table = {in->out, colour_on(stdout), columns >= WHOLE, n > 1000 ? 4 : 3, 0};
     for (size_t i = 0; i < n; i++) {
         size_t length = strlen(eg_net_layer(net, i).name);
         if (length > longest) longest = length;
     }
-    size_t others = OTHERS + (size_t)table.index_width, least = WIDTH - others;
-    table.name_width = columns > WIDTH ? columns - others : least;
-    if (table.name_width > longest) table.name_width = longest > least ? longest : least;
+    size_t others = OTHERS + (size_t)table.index_width - (table.whole ? 0 : LEFT_OUT);
+    size_t room = columns > others + 10 ? columns - others : 10, least = LEAST < room ? LEAST : room;
+    table.name_width = longest < least ? least : longest < room ? longest : room;
     return table;
 }
 
@@ -117,12 +118,14 @@ static void print_row(const struct table *table, const eg_net *net, size_t index
     fputc(' ', to);
     snprintf(work, sizeof work, strlen(window) > 9 ? "%s %s" : "%-10s %s", layer.op, window);
     print_padded(to, work, 20, false);
-    fprintf(to, " %11s", layer.n_inputs ? volume_text(eg_net_layer(net, layer.inputs[0]).shape, volume) : "");
+    if (table->whole)
+        fprintf(to, " %11s",
+                layer.n_inputs ? volume_text(eg_net_layer(net, layer.inputs[0]).shape, volume) : "");
     fprintf(to, " %11s", volume_text(layer.shape, volume));
     fprintf(to, " %5s", short_number(layer.parameters, number));
     fprintf(to, " %5s", short_number(layer.macs, number));
     field_text(&layer, field);
-    fprintf(to, " %7s", field);
+    if (table->whole) fprintf(to, " %7s", field);
     if (layer.cut) fprintf(to, " %7zu%s", feature_length(&layer), is_cut ? "*" : "");
     if (table->colour) fputs(plain, to);
     fputc('\n', to);
@@ -134,8 +137,11 @@ static void print_head(const struct table *table)
     if (table->colour) fputs(bold, table->to);
     fprintf(table->to, "%*s ", table->index_width, "#");
     print_padded(table->to, "layer", table->name_width, false);
-    fprintf(table->to, " %-10s %-9s %11s %11s %5s %5s %7s %7s", "operator", "window", "input", "output",
-            "param", "macs", "field", "length");
+    fprintf(table->to, " %-10s %-9s", "operator", "window");
+    if (table->whole) fprintf(table->to, " %11s", "input");
+    fprintf(table->to, " %11s %5s %5s", "output", "param", "macs");
+    if (table->whole) fprintf(table->to, " %7s", "field");
+    fprintf(table->to, " %7s", "length");
     if (table->colour) fputs(plain, table->to);
     fputc('\n', table->to);
 }
@@ -264,7 +270,7 @@ static int draw(struct invocation *in, const struct view *view, const char *path
 static int show(struct invocation *in, struct view *view)
 {
     if (!look(view)) {
-        fprintf(stderr, "engraft inspect: out of memory\n");
+        tell(in, "out of memory");
         return EXIT_FAILED;
     }
     if (option_flag(in, "json")) {
@@ -315,8 +321,9 @@ const struct command command_inspect = {
     .operands = "MODEL",
     .details =
         "A built-in network needs no weights for this. The window column reads kernel/stride, p padding "
-        "(top,bottom where they differ), g groups, dw depthwise; the field column the receptive field, "
-        "pixels a value sees/pixels to the next value; the length column the features that a cut there "
+        "(top,bottom where they differ), g groups, dw depthwise; the field column (from 100 columns on) the "
+        "receptive field, pixels a value sees/pixels to the next value; the length column the features that "
+        "a cut there "
         "gives, flattened. With --cut the layers that it leaves out are listed below.",
     .example = "engraft inspect efficientnet-lite0",
     .options = options,

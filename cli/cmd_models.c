@@ -31,16 +31,11 @@ static int run(struct invocation *in)
         } else {
             fprintf(in->out, "%-22s ", net.name);
             print_count(in->out, net.parameters, 13);
-            char *shown = printable(found      ? found
-                                    : net.url  ? net.url
-                                    : net.file ? net.file
-                                               : "bring your own");
-            fprintf(in->out, "  %-11s %s\n", found ? "found" : "not here",
-                    shown ? (found     ? shown
-                             : net.url ? last_part(shown)
-                                       : shown)
-                          : "");
-            free(shown);
+            fprintf(in->out, "  %-11s ", found ? "found" : "not here");
+            print_path(in->out, found      ? found
+                                : net.url  ? last_part(net.url)
+                                : net.file ? net.file
+                                           : "bring your own");
         }
         free(found);
     }

@@ -4,7 +4,7 @@
 
 #include "cli.h"
 
-enum { SHOWN = 4 }; /* features a row in the readable table */
+enum { SHOWN = 3 }; /* features a row in the readable table */
 
 /* "10:20", "10:", ":20", "-5:", "7": half open, negative from the end, as Python slices. */
 static bool parse_slice(const char *text, size_t n, size_t *first, size_t *end)
@@ -71,7 +71,8 @@ static void print_row(struct invocation *in, const struct slice *slice, size_t r
         for (size_t i = 0; i < SHOWN && i < slice->length; i++) fprintf(to, " %9.4g", (double)values[i]);
     else
         fprintf(to, " %-*s", 10 * SHOWN - 1, r.reason ? r.reason : r.status);
-    fprintf(to, " %s  %s\n", done && slice->length > SHOWN ? "..." : "   ", r.path);
+    fprintf(to, " %s  ", done && slice->length > SHOWN ? "..." : "   ");
+    print_path(to, r.path);
 }
 
 static int print_rows(struct invocation *in, const struct slice *slice)
@@ -131,8 +132,7 @@ static int choose_rows(struct invocation *in, struct slice *slice)
         left_out += !take;
         if (take) slice->rows[slice->n_rows++] = row;
     }
-    if (left_out && !option_flag(in, "quiet"))
-        fprintf(stderr, "engraft rows: %zu rows without features are left out\n", left_out);
+    if (left_out && !option_flag(in, "quiet")) tell(in, "%zu rows without features are left out", left_out);
     return EXIT_DONE;
 }
 

@@ -31,13 +31,18 @@ static void print_compared(FILE *to, const struct eg_compared *compared, size_t 
     for (size_t i = 0; i < n; i++) seconds += compared[i].seconds;
     if (!n) return;
     fprintf(to, "compared by cross-validation in %.1f s:\n\n", seconds);
-    fprintf(to, "    accuracy  95 %%         classifier  scale            C   length  cut\n");
+    size_t columns = terminal_columns(stdout);
+    bool wide = columns >= 100; /* else the chosen C alone is told, below */
+    fprintf(to, "    accuracy  95 %%         classifier  scale   %s   length  cut\n",
+            wide ? "         C" : "");
     for (size_t i = 0; i < n && i < COMPARED_SHOWN; i++) {
         const struct eg_compared *c = &compared[i];
-        fprintf(to, "%s %.4f  %.3f-%.3f  %-10s  %-8s  %8.3g  %7zu  ", i ? "    " : "  ->", c->cv_accuracy,
-                c->cv_low, c->cv_high, c->classifier, c->scale, c->c, c->length);
-        size_t width = text_width(c->features);
-        print_padded(to, c->features, width < 30 ? width : 30, true);
+        fprintf(to, "%s %.4f  %.3f-%.3f  %-10s  %-8s  ", i ? "    " : "  ->", c->cv_accuracy, c->cv_low,
+                c->cv_high, c->classifier, c->scale);
+        if (wide) fprintf(to, "%8.3g  ", c->c);
+        fprintf(to, "%7zu  ", c->length);
+        size_t width = text_width(c->features), room = columns > 70 ? columns - (wide ? 67 : 57) : 13;
+        print_padded(to, c->features, width < room ? width : room, true);
         fputc('\n', to);
     }
     if (n > COMPARED_SHOWN) fprintf(to, "     and %zu more (--json lists all)\n", n - COMPARED_SHOWN);
@@ -77,14 +82,12 @@ void tell_classes(const struct invocation *in, const struct eg_train_report *rep
     enum { SHOWN = 5 };
     if (option_flag(in, "quiet")) return;
     for (size_t i = 0; i < report->n_empty; i++)
-        fprintf(stderr, "engraft %s: class '%s' has no photo and is left out\n", in->command->name,
-                report->empty[i]);
+        tell(in, "class '%s' has no photo and is left out", report->empty[i]);
     for (size_t i = 0; i < report->n_twice && i < SHOWN; i++)
-        fprintf(stderr, "engraft %s: the same photo is in two classes: '%s' and '%s'\n", in->command->name,
-                report->twice[i].path, report->twice[i].other);
+        tell(in, "the same photo is in two classes: '%s' and '%s'", report->twice[i].path,
+             report->twice[i].other);
     if (report->n_twice > SHOWN)
-        fprintf(stderr, "engraft %s: %zu more photos are in two classes (--json lists them)\n",
-                in->command->name, report->n_twice - SHOWN);
+        tell(in, "%zu more photos are in two classes (--json lists them)", report->n_twice - SHOWN);
 }
 
 static int train(struct invocation *in, eg_features *features, const eg_net *net, const eg_net *from,
@@ -128,19 +131,19 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
     enum eg_status status = eg_train(features, net, output, &how, &report, &err);
     progress_end(&progress);
     if (status == EG_E_CANCELLED) {
-        fprintf(stderr, "engraft train: interrupted; the features are kept, run the same command again\n");
+        tell(in, "interrupted; the features are kept, run the same command again");
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
     list_skipped(in, report->unreadable, report->n_unreadable);
     if (report->n_unlabelled && !option_flag(in, "quiet"))
-        fprintf(stderr, "engraft train: %zu rows without a label were not used\n", report->n_unlabelled);
+        tell(in, "%zu rows without a label were not used", report->n_unlabelled);
     tell_classes(in, report);
     if (report->n_test_known && !option_flag(in, "quiet"))
-        fprintf(stderr,
-                "engraft train: %zu of the %zu test photos are training photos too, so the test is too good "
-                "(engraft info FILE.h5 --duplicates lists them; --group keeps photos together)\n",
-                report->n_test_known, report->test.n);
+        tell(in,
+             "%zu of the %zu test photos are training photos too, so the test is too good "
+             "(engraft info FILE.h5 --duplicates lists them; --group keeps photos together)",
+             report->n_test_known, report->test.n);
     int code = EXIT_DONE;
     if (option_flag(in, "json"))
         print_text(in, eg_train_report_json(report, output));
@@ -169,14 +172,13 @@ static void tell_features(const char *path, const struct eg_extract_report *repo
 {
     const size_t counts[] = {report->n_new, report->n_changed, report->n_moved, report->n_gone};
     static const char *const words[] = {"new", "changed", "moved", "gone"};
-    fprintf(stderr, "features of %zu photos are in %s", report->resumed + report->done, path);
-    const char *before = ": ";
+    char told[160] = "";
+    size_t used = 0;
     for (size_t i = 0; i < 4; i++)
-        if (counts[i]) {
-            fprintf(stderr, "%s%zu %s", before, counts[i], words[i]);
-            before = ", ";
-        }
-    fputc('\n', stderr);
+        if (counts[i])
+            used += (size_t)snprintf(told + used, sizeof told - used, "%s%zu %s", used ? ", " : ": ",
+                                     counts[i], words[i]);
+    tell_more("features of %zu photos are in %s%s", report->resumed + report->done, path, told);
 }
 
 /* The feature file beside the model: made, or brought up to date; *skipped: some photos were. */
@@ -210,17 +212,17 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
     progress_end(&progress);
     eg_dataset_free(images);
     if (status == EG_E_CANCELLED) {
-        fprintf(stderr,
-                "engraft train: interrupted; what was extracted is saved in '%s': run the same command "
-                "again to go on\n",
-                path);
+        tell(in,
+             "interrupted; what was extracted is saved in '%s': run the same command "
+             "again to go on",
+             path);
         return EXIT_INTERRUPTED;
     }
     if (status) return report_error(in, status, &err);
     list_skipped(in, report->unreadable, report->n_unreadable);
     *skipped = report->n_unreadable > 0;
     if (!report->resumed && !report->done) {
-        fprintf(stderr, "engraft train: no photo could be read\n");
+        tell(in, "no photo could be read");
         code = EXIT_FAILED;
     } else if (!option_flag(in, "quiet")) {
         tell_features(path, report);
@@ -262,6 +264,19 @@ static int test_fraction(const struct invocation *in, double *fraction)
     return EXIT_DONE;
 }
 
+/* of: " svm auto " */
+static int not_for(const struct invocation *in, const char *option, const char *word, const char *of)
+{
+    char list[64] = "";
+    size_t used = 0;
+    for (const char *at = of + 1; *at; at += strcspn(at, " ") + 1) {
+        size_t n = strcspn(at, " ");
+        const char *before = !used ? "" : at[n + 1] ? ", " : " and ";
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%.*s", before, (int)n, at);
+    }
+    return usage_error(in, "--%s is not for the classifier%s(it is for %s)", option, word, list);
+}
+
 /* Options that mean nothing to the classifier asked for. */
 static int check_classifier(const struct invocation *in)
 {
@@ -276,8 +291,7 @@ static int check_classifier(const struct invocation *in)
     snprintf(word, sizeof word, " %s ", classifier ? classifier : "logistic");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (option_given(in, rows[i].option) && !strstr(rows[i].of, word))
-            return usage_error(in, "--%s is not for the classifier%s(it is for%s)", rows[i].option, word,
-                               rows[i].of);
+            return not_for(in, rows[i].option, word, rows[i].of);
     if (option_integer(in, "cv") > 1) return EXIT_DONE;
     if (!strcmp(word, " auto "))
         return usage_error(in, "--cv 1 can choose nothing: --classifier auto needs 2 folds or more");
@@ -295,7 +309,7 @@ static int check_words(struct invocation *in, bool from_file)
     if (!from_file && !option_given(in, "model"))
         return usage_error(in, "'%s' is no feature file; photos need --model MODEL", source);
     if (!option_flag(in, "force") && !access(output, F_OK)) {
-        fprintf(stderr, "engraft train: '%s' exists (use --force to overwrite it)\n", output);
+        tell(in, "'%s' exists (use --force to overwrite it)", output);
         return EXIT_FAILED;
     }
     return check_classifier(in);

@@ -20,12 +20,13 @@ static void show_epoch(void *user, const struct eg_epoch *e)
     if (watch->quiet) return;
     progress_end(&watch->progress);
     if (e->epoch == 1)
-        fprintf(stderr, "%s\n  epoch      loss  accuracy   validation: loss  accuracy      rate   seconds\n",
-                e->phase ? "the unfrozen layers with the head" : "the head, on features computed once");
-    char valid[48] = "                 -         -";
+        fprintf(stderr, "%s\n%9s %7s  %8s  %9s  %8s  %8s %7s\n",
+                e->phase ? "the unfrozen layers with the head" : "the head, on features computed once",
+                "epoch", "loss", "accuracy", "val. loss", "accuracy", "rate", "seconds");
+    char valid[48] = "        -         -";
     if (isfinite(e->valid_loss))
-        snprintf(valid, sizeof valid, "%17.4f  %8.4f", e->valid_loss, e->valid_accuracy);
-    fprintf(stderr, "%4u/%-4u %8.4f  %8.4f %s  %8.2g  %8.1f%s\n", e->epoch, e->epochs, e->train_loss,
+        snprintf(valid, sizeof valid, "%9.4f  %8.4f", e->valid_loss, e->valid_accuracy);
+    fprintf(stderr, "%4u/%-4u %7.4f  %8.4f  %s  %8.2g %7.1f%s\n", e->epoch, e->epochs, e->train_loss,
             e->train_accuracy, valid, e->rate, e->seconds, e->best ? "  best" : "");
     if (e->seconds > 2 && e->epoch < e->epochs)
         fprintf(stderr, "%56s%.0f s left at most\n", "", e->seconds * (e->epochs - e->epoch));
@@ -107,7 +108,7 @@ static int try_svg(const struct invocation *in, const char *path)
     bool was_there = !access(path, F_OK);
     FILE *svg = fopen(path, "a");
     if (!svg) {
-        fprintf(stderr, "engraft %s: cannot write '%s': %s\n", in->command->name, path, strerror(errno));
+        tell(in, "cannot write '%s': %s", path, strerror(errno));
         return EXIT_FAILED;
     }
     fclose(svg);
@@ -119,11 +120,11 @@ static int finish(struct invocation *in, const char *output, const struct eg_tun
 {
     int code = EXIT_DONE;
     if (r->train.test.n && isfinite(r->linear_accuracy) && r->train.test.accuracy < r->linear_accuracy)
-        fprintf(stderr,
-                "engraft tune: warning: fine-tuning did worse than a linear classifier on the same rows "
-                "(%.4f against "
-                "%.4f): use `engraft train`, or more photos\n",
-                r->train.test.accuracy, r->linear_accuracy);
+        tell(in,
+             "warning: fine-tuning did worse than a linear classifier on the same rows "
+             "(%.4f against "
+             "%.4f): use `engraft train`, or more photos",
+             r->train.test.accuracy, r->linear_accuracy);
     if (option_text(in, "svg")) code = write_svg(in, option_text(in, "svg"), eg_tune_svg(r));
     if (!code && option_flag(in, "json"))
         print_text(in, eg_tune_report_json(r, output));
@@ -192,8 +193,7 @@ static int run(struct invocation *in)
         progress_end(&watch.progress);
         if (status) {
             code = report_error(in, status, &err);
-            if (status == EG_E_CANCELLED)
-                fprintf(stderr, "engraft tune: run the same command with --resume to go on\n");
+            if (status == EG_E_CANCELLED) tell(in, "run the same command with --resume to go on");
         } else {
             if (!report->rank) code = finish(in, output, report); /* the first speaks for all */
             eg_tune_report_free(report);

@@ -48,21 +48,36 @@ static const char *find_hint(const struct invocation *in, enum eg_reason reason)
     return NULL;
 }
 
+/* Built-in networks that may have been meant: "did you mean squeezenet1_0? ". */
+static const char *nearest_network(const struct eg_error *err, char text[200])
+{
+    struct nearest nearest;
+    char name[64];
+    *text = '\0';
+    if (err->reason != EG_REASON_NETWORK_UNKNOWN) return text;
+    size_t n = strcspn(err->subject, "=");
+    snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), err->subject);
+    nearest_begin(&nearest, name);
+    for (size_t i = 0; i < eg_known_net_count(); i++) nearest_add(&nearest, eg_known_net_at(i).name);
+    return nearest_text(&nearest, "did you mean ", "", text);
+}
+
 void print_error(const struct invocation *in, const struct eg_error *err)
 {
-    char *message = printable(err->message), *subject = printable(err->subject);
-    const char *hint = find_hint(in, err->reason), *shown = message ? message : err->message;
-    fprintf(stderr, "engraft %s: ", in->command->name);
-    if (!hint) {
-        fprintf(stderr, "%s\n", shown);
-    } else { /* joins what the message has in parentheses */
-        size_t n = strlen(shown);
-        bool open = n && shown[n - 1] == ')';
-        fprintf(stderr, "%.*s%s", (int)(open ? n - 1 : n), shown, open ? "; " : " (");
+    const char *hint = find_hint(in, err->reason);
+    char nearest[200], *line = NULL;
+    size_t size, n = strlen(err->message);
+    FILE *to = hint ? open_memstream(&line, &size) : NULL;
+    if (to) { /* joins what the message has in parentheses */
+        bool open = n && err->message[n - 1] == ')';
+        fprintf(to, "%.*s%s", (int)(open ? n - 1 : n), err->message, open ? "; " : " (");
+        fputs(nearest_network(err, nearest), to);
+        if (*nearest) fputs("? ", to);
         for (const char *place; (place = strstr(hint, "%s")); hint = place + 2)
-            fprintf(stderr, "%.*s%s", (int)(place - hint), hint, subject ? subject : "");
-        fprintf(stderr, "%s)\n", hint);
+            fprintf(to, "%.*s%s", (int)(place - hint), hint, err->subject);
+        fprintf(to, "%s)", hint);
     }
-    free(message);
-    free(subject);
+    bool joined = to && !fclose(to);
+    tell(in, "%s", joined ? line : err->message);
+    free(line);
 }

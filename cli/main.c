@@ -1,6 +1,7 @@
 /* The table of subcommands, and the way to them. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -15,18 +16,45 @@ const struct command *const commands[] = {
 };
 const size_t n_commands = sizeof commands / sizeof *commands;
 
-static const struct command *find_command(const char *name)
+const struct command *find_command(const char *name)
 {
     for (size_t i = 0; i < n_commands; i++)
         if (!strcmp(commands[i]->name, name)) return commands[i];
     return NULL;
 }
 
+int no_such_command(const char *name)
+{
+    struct nearest nearest;
+    char text[200], *shown = printable(name);
+    nearest_begin(&nearest, name);
+    for (size_t i = 0; i < n_commands; i++) nearest_add(&nearest, commands[i]->name);
+    nearest_text(&nearest, "did you mean ", "", text);
+    tell_more("engraft: there is no command '%s' (%s%ssee engraft --help)", shown ? shown : "?", text,
+              *text ? "? " : "");
+    free(shown);
+    return EXIT_USAGE;
+}
+
+/* What a program reads is printed as it is. */
+static bool is_data(const struct invocation *in)
+{
+    static const char *const names[] = {"json", "csv"};
+    for (const struct option_row *row = in->command->options; row->kind; row++)
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (!strcmp(row->name, names[i]) && option_given(in, names[i])) return true;
+    return false;
+}
+
 /* Results were gathered in memory; they are printed only when the work was done. */
-static int print_results(int code, const char *results, size_t size)
+static int print_results(const struct invocation *in, int code, const char *results, size_t size)
 {
     if (code != EXIT_DONE && code != EXIT_SKIPPED) return code;
-    if (fwrite(results, 1, size, stdout) != size || fflush(stdout)) {
+    if (is_data(in))
+        fwrite(results, 1, size, stdout);
+    else
+        print_folded(stdout, results, size, terminal_columns(stdout), isatty(STDOUT_FILENO));
+    if (fflush(stdout) || ferror(stdout)) {
         fprintf(stderr, "engraft: cannot write to standard output\n");
         return EXIT_FAILED;
     }
@@ -52,7 +80,7 @@ static int run_command(const struct command *command, int argc, char **argv)
         if (in.out) {
             code = command->run(&in);
             if (fclose(in.out)) code = EXIT_FAILED;
-            code = print_results(code, results, size);
+            code = print_results(&in, code, results, size);
         }
     }
     free(results);
@@ -84,12 +112,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "engraft: --completion takes bash, zsh or fish\n");
         return EXIT_USAGE;
     }
-    const struct command *command = find_command(first);
-    if (!command) {
-        char *name = printable(first);
-        fprintf(stderr, "engraft: there is no command '%s' (see engraft --help)\n", name ? name : "?");
-        free(name);
-        return EXIT_USAGE;
+    if (!strcmp(first, "--complete")) {
+        print_candidates(argc - 2, argv + 2);
+        return EXIT_DONE;
     }
+    const struct command *command = find_command(first);
+    if (!command) return no_such_command(first);
     return run_command(command, argc - 2, argv + 2);
 }

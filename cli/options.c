@@ -29,9 +29,7 @@ int usage_error(const struct invocation *in, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    char *shown = printable(message);
-    fprintf(stderr, "engraft %s: %s\n", in->command->name, shown ? shown : message);
-    free(shown);
+    tell(in, "%s", message);
     return EXIT_USAGE;
 }
 
@@ -157,6 +155,20 @@ static int set_option(struct invocation *in, const struct option_row *row, const
     return EXIT_DONE;
 }
 
+static int no_such_option(const struct invocation *in, const char *word, size_t length)
+{
+    const struct option_row *tables[] = {in->command->options, common_options};
+    struct nearest nearest;
+    char name[64], text[200];
+    snprintf(name, sizeof name, "%.*s", (int)(length < 60 ? length : 60), word + 2);
+    nearest_begin(&nearest, name);
+    for (size_t t = 0; t < 2; t++)
+        for (const struct option_row *row = tables[t]; row->kind; row++) nearest_add(&nearest, row->name);
+    nearest_text(&nearest, "did you mean ", "--", text);
+    return usage_error(in, "there is no option '%.*s' (%s%ssee --help)", (int)length + 2, word, text,
+                       *text ? "? " : "");
+}
+
 static int parse_option(struct invocation *in, int argc, char **argv, int *at)
 {
     const char *word = argv[*at], *value = NULL;
@@ -166,7 +178,7 @@ static int parse_option(struct invocation *in, int argc, char **argv, int *at)
         size_t length = equals ? (size_t)(equals - word - 2) : strlen(word + 2);
         row = find_row(in->command, word + 2, length);
         if (equals) value = equals + 1;
-        if (!row) return usage_error(in, "there is no option '%.*s' (see --help)", (int)length + 2, word);
+        if (!row) return no_such_option(in, word, length);
     } else {
         row = find_letter(in->command, word[1]);
         if (!row) return usage_error(in, "there is no option '%s' (see --help; a path: ./%s)", word, word);

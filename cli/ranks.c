@@ -50,11 +50,10 @@ int check_alone(const struct invocation *in)
             if (!strcmp(row->name, "shard") && option_given(in, "shard")) return EXIT_DONE;
         if (heavy[i].ranks && eg_has_mpi()) return EXIT_DONE;
         if (later_rank()) return EXIT_FAILED; /* the first speaks for all */
-        fprintf(stderr, "engraft %s: started as %lld processes, each of which would do the whole work: %s\n",
-                in->command->name, n,
-                heavy[i].ranks ? "this engraft is built without MPI (build it with EG_MPI, or give each a "
-                                 "--shard I/N)"
-                               : "this command is for one process (start it without mpirun or srun)");
+        tell(in, "started as %lld processes, each of which would do the whole work: %s", n,
+             heavy[i].ranks ? "this engraft is built without MPI (build it with EG_MPI, or give each a "
+                              "--shard I/N)"
+                            : "this command is for one process (start it without mpirun or srun)");
         return EXIT_FAILED;
     }
     return EXIT_DONE;

@@ -20,7 +20,7 @@ void list_skipped(const struct invocation *in, const struct eg_skipped *skipped,
     (void)in;
     for (size_t i = 0; i < n; i++) {
         char *path = printable(skipped[i].path), *reason = printable(skipped[i].reason);
-        fprintf(stderr, "skipped %s: %s\n", path ? path : "?", reason ? reason : "?");
+        tell_more("skipped %s: %s", path ? path : "?", reason ? reason : "?");
         free(path);
         free(reason);
     }
@@ -65,7 +65,7 @@ char *model_folders(const struct invocation *in)
 int check_output(const struct invocation *in, const char *path)
 {
     if (option_flag(in, "force") || access(path, F_OK)) return EXIT_DONE;
-    fprintf(stderr, "engraft %s: '%s' exists (use --force to overwrite it)\n", in->command->name, path);
+    tell(in, "'%s' exists (use --force to overwrite it)", path);
     return EXIT_FAILED;
 }
 
@@ -83,8 +83,7 @@ int write_text(const struct invocation *in, const char *path, const char *text, 
     if (file ? fclose(file) : fd >= 0 && close(fd)) good = false;
     if (good) good = !rename(made, path);
     if (!good) {
-        fprintf(stderr, "engraft %s: cannot write '%s': %s\n", in->command->name, path,
-                strerror(error ? error : errno));
+        tell(in, "cannot write '%s': %s", path, strerror(error ? error : errno));
         if (fd >= 0) unlink(made);
     }
     free(made);
@@ -97,7 +96,7 @@ int write_svg(const struct invocation *in, const char *path, char *svg)
     if (svg)
         code = write_text(in, path, svg, strlen(svg));
     else
-        fprintf(stderr, "engraft %s: out of memory\n", in->command->name);
+        tell(in, "out of memory");
     free(svg);
     return code;
 }
@@ -143,7 +142,7 @@ int load_model(const struct invocation *in, const char *model, eg_net **net)
     const char *remark;
     for (size_t i = 0; !option_flag(in, "quiet") && (remark = eg_net_remark(*net, i)); i++) {
         char *shown = printable(remark);
-        fprintf(stderr, "engraft %s: %s\n", in->command->name, shown ? shown : "?");
+        tell(in, "%s", shown ? shown : "?");
         free(shown);
     }
     return EXIT_DONE;
@@ -152,23 +151,20 @@ int load_model(const struct invocation *in, const char *model, eg_net **net)
 /* One line a kind of picture that nothing reads, one for all the rest, and the remarks. */
 static void tell_ignored(const struct invocation *in, const eg_dataset *images)
 {
-    const char *command = in->command->name;
-    size_t n_rest = 0;
-    for (size_t i = 0; i < eg_dataset_ignored_kinds(images); i++) {
+    char *rest = NULL;
+    size_t size, n_rest = 0;
+    FILE *to = open_memstream(&rest, &size);
+    for (size_t i = 0; to && i < eg_dataset_ignored_kinds(images); i++) {
         struct eg_ignored k = eg_dataset_ignored_kind(images, i);
         if (k.advice)
-            fprintf(stderr, "engraft %s: %zu %s file%s ignored, as '%s': %s\n", command, k.n, k.kind,
-                    k.n == 1 ? "" : "s", k.example, k.advice);
-        n_rest += !k.advice;
+            tell(in, "%zu %s file%s ignored, as '%s': %s", k.n, k.kind, k.n == 1 ? "" : "s", k.example,
+                 k.advice);
+        else
+            fprintf(to, "%s %zu %s (as '%s')", n_rest++ ? "," : "", k.n, k.kind, k.example);
     }
-    if (n_rest) fprintf(stderr, "engraft %s: ignored", command);
-    for (size_t i = 0, told = 0; n_rest && i < eg_dataset_ignored_kinds(images); i++) {
-        struct eg_ignored k = eg_dataset_ignored_kind(images, i);
-        if (!k.advice) fprintf(stderr, "%s %zu %s (as '%s')", told++ ? "," : "", k.n, k.kind, k.example);
-    }
-    if (n_rest) fputc('\n', stderr);
-    for (size_t i = 0; eg_dataset_remark(images, i); i++)
-        fprintf(stderr, "engraft %s: %s\n", command, eg_dataset_remark(images, i));
+    if (to && !fclose(to) && n_rest) tell(in, "ignored%s", rest);
+    free(rest);
+    for (size_t i = 0; eg_dataset_remark(images, i); i++) tell(in, "%s", eg_dataset_remark(images, i));
 }
 
 void tell_contradictions(const struct invocation *in, eg_features *features)
@@ -177,13 +173,12 @@ void tell_contradictions(const struct invocation *in, eg_features *features)
     struct eg_contradiction *list;
     size_t n;
     if (eg_features_contradictions(features, &list, &n, NULL) || !n) return;
-    fprintf(stderr,
-            "engraft %s: %zu photo%s in two classes, which nothing can learn (take one of each out):\n",
-            in->command->name, n, n == 1 ? " is" : "s are");
+    tell(in, "%zu photo%s in two classes, which nothing can learn (take one of each out):", n,
+         n == 1 ? " is" : "s are");
     for (size_t i = 0; i < n && i < SHOWN; i++)
-        fprintf(stderr, "  '%s' (%s) and '%s' (%s) are the same photo\n", list[i].path, list[i].label,
-                list[i].other_path, list[i].other_label);
-    if (n > SHOWN) fprintf(stderr, "  and %zu more\n", n - SHOWN);
+        tell_more("  '%s' (%s) and '%s' (%s) are the same photo", list[i].path, list[i].label,
+                  list[i].other_path, list[i].other_label);
+    if (n > SHOWN) tell_more("  and %zu more", n - SHOWN);
     free(list);
 }
 
@@ -301,7 +296,7 @@ json_t *json_shape(struct eg_shape shape)
 
 int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes)
 {
-    char *report = eg_metrics_report(metrics, classes);
+    char *report = eg_metrics_report_fit(metrics, classes, terminal_columns(stdout));
     if (!report) return EXIT_FAILED;
     fputs(report, in->out);
     free(report);

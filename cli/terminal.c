@@ -10,6 +10,7 @@
 #include "cli.h"
 
 static volatile sig_atomic_t stop_asked;
+static bool bar_shown;
 
 static void ask_to_stop(int signal_number)
 {
@@ -35,8 +36,8 @@ double seconds_now(void)
 
 bool colour_on(FILE *to)
 {
-    const char *term = getenv("TERM");
-    return isatty(fileno(to)) && !getenv("NO_COLOR") && term && strcmp(term, "dumb");
+    const char *term = getenv("TERM"), *none = getenv("NO_COLOR");
+    return isatty(fileno(to)) && !(none && *none) && term && strcmp(term, "dumb");
 }
 
 void progress_begin(struct progress *progress, const struct invocation *in, const char *what)
@@ -56,15 +57,22 @@ static void print_time(double seconds)
         fprintf(stderr, "%lu:%02lu", s / 60, s % 60);
 }
 
-size_t terminal_columns(FILE *to, size_t fallback)
+size_t terminal_columns(FILE *to)
 {
+    enum { LEAST = 40, MOST = 1000 };
     struct winsize size;
-    return !ioctl(fileno(to), TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : fallback;
+    long long columns = 0;
+    const char *given = getenv("COLUMNS");
+    if (!ioctl(fileno(to), TIOCGWINSZ, &size) && size.ws_col)
+        columns = size.ws_col;
+    else if (!given || !parse_integer(given, &columns) || columns < 1 || columns > MOST)
+        columns = 80;
+    return columns < LEAST ? LEAST : (size_t)columns;
 }
 
 static int bar_width(void)
 {
-    int width = (int)terminal_columns(stderr, 80) - 56;
+    int width = (int)terminal_columns(stderr) - 56;
     return width < 0 ? 0 : width > 40 ? 40 : width;
 }
 
@@ -87,7 +95,7 @@ bool progress_step(void *user, size_t done, size_t total)
         fprintf(stderr, "\r\033[K%s [", p->what);
         for (int i = 0; i < width; i++) fputc(i < filled ? '#' : '.', stderr);
         fprintf(stderr, "] ");
-        p->shown = true;
+        bar_shown = true;
     } else {
         fprintf(stderr, "%s: ", p->what);
     }
@@ -112,10 +120,16 @@ bool progress_step(void *user, size_t done, size_t total)
     return true;
 }
 
+void clear_bar(void)
+{
+    if (bar_shown) fprintf(stderr, "\r\033[K");
+    bar_shown = false;
+}
+
 void progress_end(struct progress *progress)
 {
-    if (progress->shown) fprintf(stderr, "\r\033[K");
-    progress->shown = false;
+    (void)progress;
+    clear_bar();
 }
 
 static size_t utf8_length(const unsigned char *u)

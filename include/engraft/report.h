@@ -30,6 +30,10 @@ struct eg_metrics {
 EG_API void eg_metrics_release(struct eg_metrics *metrics);
 /* In the layout scikit-learn's users know, then the confusion matrix; free() it. */
 EG_API char *eg_metrics_report(const struct eg_metrics *metrics, const char *const *classes);
+/* The same within so many columns (at least 60); eg_metrics_report: 80. Long names lose their beginning;
+ * of more than 12 classes the ten largest confusions are listed in place of the matrix. */
+EG_API char *eg_metrics_report_fit(const struct eg_metrics *metrics, const char *const *classes,
+                                   size_t columns);
 
 enum eg_rows { EG_ROWS_AUTO, EG_ROWS_TEST, EG_ROWS_ALL };
 struct eg_evaluate_options {

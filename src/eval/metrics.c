@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-enum { ECE_BINS = 15, MATRIX_MOST = 20, CONFUSIONS_LISTED = 10 };
+enum { ECE_BINS = 15, MATRIX_MOST = 12, CONFUSIONS_LISTED = 10 };
 
 /* Wilson, J. Am. Stat. Assoc. 22 (1927), with z = 1.96. */
 void eg__wilson(size_t right, size_t n, double *low, double *high)
@@ -134,10 +134,18 @@ static size_t columns_of(const char *s)
     return n;
 }
 
+/* Right-aligned; of a longer one the end, behind "...". */
 static void right_aligned(struct eg_text *text, const char *s, size_t width)
 {
     size_t n = columns_of(s);
-    eg__text_append(text, "%*s%s", (int)(n < width ? width - n : 0), "", s);
+    if (n <= width) {
+        eg__text_append(text, "%*s%s", (int)(width - n), "", s);
+        return;
+    }
+    for (size_t skip = n - (width - 3); skip; skip--) do
+            s++;
+        while ((*s & 0xc0) == 0x80);
+    eg__text_append(text, "...%s", s);
 }
 
 static void figure(struct eg_text *text, double x)
@@ -158,24 +166,50 @@ static void line(struct eg_text *text, const char *name, size_t width, const str
     eg__text_append(text, " %9zu\n", c->support);
 }
 
-static void confusion_matrix(struct eg_text *text, const struct eg_metrics *m, const char *const *classes,
-                             size_t width)
+/* Digits of the largest count, at least 3. */
+static size_t cell_width(const struct eg_metrics *m)
 {
-    int cell = 5;
+    size_t width = 3;
     for (size_t i = 0; i < m->n_classes * m->n_classes; i++)
-        while (cell < 20 && (double)m->confusion[i] >= pow(10, cell - 1)) cell++;
-    eg__text_append(text, "\nconfusion (rows: truth, columns: predicted, in the same order)\n");
+        while (width < 20 && (double)m->confusion[i] >= pow(10, (double)width)) width++;
+    return width;
+}
+
+/* Columns are headed by the classes' names or, where these are too long for it, by their numbers.
+ * columns     of the whole; false: it has no room */
+static bool confusion_matrix(struct eg_text *text, const struct eg_metrics *m, const char *const *classes,
+                             size_t width, size_t columns)
+{
+    enum { NUMBER = 3 }; /* "12 " */
+    size_t cell = cell_width(m), named = cell;
+    for (size_t k = 0; k < m->n_classes; k++)
+        if (columns_of(classes[k]) > named) named = columns_of(classes[k]);
+    bool numbered = width + m->n_classes * (named + 1) > columns;
+    if (!numbered) cell = named;
+    if (numbered && width + NUMBER + m->n_classes * (cell + 1) > columns) return false;
+    eg__text_append(text, "\nconfusion (rows: truth, columns: predicted)\n\n");
+    eg__text_append(text, "%*s", (int)(width + (numbered ? NUMBER : 0)), "");
+    for (size_t k = 0; k < m->n_classes; k++) {
+        eg__text_append(text, " ");
+        if (numbered)
+            eg__text_append(text, "%*zu", (int)cell, k + 1);
+        else
+            right_aligned(text, classes[k], cell);
+    }
+    eg__text_append(text, "\n");
     for (size_t t = 0; t < m->n_classes; t++) {
+        if (numbered) eg__text_append(text, "%2zu ", t + 1);
         right_aligned(text, classes[t], width);
         for (size_t k = 0; k < m->n_classes; k++)
-            eg__text_append(text, " %*zu", cell, m->confusion[t * m->n_classes + k]);
+            eg__text_append(text, " %*zu", (int)cell, m->confusion[t * m->n_classes + k]);
         eg__text_append(text, "\n");
     }
+    return true;
 }
 
 static void worst_confusions(struct eg_text *text, const struct eg_metrics *m, const char *const *classes)
 {
-    eg__text_append(text, "\nmost frequent confusions (truth -> predicted)\n");
+    eg__text_append(text, "\nmost frequent confusions (truth -> predicted)\n\n");
     size_t below = SIZE_MAX, listed = 0;
     while (listed < CONFUSIONS_LISTED) {
         size_t next = 0; /* the largest count below the last one listed */
@@ -184,11 +218,12 @@ static void worst_confusions(struct eg_text *text, const struct eg_metrics *m, c
                 size_t count = m->confusion[t * m->n_classes + k];
                 if (t != k && count < below && count > next) next = count;
             }
+        if (!next && !listed) eg__text_append(text, "  none\n");
         if (!next) return;
         for (size_t t = 0; t < m->n_classes && listed < CONFUSIONS_LISTED; t++)
             for (size_t k = 0; k < m->n_classes && listed < CONFUSIONS_LISTED; k++)
                 if (t != k && m->confusion[t * m->n_classes + k] == next) {
-                    eg__text_append(text, "%5zu  %s -> %s\n", next, classes[t], classes[k]);
+                    eg__text_append(text, "  %s -> %s: %zu\n", classes[t], classes[k], next);
                     listed++;
                 }
         below = next;
@@ -197,12 +232,19 @@ static void worst_confusions(struct eg_text *text, const struct eg_metrics *m, c
 
 char *eg_metrics_report(const struct eg_metrics *m, const char *const *classes)
 {
+    return eg_metrics_report_fit(m, classes, 80);
+}
+
+char *eg_metrics_report_fit(const struct eg_metrics *m, const char *const *classes, size_t columns)
+{
+    enum { FIGURES = 42 };
     struct eg_text text = {0};
     size_t width = strlen("weighted avg");
     for (size_t k = 0; k < m->n_classes; k++) {
         size_t n = columns_of(classes[k]);
         if (n > width) width = n;
     }
+    if (width + FIGURES > columns) width = columns > FIGURES + 12 ? columns - FIGURES : 12;
     right_aligned(&text, "", width);
     eg__text_append(&text, "  %9s %9s %9s %9s\n\n", "precision", "recall", "f1-score", "support");
     for (size_t k = 0; k < m->n_classes; k++) line(&text, classes[k], width, &m->per_class[k]);
@@ -213,9 +255,7 @@ char *eg_metrics_report(const struct eg_metrics *m, const char *const *classes)
     eg__text_append(&text, " %9zu\n", m->n);
     line(&text, "macro avg", width, &m->macro);
     line(&text, "weighted avg", width, &m->weighted);
-    if (m->n_classes <= MATRIX_MOST)
-        confusion_matrix(&text, m, classes, width);
-    else
+    if (m->n_classes > MATRIX_MOST || !confusion_matrix(&text, m, classes, width, columns))
         worst_confusions(&text, m, classes);
     eg__text_append(&text, "\naccuracy %.4f, 95 %% interval %.4f to %.4f (Wilson, %zu rows)\n", m->accuracy,
                     m->accuracy_low, m->accuracy_high, m->n);

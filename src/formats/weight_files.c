@@ -10,6 +10,7 @@
 #include "formats/weight_list.h"
 #include "formats/weight_parts.h"
 #include "formats/zip_map.h"
+#include "h5/h5.h"
 
 static void list_free(void *object)
 {
@@ -99,6 +100,18 @@ static enum eg_status read_any(struct eg_weight_list *list, struct eg_error *err
     return eg__fail(err, EG_E_FORMAT, "neither PyTorch, safetensors nor Keras weights by its first bytes");
 }
 
+/* Features in place of weights: a mistake to be told as such. */
+static bool holds_features(const char *path)
+{
+    struct eg_h5 *h5;
+    char *format = NULL;
+    if (eg__h5_open(path, false, &h5, NULL)) return false;
+    bool holds = eg__h5_has_attribute(h5, "/", "format") && !eg__h5_text(h5, "/", "format", &format, NULL) &&
+                 format && !strcmp(format, "engraft-features");
+    free(format);
+    return !eg__h5_close(h5, NULL) && holds;
+}
+
 static enum eg_status load_one(const char *path, struct eg_weights **weights, struct eg_error *err)
 {
     struct eg_weights *made = eg__zalloc(1, sizeof *made);
@@ -116,6 +129,10 @@ static enum eg_status load_one(const char *path, struct eg_weights **weights, st
     enum eg_status status = eg__map_file(path, &list->mapping, err);
     if (!status) {
         status = read_any(list, err);
+        if ((status || !made->n_tensors) && list->mapping.size > 8 &&
+            !memcmp(list->mapping.bytes, "\x89HDF", 4) && holds_features(path))
+            status = eg__fail(err, EG_E_FORMAT,
+                              "it holds features, not a network (give what was trained from it)");
         if (!status && !made->n_tensors) status = eg__fail(err, EG_E_FORMAT, "it holds no weights");
         if (status) eg__fail_within(err, status, "cannot read weights '%s'", path);
     }

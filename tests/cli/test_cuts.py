@@ -18,7 +18,7 @@ FEW = ("--cut", "_blocks.0._bn2:avg", "--cut", "_blocks.9.add", "--cut", "avgpoo
 class Cuts(Case):
     def test_every_cut_is_ranked_and_the_advice_works(self):
         photos(self.here / "p")
-        done = self.good("cuts", MODEL, "p", *FEW, "--svg", "depth.svg", "--cv", 3)
+        done = self.good("cuts", MODEL, "p", *FEW, "--svg", "depth.svg", "--cv", 3, env={"COLUMNS": "100"})
         rows = re.findall(r"^ +(\d+)  (\S+) +(-|avg|max|flatten) +(\d+)  (\w+) +(\w+) +(\S+)  (\d\.\d{4})  ([\d.]+)-([\d.]+)", done.stdout, re.M)
         self.assertEqual([row[0] for row in rows], ["1", "2", "3", "4", "5"])
         self.assertEqual({row[1:4] for row in rows}, {

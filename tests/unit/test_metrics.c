@@ -51,6 +51,17 @@ static void figures_of_three_classes(void **state)
                            "   macro avg       0.50      0.56      0.49         5\n"
                            "weighted avg       0.70      0.60      0.61         5\n";
     assert_memory_equal(report, expected, strlen(expected));
+    assert_non_null(strstr(report, "             class 0 class 1 class 2\n"
+                                   "     class 0       1       0       0\n"
+                                   "     class 1       1       0       0\n"
+                                   "     class 2       0       1       2\n"));
+    free(report);
+    const char *longer[] = {"class 0", "a class whose name has more letters than forty columns", "class 2"};
+    report = eg_metrics_report_fit(&m, longer, 80);
+    assert_non_null(strstr(report, " 1   2   3\n"));
+    assert_non_null(strstr(report, "\n 2 ..."));
+    for (const char *line = report; *line; line += strcspn(line, "\n") + 1)
+        assert_true(strcspn(line, "\n") <= 80);
     free(report);
     eg_metrics_release(&m);
 }
@@ -107,7 +118,7 @@ static void many_classes_list_their_confusions(void **state)
     struct eg_metrics m;
     assert_int_equal(eg__metrics(truth, predicted, NULL, K, K, &m, NULL), EG_OK);
     char *report = eg_metrics_report(&m, classes);
-    assert_non_null(strstr(report, "    1  cat -> dog\n"));
+    assert_non_null(strstr(report, "\n  cat -> dog: 1\n"));
     free(report);
     eg_metrics_release(&m);
 }
