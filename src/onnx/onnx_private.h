@@ -2,6 +2,7 @@
  *
  *   onnx_wire.c      protobuf's wire format: fields in place, nothing copied
  *   onnx_tensor.c    TensorProto to a view of the mapped file
+ *   onnx_functions.c calls of the file's own functions replaced by what these do
  *   onnx_read.c      the file, its inputs, outputs and names; which nodes run in which order
  *   onnx_value.c     values: constants, or layers whose dimensions are in the file's order
  *   onnx_fold*.c     nodes on constants, computed while loading
@@ -35,6 +36,27 @@ bool eg__wire_next(struct eg_span *message, struct eg_field *field);
 bool eg__wire_varint(struct eg_span *span, uint64_t *value);
 /* A NodeProto with every tensor in its attributes left in the file; NULL: broken or no memory. */
 EgOnnx__NodeProto *eg__wire_node(struct eg_span node, const uint8_t *file);
+
+/* The same of one AttributeProto. */
+EgOnnx__AttributeProto *eg__wire_attribute(struct eg_span attribute, const uint8_t *file);
+
+/* ---- nodes ---------------------------------------------------------------------- */
+
+enum { EG_NODES_MAX = 50000 };
+
+struct eg_nodes {
+    EgOnnx__NodeProto **node; /* owned */
+    size_t n, capacity;
+};
+
+struct eg_onnx;
+/* Add node, which is owned from now on, whatever comes back. */
+EG_MUST_CHECK enum eg_status eg__nodes_add(struct eg_onnx *onnx, struct eg_nodes *nodes,
+                                           EgOnnx__NodeProto *node);
+void eg__nodes_free(struct eg_nodes *nodes);
+/* Replace every call of one of the model's functions (FunctionProto, in order of the file) by its nodes. */
+EG_MUST_CHECK enum eg_status eg__functions_inline(struct eg_onnx *onnx, const struct eg_span *functions,
+                                                  size_t n_functions, struct eg_nodes *nodes);
 
 /* ---- values -------------------------------------------------------------------- */
 

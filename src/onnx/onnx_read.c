@@ -2,7 +2,7 @@
  * it. Reads the model's frame (opset, input, outputs, metadata), then the nodes in order;
  * what each operator becomes is in onnx_lower.c.
  *
- *   ModelProto  7 graph, 8 opset_import, 14 metadata_props
+ *   ModelProto  7 graph, 8 opset_import, 14 metadata_props, 25 functions
  *   GraphProto  1 node, 5 initializer, 11 input, 12 output */
 #include <search.h>
 #include <stdio.h>
@@ -17,21 +17,18 @@
 #include "onnx/onnx_attributes.h"
 #include "onnx/onnx_private.h"
 
-enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_METADATA = 14 };
+enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_METADATA = 14, MODEL_FUNCTION = 25 };
 enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
 /* Opsets 22 to 28 change none of the operators that are read but for more types. */
-enum { NODES_MAX = 50000, DEFAULT_SIDE = 224, OPSET_NEWEST = 28 };
+enum { DEFAULT_SIDE = 224, OPSET_NEWEST = 28 };
 #define NORMALIZE "engraft.normalize"
-
-struct nodes {
-    EgOnnx__NodeProto **node;
-    size_t n, capacity;
-};
 
 struct frame {
     struct eg_onnx *onnx;
     struct eg_span graph;
-    struct nodes nodes;
+    struct eg_nodes nodes;
+    struct eg_span *functions;
+    size_t n_functions, function_capacity;
     struct made {
         const char *name;
         const EgOnnx__NodeProto *by;
@@ -364,16 +361,21 @@ static enum eg_status read_node(struct eg_onnx *onnx, const struct frame *frame,
     return status;
 }
 
-static enum eg_status collect_node(struct eg_onnx *onnx, struct eg_span span, struct nodes *nodes)
+static enum eg_status collect_node(struct eg_onnx *onnx, struct eg_span span, struct eg_nodes *nodes)
 {
-    if (nodes->n == NODES_MAX)
-        return eg__fail(onnx->err, EG_E_UNSUPPORTED, "it has more than %d nodes", NODES_MAX);
-    if (!eg__grow(&nodes->node, &nodes->capacity, nodes->n + 1, sizeof(EgOnnx__NodeProto *)))
-        return eg__fail_memory(onnx->err, "nodes");
     EgOnnx__NodeProto *node = eg__wire_node(span, onnx->map.bytes);
-    if (!node) return damaged(onnx);
-    nodes->node[nodes->n++] = node;
-    return node->op_type ? EG_OK : damaged(onnx);
+    if (node && node->op_type) return eg__nodes_add(onnx, nodes, node);
+    if (node) eg_onnx__node_proto__free_unpacked(node, NULL);
+    return damaged(onnx);
+}
+
+static enum eg_status collect_function(struct eg_onnx *onnx, struct frame *frame, struct eg_span span)
+{
+    if (!eg__grow(&frame->functions, &frame->function_capacity, frame->n_functions + 1,
+                  sizeof *frame->functions))
+        return eg__fail_memory(onnx->err, "functions");
+    frame->functions[frame->n_functions++] = span;
+    return EG_OK;
 }
 
 static enum eg_status list_made(struct frame *frame)
@@ -406,7 +408,7 @@ static enum eg_status read_or_leave(struct frame *frame, const EgOnnx__NodeProto
 /* Nodes that no output needs are not read (and so cannot fail). */
 static enum eg_status read_nodes(struct eg_onnx *onnx, struct frame *frame)
 {
-    const struct nodes *nodes = &frame->nodes;
+    const struct eg_nodes *nodes = &frame->nodes;
     bool *live = eg__zalloc(nodes->n, sizeof *live);
     if (!live) return eg__fail_memory(onnx->err, "nodes");
     enum eg_status status = EG_OK;
@@ -567,6 +569,7 @@ static enum eg_status read_model(struct eg_onnx *onnx, struct frame *frame)
         if (field.number == MODEL_GRAPH) frame->graph = field.span;
         if (field.number == MODEL_OPSET) status = read_opset(onnx, field.span);
         if (field.number == MODEL_METADATA) status = read_metadata(onnx, field.span);
+        if (field.number == MODEL_FUNCTION) status = collect_function(onnx, frame, field.span);
     }
     if (status) return status;
     if (!model.bytes || !frame->graph.bytes) return damaged(onnx);
@@ -601,6 +604,8 @@ static enum eg_status read_graph(struct eg_onnx *onnx, struct frame *frame)
             }
         }
         if (!status && !graph.bytes) status = damaged(onnx);
+        if (!status && pass == 1)
+            status = eg__functions_inline(onnx, frame->functions, frame->n_functions, &frame->nodes);
         if (status) return status;
     }
     if (!onnx->graph->n_nodes) return eg__fail(onnx->err, EG_E_FORMAT, "it has no input");
@@ -664,8 +669,8 @@ enum eg_status eg__onnx_load(const char *path, struct eg_graph **graph, struct e
             free(shown);
         }
     }
-    for (size_t i = 0; i < frame.nodes.n; i++) eg_onnx__node_proto__free_unpacked(frame.nodes.node[i], NULL);
-    free(frame.nodes.node);
+    eg__nodes_free(&frame.nodes);
+    free(frame.functions);
     free(frame.made);
     free(frame.outputs);
     free(frame.left_out);

@@ -118,3 +118,13 @@ EgOnnx__NodeProto *eg__wire_node(struct eg_span node, const uint8_t *file)
     free(attribute.chars);
     return unpacked;
 }
+
+EgOnnx__AttributeProto *eg__wire_attribute(struct eg_span attribute, const uint8_t *file)
+{
+    struct eg_text slim = {0};
+    EgOnnx__AttributeProto *unpacked = NULL;
+    if (slim_attribute(attribute, file, &slim))
+        unpacked = eg_onnx__attribute_proto__unpack(NULL, slim.length, (const uint8_t *)slim.chars);
+    free(slim.chars);
+    return unpacked;
+}

@@ -72,6 +72,16 @@ def model(nodes, output, tensors=(), dims=("n", 3, 2, 2), opset=17, inputs=()):
     return field(1, 8) + field(7, graph) + field(8, field(2, opset))
 
 
+def function(name, inputs, outputs, nodes, domain="mine", attributes=(), defaults=()):
+    message = field(1, name) + b"".join(field(4, i) for i in inputs) + b"".join(field(5, o) for o in outputs)
+    message += b"".join(field(6, a) for a in attributes) + b"".join(field(7, n) for n in nodes) + field(10, domain)
+    return field(25, message + b"".join(field(11, attribute(k, v)) for k, v in defaults))
+
+
+def with_attribute_of_call(made, name, outer, kind=1):
+    return made + field(5, field(1, name) + field(20, kind) + field(21, outer))
+
+
 def npy(path, numbers, shape):
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
     header += " " * (-(len(header) + 11) % 64) + "\n"
@@ -134,6 +144,26 @@ class OnnxFaults(Case):
         clipped = [max(-1.2, min(1.2, x)) for x in NUMBERS]
         for a, b in zip(self.features(path, "y"), [-2 * clipped[i] - clipped[4 + i] + 3 * clipped[8 + i] for i in range(4)]):
             self.assertAlmostEqual(a, b, 5)
+
+    def test_functions_of_the_file(self):
+        """Their nodes stand where they are called; attributes are the call's, else the function's own."""
+        slope = with_attribute_of_call(node("LeakyRelu", ["a"], ["t"], name="inner"), "alpha", "slope")
+        lean = function("Lean", ["a", "unused"], ["b"], [slope, node("Neg", ["t"], ["b"])], attributes=["slope"], defaults=[("slope", 0.5)])
+        twice = function("Twice", ["a"], ["c"], [node("Lean", ["a"], ["t"], domain="mine", slope=0.25), node("Lean", ["t"], ["c"], domain="mine")])
+        net = model([node("Conv", ["x", "w"], ["v"]), node("Twice", ["v"], ["y"], domain="mine", name="call")], "y", [CONV])
+        path = self.here / "net.onnx"
+        path.write_bytes(net + twice + lean)
+        once = [-x if x > 0 else -0.25 * x for x in NUMBERS]
+        self.assertEqual(self.features(path, "y"), [-x if x > 0 else -0.5 * x for x in once])
+
+    def test_functions_that_never_end(self):
+        for body in ([node("A", ["a"], ["b"], domain="mine")], [node("A", ["a"], [f"b{i}"], domain="mine") for i in range(40)]):
+            path = self.here / "net.onnx"
+            path.write_bytes(model([node("A", ["x"], ["y"], domain="mine")], "y") + function("A", ["a"], ["b"], body))
+            self.refused(path, "function 'A'", "too often")
+        chain = b"".join(function(f"F{i}", ["a"], ["b"], [node(f"F{i + 1}", ["a"], [f"b{k}"], domain="mine") for k in range(9)]) for i in range(12))
+        path.write_bytes(model([node("F0", ["x"], ["y"], domain="mine")], "y") + chain + function("F12", ["a"], ["b"], []))
+        self.refused(path, "too often")
 
     def test_small_files_that_ask_for_much(self):
         """They are refused at once, whatever they would become."""
