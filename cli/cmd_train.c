@@ -49,12 +49,24 @@ static void print_compared(FILE *to, const struct eg_compared *compared, size_t 
     fputc('\n', to);
 }
 
+/* Scalings compared at a few C; the best went on to the whole grid. */
+static void print_scales(FILE *to, const struct eg_train_report *report)
+{
+    if (!report->n_scales) return;
+    fprintf(to, "scalings, at %zu C each (the best went on to the whole grid):\n", report->scales[0].points);
+    for (size_t i = 0; i < report->n_scales; i++)
+        fprintf(to, "%12s  %.4f%s\n", report->scales[i].scale, report->scales[i].cv_accuracy,
+                !strcmp(report->scales[i].scale, report->scale) ? "  <- chosen" : "");
+    fputc('\n', to);
+}
+
 static int print_report(struct invocation *in, const char *output, const struct eg_train_report *report)
 {
     FILE *to = in->out;
     print_compared(to, report->compared, report->n_compared);
     fprintf(to, "%s, scale %s, %zu training photos in %zu classes\n\n", report->classifier, report->scale,
             report->n_train, report->n_classes);
+    print_scales(to, report);
     if (report->n_grid > 1 || isfinite(report->cv_accuracy)) {
         if (isfinite(report->c)) fprintf(to, "%12s  cross-validated accuracy\n", "C");
         for (size_t i = 0; i < report->n_grid && isfinite(report->c); i++)

@@ -45,6 +45,12 @@ struct eg_train_options {
 struct eg_grid_point {
     double c, cv_accuracy;
 };
+/* A scaling, at the few C that it was tried with before one was chosen. */
+struct eg_scale_tried {
+    const char *scale;
+    size_t points;         /* C tried; the scaling chosen was then tried with all of the grid */
+    double c, cv_accuracy; /* its best */
+};
 /* What a classifier came to on a cut. */
 struct eg_compared {
     char *features; /* the cut's name in the file */
@@ -63,6 +69,8 @@ struct eg_train_report {
     double c; /* NAN: has none */
     struct eg_grid_point *grid;
     size_t n_grid;
+    struct eg_scale_tried scales[4]; /* scale "auto": those that were compared */
+    size_t n_scales;
     double cv_accuracy;    /* NAN: no cross-validation */
     double objective, gap; /* NAN: has none */
     double reject_rate;    /* share of the held-out rows that it refuses; 0: none */

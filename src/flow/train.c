@@ -203,6 +203,12 @@ static enum eg_status learn(struct training *t, const char *path, struct eg_erro
     r->n_grid = t->learned.n_grid;
     r->grid = eg__alloc(r->n_grid + 1, sizeof *r->grid);
     if (!r->grid) return eg__fail_memory(err, "the report");
+    r->n_scales = t->learned.n_tried;
+    for (size_t i = 0; i < r->n_scales; i++) {
+        const struct eg_scaling_tried *tried = &t->learned.tried[i];
+        r->scales[i] = (struct eg_scale_tried){eg__scaling_names[tried->scale], tried->points, tried->c,
+                                               tried->cv_accuracy};
+    }
     if (r->n_grid) memcpy(r->grid, t->learned.grid, r->n_grid * sizeof *r->grid);
     return EG_OK;
 }

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "learn/forest.h"
 #include "learn/linear.h"
+#include "learn/primal.h"
 
 /* What is allowed is for the whole process: less what it holds already, yet never nothing. */
 static size_t left_of(size_t allowed)
@@ -101,7 +102,50 @@ static enum eg_status fit_reject(struct eg_matrix *matrix, const int32_t *labels
     return status;
 }
 
+/* Where to solve, and who gets how much of the memory. */
+struct plan {
+    enum eg_space space;
+    size_t for_solver, for_rows;
+};
+
 enum { BLOCKS_LEAST = 64, WORK_BYTES = 80 };
+
+/* The smaller of the two spaces, if it fits; else the other; else neither. What it holds whole is
+ * beside one fit's vectors and blocks of rows to make it from. */
+static enum eg_status make_plan(const struct eg_row_source *rows, size_t n_classes,
+                                const struct eg_learn_options *o, double budget, struct plan *plan,
+                                struct eg_error *err)
+{
+    const double n = (double)rows->n, row_bytes = 4 * (double)rows->d,
+                 columns = n_classes == 2 ? 1 : (double)n_classes;
+    const unsigned folds = o->fold ? o->folds ? o->folds : 5 : 0;
+    const bool smooth = eg__linear_loss(o) != EG_LOSS_HINGE;
+    enum eg_space order[3] = {EG_SPACE_ROWS, EG_SPACE_BLOCKS, EG_SPACE_BLOCKS};
+    if (smooth && (o->space == EG_IN_FEATURES || (o->space == EG_IN_EITHER && rows->d < rows->n))) {
+        order[0] = EG_SPACE_FEATURES;
+        order[1] = EG_SPACE_ROWS;
+    }
+    double held = 0, whole = 0, work = 0, least = 0;
+    for (int i = 0; i < 3; i++) {
+        const enum eg_space space = order[i];
+        const bool features = space == EG_SPACE_FEATURES;
+        held = eg__linear_bytes(rows->n, rows->d, (size_t)columns, folds, space);
+        least = held + BLOCKS_LEAST * row_bytes + columns * 8 * (row_bytes / 4);
+        whole = space == EG_SPACE_BLOCKS ? 0 : features ? eg__primal_bytes(rows->n, rows->d) : 4 * n * n;
+        work = columns * (features ? eg__primal_column_bytes(rows->n, rows->d) : n * WORK_BYTES);
+        plan->space = space;
+        if (space != EG_SPACE_BLOCKS && whole + work + least <= 0.9 * budget) break;
+    }
+    if (least > budget)
+        return eg__fail(
+            err, EG_E_MEMORY,
+            "%zu rows of %zu features in %zu classes need %.0f MB to learn from, %.0f MB are allowed",
+            rows->n, rows->d, n_classes, ceil(least * 1e-6), floor(budget * 1e-6));
+    const double rest = budget - held - whole;
+    plan->for_solver = (size_t)(plan->space == EG_SPACE_BLOCKS ? rest * 0.4 : fmax(work, rest * 0.4));
+    plan->for_rows = ((size_t)rest - plan->for_solver) / 10 * 9;
+    return EG_OK;
+}
 
 static enum eg_status learn_linear(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
                                    const struct eg_learn_options *o, size_t budget,
@@ -111,25 +155,12 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
     struct eg_matrix matrix = {0};
     struct eg_linear linear = {0};
     struct eg_calibration calibration = {0};
-    const double n = (double)rows->n, row_bytes = 4 * (double)rows->d,
-                 columns = n_classes == 2 ? 1 : (double)n_classes;
-    const double held =
-        eg__linear_bytes(rows->n, rows->d, (size_t)columns, o->fold ? o->folds ? o->folds : 5 : 0);
-    const double gram = 4 * n * n, least = held + BLOCKS_LEAST * row_bytes + columns * 8 * (row_bytes / 4);
-    if (least > (double)budget)
-        return eg__fail(
-            err, EG_E_MEMORY,
-            "%zu rows of %zu features in %zu classes need %.0f MB to learn from, %.0f MB are allowed",
-            rows->n, rows->d, n_classes, ceil(least * 1e-6), floor((double)budget * 1e-6));
-    /* one fit's vectors beside the matrix, and blocks of rows to make it from */
-    const double work = columns * n * WORK_BYTES;
-    bool in_core = gram + work + least <= 0.9 * (double)budget;
-    const size_t rest = (size_t)((double)budget - held - (in_core ? gram : 0));
-    const size_t for_solver = in_core ? (size_t)fmax(work, (double)rest * 0.4) : rest / 5 * 2;
-    enum eg_status status =
-        eg__matrix_open(rows, standard, (rest - for_solver) / 10 * 9, o->pool, &matrix, err);
+    struct plan plan = {0};
+    enum eg_status status = make_plan(rows, n_classes, o, (double)budget, &plan, err);
+    if (!status) status = eg__matrix_open(rows, standard, plan.for_rows, o->pool, &matrix, err);
     if (!status)
-        status = eg__linear_train(&matrix, labels, n_classes, o, for_solver, in_core, &linear, learned, err);
+        status = eg__linear_train(&matrix, labels, n_classes, o, plan.for_solver, plan.space, &linear,
+                                  learned, err);
     const bool whole = !o->choose_only;
     if (!status && (whole || o->out_of_fold)) status = eg__calibrate(&linear, labels, &calibration, err);
     if (!status && o->out_of_fold) {

@@ -22,8 +22,12 @@ struct eg_row_source eg__rows_in_memory(struct eg_rows_memory *memory);
 enum eg_learner { EG_LOGISTIC, EG_SVM, EG_FOREST, EG_MLP };
 enum eg_scaling { EG_SCALE_NONE, EG_SCALE_UNIT, EG_SCALE_ROOT, EG_SCALE_STANDARD, EG_SCALE_AUTO };
 
+/* The space linear classifiers are found in: by default that with fewer dimensions. */
+enum eg_spaces { EG_IN_EITHER, EG_IN_ROWS, EG_IN_FEATURES };
+
 struct eg_learn_options {
     enum eg_learner learner;
+    enum eg_spaces space;
     enum eg_scaling scale;
     const double *c; /* grid of C; n_c 0 = the default grid */
     size_t n_c;
@@ -45,6 +49,13 @@ struct eg_learn_options {
     void *user;
 };
 
+/* A scaling, at the few C that it was tried with. */
+struct eg_scaling_tried {
+    enum eg_scaling scale;
+    size_t points;
+    double c, cv_accuracy; /* its best */
+};
+
 struct eg_learned {
     struct eg_graph *head; /* INPUT [1][1][d] -> scaler -> scores -> probabilities; owned */
     enum eg_learner learner;
@@ -52,6 +63,8 @@ struct eg_learned {
     double c; /* NAN for a forest */
     struct eg_grid_point *grid;
     size_t n_grid;
+    struct eg_scaling_tried tried[EG_SCALE_AUTO]; /* where the scaling was chosen */
+    size_t n_tried;
     double cv_accuracy;    /* NAN when folds = 1 */
     double objective, gap; /* NAN for a forest */
     double oob_accuracy;   /* forest; else NAN */

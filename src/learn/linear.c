@@ -1,4 +1,5 @@
-/* The grid over C: every class and fold from one Gram matrix, and the final classifier. */
+/* Linear classifiers: every class and fold from one Gram matrix, or from the rows where they are
+ * more than the features; and the final classifier. */
 #include "learn/linear.h"
 
 #include <math.h>
@@ -7,52 +8,38 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
-#include "kernels/kernels.h"
+#include "learn/fitting.h"
 #include "learn/stream.h"
 
-enum { GRID_FROM = -2, GRID_TO = 4, GRID = GRID_TO - GRID_FROM + 1, POLISH_MOST = 4 };
+enum { POLISH_MOST = 4 };
 
-static const double STREAM_FOLD_TOLERANCE = 1e-2, STREAM_TOLERANCE = 1e-3;
-static const double FREE_CONSTANT = 100;   /* of the mean squared row: an intercept all but free */
-static const double FOLD_TOLERANCE = 1e-4; /* cross-validation needs labels, not digits */
+static const double STREAM_TOLERANCE = 1e-3;
+static const double FREE_CONSTANT = 100; /* of the mean squared row: an intercept all but free */
 
-struct trainer {
-    struct eg_matrix *matrix;
-    const int32_t *labels;
-    size_t n, n_classes, columns, fits; /* fits a fold: 1 multinomial, or one for each class */
-    const struct eg_learn_options *options;
-    const uint8_t *fold;
-    unsigned folds;
-    float *gram;
-    struct eg_solver solver;
-    double *c;                        /* [folds][n] */
-    double *beta, *score, *intercept; /* [folds][columns][n], [folds][columns] */
-    double *out_of_fold;              /* [columns][n] of the best so far */
-    struct eg_fit *fit;               /* [folds][fits] */
-    size_t steps_done, steps;
-};
-
-static enum eg_status solve(struct trainer *t, struct eg_fit *fits, size_t n_fits, struct eg_error *err)
+enum eg_status eg__fitting_solve(struct eg_fitting *t, struct eg_fit *fits, size_t n_fits,
+                                 enum eg_primal_scores scores, struct eg_error *err)
 {
-    return t->gram ? eg__solve(&t->solver, fits, n_fits, err)
-                   : eg__stream_solve(t->matrix, &t->solver, fits, n_fits, err);
+    switch (t->space) {
+    case EG_SPACE_FEATURES: return eg__primal_solve(&t->primal, &t->solver, fits, n_fits, scores, err);
+    case EG_SPACE_ROWS: return eg__solve(&t->solver, fits, n_fits, err);
+    default: return eg__stream_solve(t->matrix, &t->solver, fits, n_fits, err);
+    }
 }
 
 static bool go_on(void *user)
 {
-    const struct trainer *t = user;
+    const struct eg_fitting *t = user;
     return !t->options->progress || t->options->progress(t->options->user, t->steps_done, t->steps);
 }
 
-static enum eg_status step_done(struct trainer *t, struct eg_error *err)
+enum eg_status eg__fitting_step(struct eg_fitting *t, struct eg_error *err)
 {
     t->steps_done++;
     return go_on(t) ? EG_OK : eg__fail(err, EG_E_CANCELLED, "training was stopped");
 }
 
-/* The penalty of each row when fold `out` (-1: none) stays outside: C, or with --balance
- * C n / (K n_k) over the rows inside. */
-static enum eg_status weigh(const struct trainer *t, double c, int out, double *weights, struct eg_error *err)
+enum eg_status eg__fitting_weigh(const struct eg_fitting *t, double c, int out, double *weights,
+                                 struct eg_error *err)
 {
     size_t *count = eg__zalloc(t->n_classes, sizeof *count), inside = 0;
     if (!count) return eg__fail_memory(err, "class weights");
@@ -69,8 +56,8 @@ static enum eg_status weigh(const struct trainer *t, double c, int out, double *
     return EG_OK;
 }
 
-static void set_fits(const struct trainer *t, struct eg_fit *fit, const double *c, double *beta,
-                     double *score, double *intercept)
+void eg__fitting_fits(const struct eg_fitting *t, struct eg_fit *fit, const double *c, double *beta,
+                      double *score, double *intercept)
 {
     size_t wide = t->columns / t->fits;
     for (size_t f = 0; f < t->fits; f++)
@@ -78,7 +65,7 @@ static void set_fits(const struct trainer *t, struct eg_fit *fit, const double *
                                  .labels = t->labels,
                                  .positive = t->columns == 1 ? 1 : (int32_t)f,
                                  .columns = wide,
-                                 .beta = beta + f * wide * t->n,
+                                 .beta = beta + f * wide * t->coordinates,
                                  .score = score + f * wide * t->n,
                                  .intercept = intercept + f * wide};
 }
@@ -92,122 +79,23 @@ int32_t eg__linear_label(const double *scores, size_t n, size_t columns, size_t 
     return (int32_t)best;
 }
 
-/* Score of a row for a fit's column k by the earlier classifier; of two classes, the second's over
- * the first's. */
-static double start_score(const struct trainer *t, size_t column, size_t i)
-{
-    const double *start = t->options->start;
-    return t->columns == 1 ? start[t->n + i] - start[i] : start[column * t->n + i];
-}
-
-/* Back to 0 where that is the better place, as it may be with many new rows. */
-static void keep_better(const struct trainer *t, struct eg_fit *fit)
-{
-    const size_t size = fit->columns * t->n;
-    double square = 0, at_zero = 0;
-    for (size_t i = 0; i < size; i++) square += fit->beta[i] * fit->score[i];
-    for (size_t i = 0; i < t->n; i++) at_zero += fit->c[i];
-    if (t->solver.loss == EG_LOSS_LOGISTIC) at_zero *= log((double)(fit->columns > 1 ? fit->columns : 2));
-    if (square / 2 + eg__loss(fit, t->n, t->solver.loss, fit->score, NULL) <= at_zero) return;
-    memset(fit->beta, 0, size * sizeof *fit->beta);
-    memset(fit->score, 0, size * sizeof *fit->score);
-    memset(fit->intercept, 0, fit->columns * sizeof *fit->intercept);
-}
-
-/* beta as it were at the optimum if the earlier classifier's scores were it: -c loss'. What it does
- * not know begins at 0: other columns, rows of other classes. */
-static enum eg_status begin_warm(const struct trainer *t, struct eg_fit *fits, size_t n_fits,
-                                 struct eg_error *err)
-{
-    const size_t n = t->n, wide = t->columns / t->fits;
-    float *in = eg__alloc(wide, n * sizeof *in), *out = eg__alloc(wide, n * sizeof *out);
-    enum eg_status status = in && out ? EG_OK : eg__fail_memory(err, "where to start from");
-    for (size_t f = 0; f < n_fits && !status; f++) {
-        struct eg_fit *fit = &fits[f];
-        for (size_t k = 0; k < wide; k++)
-            for (size_t i = 0; i < n; i++) {
-                double score = start_score(t, f % t->fits * wide + k, i);
-                bool hinge = t->solver.loss == EG_LOSS_HINGE, own = fit->labels[i] == fit->positive;
-                fit->score[k * n + i] = isnan(score) ? -1e9 : score;
-                if (hinge) fit->beta[i] = (own ? score : -score) < 1 ? (own ? fit->c[i] : -fit->c[i]) : 0;
-            }
-        if (t->solver.loss != EG_LOSS_HINGE) (void)eg__loss(fit, n, t->solver.loss, fit->score, fit->beta);
-        for (size_t k = 0; k < wide; k++)
-            for (size_t i = 0; i < n; i++) {
-                size_t truth = wide > 1 ? (size_t)fit->labels[i] : f % t->fits;
-                if (isnan(start_score(t, f % t->fits * wide + k, i)) || isnan(start_score(t, truth, i)))
-                    fit->beta[k * n + i] = 0;
-                in[k * n + i] = (float)fit->beta[k * n + i];
-            }
-        if (t->gram)
-            status = eg__gemm_nt(n, wide, n, t->gram, n, in, n, out, wide, false, t->options->pool, err);
-        for (size_t k = 0; k < wide && !status; k++) {
-            double sum = 0;
-            for (size_t i = 0; i < n; i++) sum += fit->beta[k * n + i];
-            fit->intercept[k] = t->solver.constant * sum;
-            for (size_t i = 0; i < n; i++)
-                fit->score[k * n + i] = t->gram ? (double)out[i * wide + k] + fit->intercept[k] : 0;
-        }
-        if (t->gram && !status) keep_better(t, fit);
-    }
-    free(in);
-    free(out);
-    return status;
-}
-
-/* One point of the grid, going on from the one before. */
-static enum eg_status cross_validate(struct trainer *t, double c, bool first, double *accuracy,
-                                     struct eg_error *err)
-{
-    enum eg_status status = EG_OK;
-    size_t size = t->columns * t->n, right = 0;
-    for (unsigned f = 0; f < t->folds && !status; f++) {
-        status = weigh(t, c, (int)f, t->c + f * t->n, err);
-        set_fits(t, t->fit + f * t->fits, t->c + f * t->n, t->beta + f * size, t->score + f * size,
-                 t->intercept + f * t->columns);
-    }
-    t->solver.tolerance = t->gram ? FOLD_TOLERANCE : STREAM_FOLD_TOLERANCE;
-    if (!status && first && t->options->start) status = begin_warm(t, t->fit, t->folds * t->fits, err);
-    if (!status) status = solve(t, t->fit, t->folds * t->fits, err);
-    if (status) return status;
-    for (size_t i = 0; i < t->n; i++)
-        right += eg__linear_label(t->score + t->fold[i] * size, t->n, t->columns, i) == t->labels[i];
-    *accuracy = (double)right / (double)t->n;
-    return step_done(t, err);
-}
-
 /* |x_i|^2 of the scaled row. */
-static double square_of(const struct trainer *t, size_t i)
+static double square_of(const struct eg_fitting *t, size_t i)
 {
     const struct eg_matrix *m = t->matrix;
     if (m->scale == EG_SCALE_STANDARD) return (double)m->d; /* on the average */
     return (m->scale == EG_SCALE_ROOT ? m->sum[i] : m->square[i]) * m->factor[i] * m->factor[i];
 }
 
-static double mean_square(const struct trainer *t)
+double eg__fitting_mean_square(const struct eg_fitting *t)
 {
     double mean = 0;
     for (size_t i = 0; i < t->n; i++) mean += square_of(t, i) / (double)t->n;
     return mean;
 }
 
-/* The default grid: powers of ten around 1 / (mean squared length of a row), 1 for unit rows. */
-static double grid_c(const struct trainer *t, size_t point)
-{
-    if (t->options->n_c) return t->options->c[point];
-    double mean = mean_square(t), centre = mean > 0 ? round(-log10(mean)) : 0;
-    return pow(10, centre + GRID_FROM + (double)point);
-}
-
-static void keep_out_of_fold(struct trainer *t)
-{
-    for (size_t k = 0; k < t->columns; k++)
-        for (size_t i = 0; i < t->n; i++)
-            t->out_of_fold[k * t->n + i] = t->score[(t->fold[i] * t->columns + k) * t->n + i];
-}
-
 /* K of unit rows from K of the rows as they are. */
-static void make_unit(struct trainer *t)
+static void make_unit(struct eg_fitting *t)
 {
     eg__matrix_scale(t->matrix, EG_SCALE_UNIT);
     for (size_t i = 0; i < t->n; i++)
@@ -216,7 +104,8 @@ static void make_unit(struct trainer *t)
                 (float)((double)t->gram[i * t->n + j] * t->matrix->factor[i] * t->matrix->factor[j]);
 }
 
-static enum eg_status set_scale(struct trainer *t, enum eg_scaling scale, bool *have, struct eg_error *err)
+enum eg_status eg__fitting_scale(struct eg_fitting *t, enum eg_scaling scale, bool *have,
+                                 struct eg_error *err)
 {
     if (*have && t->matrix->scale == scale) return EG_OK;
     if (t->gram && *have && t->matrix->scale == EG_SCALE_NONE && scale == EG_SCALE_UNIT) {
@@ -225,59 +114,20 @@ static enum eg_status set_scale(struct trainer *t, enum eg_scaling scale, bool *
     }
     eg__matrix_scale(t->matrix, scale);
     *have = true;
-    if (t->solver.loss == EG_LOSS_LOGISTIC) t->solver.constant = t->gram ? 0 : FREE_CONSTANT * mean_square(t);
-    if (!t->gram) return EG_OK;
-    return eg__matrix_gram(t->matrix, t->gram, err);
-}
-
-struct choice {
-    enum eg_scaling scale;
-    double c, accuracy;
-};
-
-static enum eg_status grid(struct trainer *t, struct choice *best, struct eg_learned *learned,
-                           struct eg_error *err)
-{
-    const struct eg_learn_options *o = t->options;
-    enum eg_scaling first = o->scale == EG_SCALE_AUTO ? EG_SCALE_NONE : o->scale;
-    enum eg_scaling last = o->scale == EG_SCALE_AUTO ? EG_SCALE_STANDARD : o->scale;
-    size_t points = o->n_c ? o->n_c : GRID, size = t->folds * t->columns * t->n;
-    bool have = false;
-    struct eg_grid_point *found = eg__zalloc(points, sizeof *found);
-    enum eg_status status = found ? EG_OK : eg__fail_memory(err, "the grid");
-    best->accuracy = -1;
-    t->steps = points * (size_t)(last - first + 1) + 1;
-    for (enum eg_scaling scale = first; scale <= last && !status; scale++) {
-        bool improved = false;
-        status = set_scale(t, scale, &have, err);
-        memset(t->beta, 0, size * sizeof *t->beta);
-        memset(t->score, 0, size * sizeof *t->score);
-        memset(t->intercept, 0, t->folds * t->columns * sizeof *t->intercept);
-        for (size_t p = 0; p < points && !status; p++) {
-            found[p].c = grid_c(t, p);
-            status = cross_validate(t, found[p].c, !p, &found[p].cv_accuracy, err);
-            if (status || !(found[p].cv_accuracy > best->accuracy)) continue;
-            *best = (struct choice){scale, found[p].c, found[p].cv_accuracy};
-            keep_out_of_fold(t);
-            improved = true;
-        }
-        if (!status && improved) {
-            if (!learned->grid) learned->grid = eg__alloc(points, sizeof *learned->grid);
-            if (!learned->grid) status = eg__fail_memory(err, "the grid");
-            learned->n_grid = points;
-            if (!status) memcpy(learned->grid, found, points * sizeof *found);
-        }
+    if (t->solver.loss == EG_LOSS_LOGISTIC)
+        t->solver.constant = t->space == EG_SPACE_BLOCKS ? FREE_CONSTANT * eg__fitting_mean_square(t) : 0;
+    switch (t->space) {
+    case EG_SPACE_ROWS: return eg__matrix_gram(t->matrix, t->gram, err);
+    case EG_SPACE_FEATURES: eg__primal_close(&t->primal); return eg__primal_open(t->matrix, &t->primal, err);
+    default: return EG_OK;
     }
-    if (!status && !o->choose_only) status = set_scale(t, best->scale, &have, err);
-    free(found);
-    return status;
 }
 
 /* ---- the final classifier ----------------------------------------------------------- */
 
 /* |v|^2 of v = sum_i coefficients_i x_i (and the constant column), from the rows themselves:
  * near the optimum it drowns in the rounding of K. */
-static enum eg_status span_square(const struct trainer *t, const double *coefficients, double *square,
+static enum eg_status span_square(const struct eg_fitting *t, const double *coefficients, double *square,
                                   struct eg_error *err)
 {
     size_t n = t->n, d = t->matrix->d;
@@ -297,7 +147,7 @@ static enum eg_status span_square(const struct trainer *t, const double *coeffic
 
 /* Objective and gap of the classifier as it is: `exact` holds its true w . x_i, and the fits'
  * scores become exact + intercept. */
-static enum eg_status judge(const struct trainer *t, struct eg_fit *fit, const double *exact,
+static enum eg_status judge(const struct eg_fitting *t, struct eg_fit *fit, const double *exact,
                             struct eg_linear *linear, double *scratch, struct eg_error *err)
 {
     const size_t n = t->n, wide = t->columns / t->fits;
@@ -336,7 +186,8 @@ static enum eg_status judge(const struct trainer *t, struct eg_fit *fit, const d
 /* Solve on the Gram matrix, then look at the classifier on the rows themselves in double. What
  * the float32 Gram matrix got wrong of the scores becomes an offset, and the solver goes on:
  * iterative refinement, until the true gap is as small as was asked. */
-static enum eg_status final_fit(struct trainer *t, double c, struct eg_linear *linear, struct eg_error *err)
+static enum eg_status fit_by_rows(struct eg_fitting *t, double c, struct eg_linear *linear,
+                                  struct eg_error *err)
 {
     const size_t n = t->n, size = t->columns * n, wide = t->columns / t->fits;
     const double tolerance = t->options->tolerance > 0 ? t->options->tolerance : 1e-5;
@@ -346,13 +197,14 @@ static enum eg_status final_fit(struct trainer *t, double c, struct eg_linear *l
            *scratch = eg__alloc(size + 8 * t->columns, sizeof *scratch);
     struct eg_fit *fit = eg__zalloc(t->fits, sizeof *fit);
     bool room = weights && beta && score && offset && exact && scratch && fit;
-    enum eg_status status = room ? weigh(t, c, -1, weights, err) : eg__fail_memory(err, "the classifier");
-    if (!status) set_fits(t, fit, weights, beta, score, linear->b);
-    if (!status && t->options->start) status = begin_warm(t, fit, t->fits, err);
+    enum eg_status status =
+        room ? eg__fitting_weigh(t, c, -1, weights, err) : eg__fail_memory(err, "the classifier");
+    if (!status) eg__fitting_fits(t, fit, weights, beta, score, linear->b);
+    if (!status && t->options->start) status = eg__fitting_warm(t, fit, t->fits, err);
     t->solver.tolerance = t->gram ? tolerance / 4 : STREAM_TOLERANCE / 2;
     for (int round = 0; !status && round < (t->gram ? POLISH_MOST : 1); round++) {
         for (size_t f = 0; f < t->fits; f++) fit[f].offset = t->gram ? offset + f * wide * n : NULL;
-        status = solve(t, fit, t->fits, err);
+        status = eg__fitting_solve(t, fit, t->fits, EG_SCORES_ALL, err);
         if (!status) status = eg__matrix_combine(t->matrix, beta, t->columns, linear->w, err);
         if (!status) status = eg__matrix_project(t->matrix, linear->w, t->columns, exact, err);
         for (size_t k = 0; k < t->columns && !status; k++)
@@ -377,28 +229,85 @@ static enum eg_status final_fit(struct trainer *t, double c, struct eg_linear *l
     return status;
 }
 
-static enum eg_status trainer_open(struct trainer *t, bool in_core, struct eg_error *err)
+/* The classifier's own scores of the rows, in double. */
+static enum eg_status exact_scores(struct eg_fitting *t, const double *w, double *score,
+                                   struct eg_linear *linear, struct eg_error *err)
 {
-    size_t per_fold = t->columns * t->n, size = t->folds * per_fold;
+    const size_t d = t->matrix->d;
+    for (size_t k = 0; k < t->columns; k++) {
+        memcpy(linear->w + k * d, w + k * (d + 1), d * sizeof *linear->w);
+        linear->b[k] = w[k * (d + 1) + d];
+    }
+    if (!score) return EG_OK;
+    enum eg_status status = eg__matrix_project(t->matrix, linear->w, t->columns, score, err);
+    for (size_t k = 0; k < t->columns && !status; k++)
+        for (size_t i = 0; i < t->n; i++) score[k * t->n + i] += linear->b[k];
+    return status;
+}
+
+/* Solve with scores from float32 products, then go on from those of the rows in double. */
+static enum eg_status fit_by_features(struct eg_fitting *t, double c, struct eg_linear *linear,
+                                      struct eg_error *err)
+{
+    const size_t size = t->columns * t->coordinates;
+    const double tolerance = t->options->tolerance > 0 ? t->options->tolerance : 1e-5;
+    double *weights = eg__alloc(t->n, sizeof *weights), *w = eg__zalloc(size, sizeof *w);
+    double *score = eg__zalloc(t->columns, t->n * sizeof *score);
+    struct eg_fit *fit = eg__zalloc(t->fits, sizeof *fit);
+    bool room = weights && w && score && fit;
+    enum eg_status status =
+        room ? eg__fitting_weigh(t, c, -1, weights, err) : eg__fail_memory(err, "the classifier");
+    if (!status) {
+        eg__fitting_fits(t, fit, weights, w, score, linear->b);
+        if (t->near) memcpy(w, t->near, size * sizeof *w);
+        if (t->options->start) status = eg__fitting_warm(t, fit, t->fits, err);
+    }
+    t->solver.tolerance = tolerance / 2;
+    for (int known = 0; known < 2 && !status; known++) {
+        status = eg__fitting_solve(t, fit, t->fits, known ? EG_SCORES_KNOWN : EG_SCORES_ALL, err);
+        if (!status) status = exact_scores(t, w, known ? NULL : score, linear, err);
+    }
+    linear->objective = linear->gap = 0;
+    for (size_t f = 0; f < t->fits && !status; f++) {
+        linear->objective += fit[f].objective;
+        linear->gap += fit[f].gap;
+    }
+    if (!status) {
+        linear->in_fold = score;
+        score = NULL;
+    }
+    free(weights);
+    free(w);
+    free(score);
+    free(fit);
+    return status;
+}
+
+static enum eg_status fitting_open(struct eg_fitting *t, struct eg_error *err)
+{
+    const bool features = t->space == EG_SPACE_FEATURES;
+    const size_t rows = t->columns * t->n, coordinates = t->columns * t->coordinates;
     bool room = true;
-    if (in_core) {
+    if (t->space == EG_SPACE_ROWS) {
         t->gram = eg__alloc(t->n, t->n * sizeof *t->gram);
         room = t->gram;
     }
     if (t->folds > 1) {
         t->c = eg__alloc(t->folds, t->n * sizeof *t->c);
-        t->beta = eg__alloc(size, sizeof *t->beta);
-        t->score = eg__alloc(size, sizeof *t->score);
+        t->beta = eg__alloc(t->folds, coordinates * sizeof *t->beta);
+        t->score = eg__alloc(features ? 1 : t->folds, rows * sizeof *t->score);
         t->intercept = eg__alloc(t->folds, t->columns * sizeof *t->intercept);
-        t->out_of_fold = eg__alloc(per_fold, sizeof *t->out_of_fold);
+        t->out_of_fold = eg__alloc(rows, sizeof *t->out_of_fold);
         t->fit = eg__alloc(t->folds, t->fits * sizeof *t->fit);
-        room = room && t->c && t->beta && t->score && t->intercept && t->out_of_fold && t->fit;
+        if (features) t->near = eg__alloc(coordinates, sizeof *t->near);
+        room = room && t->c && t->beta && t->score && t->intercept && t->out_of_fold && t->fit &&
+               (t->near || !features);
     }
     return room ? EG_OK : eg__fail_memory(err, "the Gram matrix");
 }
 
 /* The folds have done their work: their room is for the final fit. */
-static void release_folds(struct trainer *t)
+static void release_folds(struct eg_fitting *t)
 {
     free(t->c);
     free(t->beta);
@@ -409,39 +318,77 @@ static void release_folds(struct trainer *t)
     t->fit = NULL;
 }
 
-static void trainer_close(struct trainer *t)
+static void fitting_close(struct eg_fitting *t)
 {
     release_folds(t);
+    eg__primal_close(&t->primal);
     free(t->gram);
+    free(t->near);
     free(t->out_of_fold);
 }
 
-double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds)
+double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds, enum eg_space space)
 {
     const double rows = (double)n, scores = rows * (double)columns, weights = (double)d * (double)columns;
+    if (space == EG_SPACE_FEATURES) {
+        double kept = folds ? 2 * scores + folds * (rows + weights) + weights : 0;
+        return 8 * (kept + scores + 2 * weights + 4 * rows + 4 * (double)d);
+    }
     double in_folds = folds ? folds * (rows + 2 * scores) + scores : 0; /* doubles */
     double at_end = (folds ? 7 : 6) * scores + weights;
     return 8 * (fmax(in_folds, at_end) + weights + 3 * rows + 4 * (double)d);
 }
 
+static enum eg_status train(struct eg_fitting *t, struct eg_linear *made, struct eg_learned *learned,
+                            struct eg_error *err)
+{
+    const struct eg_learn_options *o = t->options;
+    struct eg_choice choice = {o->scale, o->n_c ? o->c[0] : NAN, NAN};
+    bool have = false;
+    enum eg_status status = fitting_open(t, err);
+    t->solver.gram = t->gram;
+    t->steps = 1;
+    if (!status && t->fold)
+        status = eg__fitting_choose(t, &choice, learned, err);
+    else if (!status)
+        status = eg__fitting_scale(t, choice.scale, &have, err);
+    if (status) return status;
+    made->c = choice.c;
+    made->cv_accuracy = choice.accuracy;
+    made->out_of_fold = t->out_of_fold;
+    made->scale = choice.scale;
+    t->out_of_fold = NULL;
+    release_folds(t);
+    if (!o->choose_only)
+        status = t->space == EG_SPACE_FEATURES ? fit_by_features(t, choice.c, made, err)
+                                               : fit_by_rows(t, choice.c, made, err);
+    return status ? status : eg__fitting_step(t, err);
+}
+
+enum eg_loss eg__linear_loss(const struct eg_learn_options *options)
+{
+    return options->learner == EG_LOGISTIC ? EG_LOSS_LOGISTIC
+           : options->hinge                ? EG_LOSS_HINGE
+                                           : EG_LOSS_SQUARED_HINGE;
+}
+
 enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels, size_t n_classes,
-                                const struct eg_learn_options *options, size_t budget, bool in_core,
+                                const struct eg_learn_options *options, size_t budget, enum eg_space space,
                                 struct eg_linear *linear, struct eg_learned *learned, struct eg_error *err)
 {
-    const enum eg_loss loss = options->learner == EG_LOGISTIC ? EG_LOSS_LOGISTIC
-                              : options->hinge                ? EG_LOSS_HINGE
-                                                              : EG_LOSS_SQUARED_HINGE;
+    const enum eg_loss loss = eg__linear_loss(options);
     size_t columns = n_classes == 2 ? 1 : n_classes;
-    const uint8_t *fold = options->fold;
-    struct trainer t = {.matrix = matrix,
-                        .labels = labels,
-                        .n = matrix->n,
-                        .n_classes = n_classes,
-                        .columns = columns,
-                        .fits = loss == EG_LOSS_LOGISTIC ? 1 : columns,
-                        .options = options,
-                        .fold = fold,
-                        .folds = fold ? (options->folds ? options->folds : 5) : 1};
+    struct eg_fitting t = {.matrix = matrix,
+                           .labels = labels,
+                           .n = matrix->n,
+                           .n_classes = n_classes,
+                           .columns = columns,
+                           .coordinates = space == EG_SPACE_FEATURES ? matrix->d + 1 : matrix->n,
+                           .fits = loss == EG_LOSS_LOGISTIC ? 1 : columns,
+                           .options = options,
+                           .fold = options->fold,
+                           .folds = options->fold ? (options->folds ? options->folds : 5) : 1,
+                           .space = space};
     struct eg_linear made = {.loss = loss,
                              .n = matrix->n,
                              .d = matrix->d,
@@ -450,11 +397,7 @@ enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
                              .cv_accuracy = NAN};
     made.w = eg__alloc(columns, matrix->d * sizeof *made.w);
     made.b = eg__zalloc(columns, sizeof *made.b);
-    struct choice choice = {options->scale, options->n_c ? options->c[0] : NAN, NAN};
-    enum eg_status status =
-        made.w && made.b ? trainer_open(&t, in_core, err) : eg__fail_memory(err, "the classifier");
-    t.solver = (struct eg_solver){.gram = t.gram,
-                                  .n = t.n,
+    t.solver = (struct eg_solver){.n = t.n,
                                   .loss = loss,
                                   .constant = loss == EG_LOSS_LOGISTIC ? 0 : 1,
                                   .work_bytes = budget,
@@ -462,24 +405,9 @@ enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
                                   .user = &t,
                                   .seed = options->seed,
                                   .pool = options->pool};
-    t.steps = 1;
-    if (!status && fold)
-        status = grid(&t, &choice, learned, err);
-    else if (!status) {
-        bool have = false;
-        status = set_scale(&t, choice.scale, &have, err);
-    }
-    if (!status) {
-        made.c = choice.c;
-        made.cv_accuracy = choice.accuracy;
-        made.out_of_fold = t.out_of_fold;
-        made.scale = choice.scale;
-        t.out_of_fold = NULL;
-        release_folds(&t);
-        if (!options->choose_only) status = final_fit(&t, choice.c, &made, err);
-    }
-    if (!status) status = step_done(&t, err);
-    trainer_close(&t);
+    enum eg_status status =
+        made.w && made.b ? train(&t, &made, learned, err) : eg__fail_memory(err, "the classifier");
+    fitting_close(&t);
     if (status) {
         eg__linear_free(&made);
         return status;

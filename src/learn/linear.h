@@ -6,6 +6,13 @@
 #include "learn/reject.h"
 #include "learn/solve.h"
 
+/* Where it is found. */
+enum eg_space {
+    EG_SPACE_ROWS,     /* a Gram matrix: betas are coefficients of rows */
+    EG_SPACE_FEATURES, /* scaled rows: betas are the classifiers themselves; smooth losses */
+    EG_SPACE_BLOCKS,   /* neither fits: coefficients of rows, by passes over blocks */
+};
+
 /* A trained linear classifier: scores w x + b, one column for two classes (above 0: the
  * second), else one for each class. */
 struct eg_linear {
@@ -24,14 +31,15 @@ int32_t eg__linear_label(const double *scores, size_t n, size_t columns, size_t 
 
 /* Bytes that training holds beside the rows, the Gram matrix and the solver's work space: what
  * does not shrink with the budget. n rows of d, `columns` of scores; folds 0: none. */
-double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds);
+double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds, enum eg_space space);
+enum eg_loss eg__linear_loss(const struct eg_learn_options *options);
 
 /* Grid over C by cross-validation, final fit, exact objective and gap. Sets learned->grid.
- * in_core: with a Gram matrix, else by passes over the rows, to 1e-3 of the optimum.
+ * Blocks: to 1e-3 of the optimum.
  * scale may be EG_SCALE_AUTO; the matrix is left at the scale chosen. */
 EG_MUST_CHECK enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
                                               size_t n_classes, const struct eg_learn_options *options,
-                                              size_t budget, bool in_core, struct eg_linear *linear,
+                                              size_t budget, enum eg_space space, struct eg_linear *linear,
                                               struct eg_learned *learned, struct eg_error *err);
 
 /* Probabilities from scores: sigmoids p = 1 / (1 + exp(-(slope score + shift))), normalised

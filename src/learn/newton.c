@@ -263,6 +263,7 @@ static enum eg_status run_crew(struct crew *crew, struct eg_error *err)
         for (size_t a = 0; a < crew->n_active; a++)
             if (!crew->active[a]->done) crew->active[left++] = crew->active[a];
         crew->n_active = left;
+        if (s->go_on && !s->go_on(s->user)) return eg__fail(err, EG_E_CANCELLED, "training was stopped");
     }
     return EG_OK;
 }

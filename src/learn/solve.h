@@ -38,8 +38,7 @@ struct eg_solver {
     size_t work_bytes; /* fits are solved together while their work space fits this */
     uint64_t seed;
     eg_pool *pool;
-    bool (*go_on)(
-        void *user); /* asked now and then while rows are streamed; false: EG_E_CANCELLED; or NULL */
+    bool (*go_on)(void *user); /* asked now and then; false: EG_E_CANCELLED; or NULL */
     void *user;
 };
 

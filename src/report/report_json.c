@@ -58,7 +58,14 @@ static json_t *json_train(const struct eg_train_report *report, const char *outp
         "test_known", (json_int_t)report->n_test_known, "train_count", (json_int_t)report->n_train, "classes",
         classes, "objective", eg__json_number(report->objective), "gap", eg__json_number(report->gap),
         "seconds", eg__json_number(report->seconds));
-    json_t *empty = json_array(), *twice = json_array();
+    json_t *empty = json_array(), *twice = json_array(), *scales = json_array();
+    for (size_t i = 0; i < report->n_scales; i++) {
+        const struct eg_scale_tried *tried = &report->scales[i];
+        json_array_append_new(scales, json_pack("{s:s,s:I,s:o,s:o}", "scale", tried->scale, "points",
+                                                (json_int_t)tried->points, "C", eg__json_number(tried->c),
+                                                "cv_accuracy", eg__json_number(tried->cv_accuracy)));
+    }
+    json_object_set_new(json, "scales", scales);
     for (size_t i = 0; i < report->n_empty; i++)
         json_array_append_new(empty, eg__json_text(report->empty[i]));
     for (size_t i = 0; i < report->n_twice; i++)
