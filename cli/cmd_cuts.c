@@ -129,8 +129,8 @@ static void print_report(const struct ranking *r)
     FILE *to = r->in->out;
     long long top = option_integer(r->in, "top");
     size_t rank = 0;
-    fprintf(to, "%s: %zu cuts on %zu photos in %zu classes, %lld folds", eg_net_name(r->net),
-            r->extracted->n_cuts, found->n_train, found->n_classes, option_integer(r->in, "cv"));
+    fprintf(to, "%s: %zu cuts on %zu photos in %zu classes, %u folds", eg_net_name(r->net),
+            r->extracted->n_cuts, found->n_train, found->n_classes, found->folds);
     if (found->n_kept) fprintf(to, "; %zu photos are kept for the test", found->n_kept);
     fprintf(to, "\n\n  #  %-20s %-7s %6s  %-8s %-8s ", "cut", "pool", "length", "by", "scale");
     if (is_wide()) fprintf(to, "%7s ", "C");
@@ -212,7 +212,7 @@ static int compare(struct ranking *r, eg_pool *pool, bool *remove_file)
                                    .classifier = option_text(in, "classifier"),
                                    .c = grid,
                                    .n_c = n_grid,
-                                   .folds = (unsigned)option_integer(in, "cv"),
+                                   .folds = option_given(in, "cv") ? (unsigned)option_integer(in, "cv") : 0,
                                    .test_fraction = part > 0 ? part : -1,
                                    .group = option_text(in, "group"),
                                    .scale = option_text(in, "scale"),
@@ -236,15 +236,11 @@ static int finish(struct ranking *r)
 {
     const char *svg = option_text(r->in, "svg");
     int code = EXIT_DONE;
-    if (svg)
-        code = write_svg(
-            r->in, svg,
-            eg_comparison_svg(r->found, r->net, r->features, (unsigned)option_integer(r->in, "cv")));
+    if (svg) code = write_svg(r->in, svg, eg_comparison_svg(r->found, r->net, r->features, r->found->folds));
     if (code) return code;
     if (option_flag(r->in, "json"))
-        print_text(r->in,
-                   eg_comparison_json(r->found, r->net, r->features, r->extracted,
-                                      (unsigned)option_integer(r->in, "cv"), r->keep ? r->file : NULL));
+        print_text(r->in, eg_comparison_json(r->found, r->net, r->features, r->extracted, r->found->folds,
+                                             r->keep ? r->file : NULL));
     else
         print_report(r);
     return r->extracted->n_unreadable ? EXIT_SKIPPED : EXIT_DONE;

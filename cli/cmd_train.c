@@ -66,6 +66,8 @@ static int print_report(struct invocation *in, const char *output, const struct 
     print_compared(to, report->compared, report->n_compared);
     fprintf(to, "%s, scale %s, %zu training photos in %zu classes\n\n", report->classifier, report->scale,
             report->n_train, report->n_classes);
+    if (report->folds > 1 && report->folds < 5 && !option_given(in, "cv"))
+        fprintf(to, "%u folds: the smallest class has no more photos to learn from\n\n", report->folds);
     print_scales(to, report);
     if (report->n_grid > 1 || isfinite(report->cv_accuracy)) {
         if (isfinite(report->c)) fprintf(to, "%12s  cross-validated accuracy\n", "C");
@@ -116,7 +118,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .classifier = option_text(in, "classifier"),
         .c = grid,
         .n_c = n_grid,
-        .folds = (unsigned)option_integer(in, "cv"),
+        .folds = option_given(in, "cv") ? (unsigned)option_integer(in, "cv") : 0,
         .features = option_text(in, "features"),
         .group = option_text(in, "group"),
         .scale = option_text(in, "scale"),
@@ -345,7 +347,7 @@ static int run(struct invocation *in)
     if (!code && option_given(in, "from")) code = load_model(in, option_text(in, "from"), &from);
     if (!code && model) code = load_model(in, model, &net);
     const struct eg_train_options checks = {
-        EG_SIZED(eg_train_options), .folds = (unsigned)option_integer(in, "cv"),
+        EG_SIZED(eg_train_options), .folds = option_given(in, "cv") ? (unsigned)option_integer(in, "cv") : 0,
         .test = fraction < 0 ? "" : NULL, .test_fraction = fraction > 0 ? fraction : -1};
     if (!code && !from_file) code = extract(in, net, beside, pool, &checks, &skipped);
     if (!code) code = open_features(in, from_file ? source : beside, &features);

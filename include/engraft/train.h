@@ -18,7 +18,7 @@ struct eg_train_options {
                                eg_features_compare */
     const double *c;        /* grid of C; n_c 0 = the default one */
     size_t n_c;
-    unsigned folds;       /* 0 = 5; 1 = no cross-validation */
+    unsigned folds;       /* 0 = 5, or as many as the smallest class has photos; 1 = no cross-validation */
     double test_fraction; /* 0 = 0.25; below 0: none, train on every row */
     const char *test;     /* a feature file or images to test on, in place of a part */
     const char *features; /* a cut in the file; NULL = the first, for "auto" all are compared */
@@ -87,6 +87,7 @@ struct eg_train_report {
     size_t n_empty;
     struct eg_twice *twice; /* photos that contradict themselves: at most 100 */
     size_t n_twice;
+    unsigned folds; /* of the cross-validation; 1: none */
 };
 
 /* A feature file to a classifier of photos: one ONNX file.
@@ -110,6 +111,7 @@ struct eg_comparison {
     struct eg_compared *compared; /* best first; of equals the shorter */
     size_t n_compared;
     size_t n_train, n_kept, n_unlabelled, n_classes; /* kept: for the test */
+    unsigned folds;
     double seconds;
 };
 EG_API EG_MUST_CHECK enum eg_status eg_features_compare(eg_features *features,

@@ -10,8 +10,7 @@
 #include "base/text.h"
 #include "features/store_private.h"
 
-/* A row takes a byte of the file at least; deflate makes at most about 1,032 of one. */
-enum { MOST_INFLATED = 1100, MAX_CUTS = 4096 };
+enum { MAX_CUTS = 4096 };
 
 double eg__store_clock(void)
 {
@@ -161,7 +160,7 @@ static enum eg_status describe_rows(struct eg_store *store, struct eg_error *err
     return status;
 }
 
-static enum eg_status read_classes(struct eg_store *store, struct eg_error *err)
+enum eg_status eg__store_read_classes(struct eg_store *store, struct eg_error *err)
 {
     struct eg_h5_set *set;
     enum eg_status status = eg__h5_set_open(store->h5, "label_names", &set, err);
@@ -180,7 +179,7 @@ static enum eg_status describe_ours(struct eg_store *store, struct eg_error *err
         status = eg__fail(err, EG_E_UNSUPPORTED, "'%s' has format version %zu, this program reads version %d",
                           store->path, version, FORMAT_VERSION);
     if (!status) status = describe_rows(store, err);
-    if (!status) status = read_classes(store, err);
+    if (!status) status = eg__store_read_classes(store, err);
     if (!status) status = describe_cuts(store, err);
     if (!status) status = eg__h5_set_open(store->h5, "history", &store->history, err);
     if (!status) {
@@ -197,105 +196,6 @@ static enum eg_status describe_ours(struct eg_store *store, struct eg_error *err
     return status;
 }
 
-/* ---- any other program's matrix: `features` [N][...] and `labels` [N] ---------------------- */
-
-static enum eg_status name_classes(struct eg_store *store, struct eg_error *err)
-{
-    int32_t most = -1;
-    for (size_t i = 0; i < store->spec.n_rows; i++)
-        if (store->labels[i] > most) most = store->labels[i];
-    if (eg__h5_has(store->h5, "label_names")) {
-        enum eg_status status = read_classes(store, NULL);
-        if (!status && (int64_t)store->spec.n_classes > most) return EG_OK;
-        free(store->classes);
-        store->classes = NULL;
-    }
-    size_t n = (size_t)((int64_t)most + 1), n_bytes = sizeof "class 18446744073709551615";
-    if (n > store->spec.n_rows)
-        return eg__fail(err, EG_E_FORMAT,
-                        "'labels' of '%s' go up to %d for %zu rows (number the classes from 0)", store->path,
-                        most, store->spec.n_rows);
-    char **classes = eg__alloc(n, sizeof *classes + n_bytes);
-    if (!classes) return eg__fail_memory(err, "the classes");
-    for (size_t i = 0; i < n; i++) {
-        classes[i] = (char *)(classes + n) + i * n_bytes;
-        snprintf(classes[i], n_bytes, "class %zu", i);
-    }
-    store->classes = classes;
-    store->spec.n_classes = n;
-    return EG_OK;
-}
-
-static enum eg_status name_rows(struct eg_store *store, struct eg_error *err)
-{
-    size_t n = store->spec.n_rows, n_bytes = sizeof "row 18446744073709551615";
-    if (eg__h5_has(store->h5, "paths")) {
-        struct eg_h5_set *set;
-        size_t n_paths = 0;
-        if (!eg__h5_set_open(store->h5, "paths", &set, NULL)) {
-            bool read = !eg__h5_read_texts(set, eg__h5_bytes(store->h5) * MOST_INFLATED, &store->paths,
-                                           &n_paths, NULL);
-            eg__h5_set_free(set);
-            if (read && n_paths == n) return EG_OK;
-            free(store->paths);
-            store->paths = NULL;
-        }
-    }
-    char **paths = eg__alloc(n, sizeof *paths + n_bytes);
-    if (!paths) return eg__fail_memory(err, "the rows' names");
-    for (size_t i = 0; i < n; i++) {
-        paths[i] = (char *)(paths + n) + i * n_bytes;
-        snprintf(paths[i], n_bytes, "row %zu", i);
-    }
-    store->paths = paths;
-    return EG_OK;
-}
-
-static enum eg_status describe_foreign(struct eg_store *store, struct eg_error *err)
-{
-    store->foreign = true;
-    if (!eg__h5_has(store->h5, "features"))
-        return eg__fail(err, EG_E_FORMAT, "'%s' is not a feature file: it has no dataset 'features'",
-                        store->path);
-    store->cuts = eg__zalloc(1, sizeof *store->cuts);
-    store->cut_sets = eg__zalloc(1, sizeof(struct eg_h5_set *));
-    if (!store->cuts || !store->cut_sets) return eg__fail_memory(err, "a feature file");
-    store->spec.cuts = store->cuts;
-    store->spec.n_cuts = 1;
-    enum eg_status status = eg__h5_set_open(store->h5, "features", &store->cut_sets[0], err);
-    if (status) return status;
-    const struct eg_h5_shape *shape = eg__h5_set_shape(store->cut_sets[0]);
-    size_t n = shape->dims[0], length = eg__h5_set_row_length(store->cut_sets[0]);
-    if (shape->rank < 2 || shape->kind < EG_H5_F16 || shape->kind > EG_H5_F64 || !length)
-        return eg__fail(err, EG_E_FORMAT, "'features' of '%s' is not rows of floats ([N][D])", store->path);
-    if (n > eg__h5_bytes(store->h5) * MOST_INFLATED)
-        return eg__fail(err, EG_E_FORMAT, "'features' of '%s' claims %zu rows", store->path, n);
-    store->spec.n_rows = n;
-    store->spec.deflate = shape->deflate;
-    store->cuts[0] = (struct eg_cut_info){
-        .name = "features", .shape = {1, 1, length}, .length = length, .half = shape->kind == EG_H5_F16};
-    store->status = eg__alloc(n, 1);
-    store->labels = eg__alloc(n, sizeof *store->labels);
-    if (!store->status || !store->labels) return eg__fail_memory(err, "a feature file");
-    memset(store->status, EG_ROW_DONE, n);
-    for (size_t i = 0; i < n; i++) store->labels[i] = -1;
-    if (eg__h5_has(store->h5, "labels")) {
-        struct eg_h5_set *labels;
-        status = eg__h5_set_open(store->h5, "labels", &labels, err);
-        if (status) return status;
-        if (eg__h5_set_row_length(labels) != 1 || !eg__h5_set_shape(labels)->rank ||
-            eg__h5_set_shape(labels)->dims[0] != n)
-            status = eg__fail(err, EG_E_FORMAT, "'labels' of '%s' is not one for each of its %zu rows",
-                              store->path, n);
-        if (!status) status = eg__h5_read(labels, EG_H5_I32, 0, n, store->labels, err);
-        eg__h5_set_free(labels);
-        if (status) return status;
-    }
-    status = name_classes(store, err);
-    if (!status) status = name_rows(store, err);
-    return status;
-}
-
 enum eg_status eg__store_describe(struct eg_store *store, struct eg_error *err)
 {
     char *format = NULL;
@@ -305,7 +205,7 @@ enum eg_status eg__store_describe(struct eg_store *store, struct eg_error *err)
     if (status) return status;
     bool ours = format && !strcmp(format, "engraft-features");
     free(format);
-    status = ours ? describe_ours(store, err) : describe_foreign(store, err);
+    status = ours ? describe_ours(store, err) : eg__foreign_describe(store, err);
     store->spec.paths = (const char *const *)store->paths;
     store->spec.classes = (const char *const *)store->classes;
     store->spec.labels = store->labels;

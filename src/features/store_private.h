@@ -7,6 +7,9 @@
 
 enum { HASH_BYTES = 32, REASON_BYTES = 128, MAX_REASONS = 255, HISTORY_SLOTS = 32, FORMAT_VERSION = 1 };
 
+/* A row takes a byte of the file at least; deflate makes at most about 1,032 of one. */
+enum { MOST_INFLATED = 1100 };
+
 /* The datasets that have a row per image besides the cuts. */
 enum row_set { SET_LABELS, SET_PATHS, SET_HASHES, SET_STATUS, SET_REASONS, N_ROW_SETS };
 extern const char *const eg__row_set_names[N_ROW_SETS];
@@ -61,6 +64,10 @@ enum eg_status eg__store_open_to_write(const char *path, const struct eg_store_s
                                        struct eg_store **store, struct eg_error *err); /* ours, of any spec */
 void eg__store_discard(struct eg_store *store); /* after a failure: what is staged is dropped */
 double eg__store_clock(void);
+enum eg_status eg__store_read_classes(struct eg_store *store, struct eg_error *err); /* label_names */
+
+/* foreign.c: another program's matrix */
+enum eg_status eg__foreign_describe(struct eg_store *store, struct eg_error *err);
 
 /* store_stamps.c */
 enum eg_status eg__stamps_open(struct eg_store *store, struct eg_error *err);

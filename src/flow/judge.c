@@ -223,6 +223,13 @@ enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *stor
     return status;
 }
 
+/* Models of version 0.1 call the numbered classes of another program's matrix "class 7". */
+static bool named_by_number(const char *model, const char *data)
+{
+    return !strncmp(model, "class ", 6) && !strcmp(model + 6, data) &&
+           strspn(data, "0123456789") == strlen(data);
+}
+
 enum eg_status eg__class_map(char *const *model, size_t n_model, const char *const *data, size_t n_data,
                              const int32_t *labels, size_t n, int32_t **out, struct eg_error *err)
 {
@@ -237,7 +244,7 @@ enum eg_status eg__class_map(char *const *model, size_t n_model, const char *con
         if (labels[i] >= 0) used[labels[i]] = true;
     for (size_t i = 0; i < n_data; i++) {
         size_t k = 0;
-        while (k < n_model && !eg__same_name(model[k], data[i])) k++;
+        while (k < n_model && !eg__same_name(model[k], data[i]) && !named_by_number(model[k], data[i])) k++;
         if (k == n_model && used[i]) {
             free(map);
             free(used);

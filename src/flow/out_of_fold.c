@@ -31,7 +31,7 @@ enum eg_status eg__out_of_fold(struct eg_store *store, const struct eg_train_opt
     if (!status) {
         *out = (struct eg_out_of_fold){.sample = t.sample,
                                        .fold = t.fold,
-                                       .folds = options->folds ? options->folds : 5,
+                                       .folds = t.report.folds,
                                        .probabilities = t.learned.out_of_fold,
                                        .cut = t.cut,
                                        .learner = t.learned.learner,

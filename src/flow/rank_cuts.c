@@ -116,6 +116,7 @@ enum eg_status eg_features_compare(eg_features *features, const struct eg_train_
                                            .n_kept = t.sample.n - t.sample.n_train,
                                            .n_unlabelled = t.report.n_unlabelled,
                                            .n_classes = t.report.n_classes,
+                                           .folds = t.report.folds,
                                            .seconds = eg__seconds() - start};
         status = eg__hand_out(&made, sizeof made, comparison, err);
     }

@@ -75,8 +75,10 @@ static enum eg_status choose_rows(struct training *t, struct eg_error *err)
         .test_fraction = o->test ? -1 : o->test_fraction, .seed = o->seed, .group = o->group};
     enum eg_status status = eg__sample_of_store(t->store, t->cut, &how, &t->sample, err);
     if (!status) status = note_sample(t, err);
-    unsigned folds = o->folds ? o->folds : 5;
-    if (status || folds < 2) return status;
+    if (status) return status;
+    const unsigned folds = eg__fold_count(o->folds, t->sample.labels, t->sample.n_train, t->sample.n_classes);
+    t->report.folds = folds;
+    if (folds < 2) return EG_OK;
     t->fold = eg__alloc(t->sample.n_train, 1);
     return t->fold ? eg__sample_folds(&t->sample, folds, t->fold, err) : eg__fail_memory(err, "the folds");
 }
@@ -137,7 +139,7 @@ static enum eg_status choose_how(struct training *t, struct eg_error *err)
         .c = o->c,
         .n_c = o->n_c,
         .fold = t->fold,
-        .folds = o->folds,
+        .folds = t->report.folds,
         .hinge = o->hinge,
         .balance = o->balance,
         .reject_rate = o->reject_rate,
@@ -424,7 +426,7 @@ enum eg_status eg_train_check(const eg_dataset *images, const struct eg_train_op
     for (size_t i = 0; i < images->n_items; i++) labels[i] = images->items[i].label;
     status =
         eg__sample_check(labels, images->n_items, (const char *const *)images->classes, images->n_classes,
-                         o->test ? -1 : o->test_fraction, o->folds ? o->folds : 5, err);
+                         o->test ? -1 : o->test_fraction, o->folds ? o->folds : 2, err);
     free(labels);
     return status;
 }

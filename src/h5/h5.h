@@ -22,7 +22,8 @@ enum eg_h5_kind {
     EG_H5_F32,
     EG_H5_F64,
     EG_H5_TEXT, /* fixed length */
-    EG_H5_RECORD
+    EG_H5_RECORD,
+    EG_H5_VARIABLE_TEXT /* read by eg__h5_read_texts alone */
 };
 
 enum { EG_H5_MAX_RANK = 8 };
@@ -140,8 +141,8 @@ void eg__h5_set_free(struct eg_h5_set *set);
  * as they are, `as` being the dataset's own kind. */
 EG_MUST_CHECK enum eg_status eg__h5_read(struct eg_h5_set *set, enum eg_h5_kind as, size_t first,
                                          size_t count, void *out, struct eg_error *err);
-/* Whole dataset into a new array; text: one free(*texts) frees all. Checked against `limit` bytes
- * before anything is allocated. */
+/* Whole dataset of strings, fixed or variable, into a new array: one free(*texts) frees all. Checked against
+ * `limit` bytes before anything is allocated. */
 EG_MUST_CHECK enum eg_status eg__h5_read_texts(struct eg_h5_set *set, size_t limit_bytes, char ***texts,
                                                size_t *n, struct eg_error *err);
 /* Values in the dataset's own type. */

@@ -82,7 +82,7 @@ static enum eg_h5_kind find_kind(hid_t type)
             if (equal) return EG_H5_F16;
         }
         return bytes <= 8 ? EG_H5_F64 : EG_H5_OTHER; /* any other float: libhdf5 converts */
-    case H5T_STRING: return H5Tis_variable_str(type) ? EG_H5_OTHER : EG_H5_TEXT;
+    case H5T_STRING: return H5Tis_variable_str(type) ? EG_H5_VARIABLE_TEXT : EG_H5_TEXT;
     case H5T_COMPOUND: return EG_H5_RECORD;
     default: return EG_H5_OTHER;
     }
@@ -319,8 +319,8 @@ static enum eg_status check_read(const struct eg_h5_set *set, enum eg_h5_kind as
     enum eg_h5_kind kind = set->shape.kind;
     bool number = kind >= EG_H5_U8 && kind <= EG_H5_F64, whole = kind >= EG_H5_U8 && kind <= EG_H5_I64;
     bool wants_number = as >= EG_H5_U8 && as <= EG_H5_F64, wants_whole = as >= EG_H5_U8 && as <= EG_H5_I64;
-    if (kind == EG_H5_OTHER || as == EG_H5_OTHER || number != wants_number || (wants_whole && !whole) ||
-        (!number && kind != as))
+    if (kind == EG_H5_OTHER || as == EG_H5_OTHER || kind == EG_H5_VARIABLE_TEXT || number != wants_number ||
+        (wants_whole && !whole) || (!number && kind != as))
         return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' does not hold the type of values wanted there",
                         set->path, set->h5->path);
     if (!rows_are_there(set, first, count))
@@ -413,13 +413,64 @@ enum eg_status eg__h5_extend(struct eg_h5_set *set, size_t rows, struct eg_error
     return status;
 }
 
+/* One block of pointers and characters. */
+static char **copy_texts(char *const *texts, size_t n, size_t bytes)
+{
+    char **made = eg__alloc(n * sizeof *made + bytes + 1, 1);
+    char *copy = made ? (char *)(made + n) : NULL;
+    for (size_t i = 0; made && i < n; i++) {
+        made[i] = copy;
+        copy = stpcpy(copy, texts[i] ? texts[i] : "") + 1;
+    }
+    return made;
+}
+
+/* Strings of variable length: rows may share one, so what they come to is asked before they are read. */
+static enum eg_status read_variable_texts(struct eg_h5_set *set, size_t n, size_t limit, char ***out,
+                                          struct eg_error *err)
+{
+    enum eg_status status = EG_OK;
+    hsize_t total = 0;
+    if (n > limit / sizeof(char *))
+        return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' claims %zu strings", set->path, set->h5->path, n);
+    char **given = eg__zalloc(n + 1, sizeof *given);
+    eg__h5_enter();
+    hid_t type = given ? H5Dget_type(set->set) : -1, space = given ? H5Dget_space(set->set) : -1;
+    if (!given)
+        status = eg__fail_memory(err, "strings of an HDF5 file");
+    else if (type < 0 || space < 0 || H5Dvlen_get_buf_size(set->set, type, space, &total) < 0)
+        status = eg__h5_fail(err, EG_E_FORMAT, set->h5, "cannot read the strings of '%s' of '%s'", set->path,
+                             set->h5->path);
+    else if (total > limit)
+        status = eg__fail(err, EG_E_FORMAT, "'%s' of '%s' claims strings of %llu bytes", set->path,
+                          set->h5->path, (unsigned long long)total);
+    else if (H5Dread(set->set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, given) < 0)
+        status = eg__h5_fail(err, EG_E_FORMAT, set->h5, "cannot read the strings of '%s' of '%s'", set->path,
+                             set->h5->path);
+    if (!status) {
+        size_t bytes = 0;
+        for (size_t i = 0; i < n; i++) bytes += (given[i] ? strlen(given[i]) : 0) + 1;
+        if (!(*out = copy_texts(given, n, bytes))) status = eg__fail_memory(err, "strings of an HDF5 file");
+        H5Dvlen_reclaim(type, space, H5P_DEFAULT, given);
+    }
+    if (type >= 0) H5Tclose(type);
+    if (space >= 0) H5Sclose(space);
+    eg__h5_leave();
+    free(given);
+    return status;
+}
+
 enum eg_status eg__h5_read_texts(struct eg_h5_set *set, size_t limit, char ***out, size_t *n_out,
                                  struct eg_error *err)
 {
     size_t n = set->shape.rank ? set->shape.dims[0] : 1, width = set->shape.bytes, pointers;
+    if (set->shape.kind == EG_H5_VARIABLE_TEXT && set->row_length == 1) {
+        enum eg_status status = read_variable_texts(set, n, limit, out, err);
+        if (!status) *n_out = n;
+        return status;
+    }
     if (set->shape.kind != EG_H5_TEXT || !width || set->row_length != 1)
-        return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' is not a list of fixed-length strings", set->path,
-                        set->h5->path);
+        return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' is not a list of strings", set->path, set->h5->path);
     if (!eg__mul(n, sizeof(char *), &pointers) || n > limit / (width + sizeof(char *)))
         return eg__fail(err, EG_E_FORMAT, "'%s' of '%s' claims %zu strings of %zu bytes", set->path,
                         set->h5->path, n, width);

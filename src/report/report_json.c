@@ -51,13 +51,13 @@ static json_t *json_train(const struct eg_train_report *report, const char *outp
         json_array_append_new(classes, eg__json_text(report->classes[i]));
     const struct eg_metrics *test = &report->test;
     json_t *json = json_pack(
-        "{s:o,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:O,s:o,s:o,s:o}", "output", eg__json_text(output),
+        "{s:o,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:O,s:o,s:o,s:o}", "output", eg__json_text(output),
         "cut", eg__json_text(report->cut), "classifier", report->classifier, "scale", report->scale, "C",
         eg__json_number(report->c), "grid", grid, "cv_accuracy", eg__json_number(report->cv_accuracy),
         "test_accuracy", eg__json_number(test->n ? test->accuracy : NAN), "test_count", (json_int_t)test->n,
-        "test_known", (json_int_t)report->n_test_known, "train_count", (json_int_t)report->n_train, "classes",
-        classes, "objective", eg__json_number(report->objective), "gap", eg__json_number(report->gap),
-        "seconds", eg__json_number(report->seconds));
+        "test_known", (json_int_t)report->n_test_known, "train_count", (json_int_t)report->n_train, "folds",
+        (json_int_t)report->folds, "classes", classes, "objective", eg__json_number(report->objective), "gap",
+        eg__json_number(report->gap), "seconds", eg__json_number(report->seconds));
     json_t *empty = json_array(), *twice = json_array(), *scales = json_array();
     for (size_t i = 0; i < report->n_scales; i++) {
         const struct eg_scale_tried *tried = &report->scales[i];

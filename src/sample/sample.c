@@ -323,6 +323,19 @@ enum eg_status eg__sample_folds(const struct eg_sample *s, unsigned k, uint8_t *
                      s->n_classes, k, s->seed, fold, err);
 }
 
+unsigned eg__fold_count(unsigned asked, const int32_t *labels, size_t n, size_t n_classes)
+{
+    enum { USUAL = 5, LEAST = 2 };
+    if (asked) return asked;
+    size_t *count = eg__zalloc(n_classes + 1, sizeof *count), folds = USUAL;
+    if (!count) return USUAL; /* whoever needs the folds next fails and says so */
+    for (size_t i = 0; i < n; i++) count[labels[i]]++;
+    for (size_t k = 0; k < n_classes; k++)
+        if (count[k] && count[k] < folds) folds = count[k];
+    free(count);
+    return folds < LEAST ? LEAST : (unsigned)folds;
+}
+
 enum eg_status eg__sample_check(const int32_t *labels, size_t n, const char *const *classes, size_t n_classes,
                                 double test_fraction, unsigned folds, struct eg_error *err)
 {

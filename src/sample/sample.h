@@ -91,6 +91,9 @@ EG_MUST_CHECK enum eg_status eg__sample_of_store(struct eg_store *store, size_t 
 /* Folds of the training rows: fold[n_train]. */
 EG_MUST_CHECK enum eg_status eg__sample_folds(const struct eg_sample *sample, unsigned k, uint8_t *fold,
                                               struct eg_error *err);
+/* As many as asked for; 0: 5, or what the smallest class can fill, at least 2. */
+unsigned eg__fold_count(unsigned asked, const int32_t *labels, size_t n, size_t n_classes);
+
 /* What can be told of classes before any row is computed: labels [n] (-1: none) of n_classes. Two
  * classes, and as many photos of each (0 apart) as the folds and the test need. */
 EG_MUST_CHECK enum eg_status eg__sample_check(const int32_t *labels, size_t n, const char *const *classes,

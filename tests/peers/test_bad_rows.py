@@ -55,14 +55,13 @@ class Rows(Case):
 
     def test_classes_that_cannot_be_learned(self):
         self.save("f.h5", self.rows, np.zeros(60))
-        self.refused("'class 0' is the only class")
+        self.refused("'0' is the only class")
         self.save("f.h5", self.rows, np.r_[np.zeros(58), 1, 1])
-        self.bad(1, "train", "f.h5", "-o", "m.onnx", says="fewer than the 5 folds (use a smaller --cv")
-        self.save("f.h5", self.rows, 2 * self.labels)  # classes 1 and 3 have no row: left out, and told
+        self.bad(1, "train", "f.h5", "-o", "m.onnx", "--cv", "5", says="fewer than the 5 folds (use a smaller --cv")
+        self.save("f.h5", self.rows, 2 * self.labels)
         for options in CLASSIFIERS:
             done = self.good("train", "f.h5", "-o", "m.onnx", "--force", "--json", *options)
-            self.assertEqual(json.loads(done.stdout)["classes"], ["class 0", "class 2", "class 4"])
-            self.assertIn("class 'class 1' has no photo and is left out", done.stderr)
+            self.assertEqual(json.loads(done.stdout)["classes"], ["0", "2", "4"])
         (self.here / "m.onnx").unlink()
         self.save("f.h5", self.rows, np.full(60, -1))
         self.refused("no row has a label")
@@ -70,7 +69,7 @@ class Rows(Case):
         self.refused("no rows")
         self.save("f.h5", self.rows, self.labels)
         self.save("more.h5", np.vstack([self.rows, self.rows[:20]]), np.r_[self.labels, np.full(20, 3)])
-        self.refused("class 'class 3' is not one that the model has learned", "--test", "more.h5")
+        self.refused("class '3' is not one that the model has learned", "--test", "more.h5")
         self.save("wide.h5", np.hstack([self.rows, self.rows]), self.labels)
         self.refused("takes 8 features, the file has 16", "--test", "wide.h5")
 

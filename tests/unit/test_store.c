@@ -531,7 +531,7 @@ static void any_matrix_is_read(void **state)
     assert_int_equal(spec->n_rows, 4);
     assert_int_equal(spec->cuts[0].length, 6);
     assert_int_equal(spec->n_classes, 3);
-    assert_string_equal(spec->classes[2], "class 2");
+    assert_string_equal(spec->classes[2], "2");
     assert_int_equal(spec->labels[3], 2);
     assert_int_equal(eg__store_status(store)[3], EG_ROW_DONE);
     float row[6];
