@@ -19,15 +19,18 @@ static void show_epoch(void *user, const struct eg_epoch *e)
     struct watch *watch = user;
     if (watch->quiet) return;
     progress_end(&watch->progress);
-    if (e->epoch == 1)
+    if (e->epoch == 1 && e->phase > 1)
+        fprintf(stderr, "again without the photos of fold %u, to see what it brings\n", e->phase - 1);
+    else if (e->epoch == 1)
         fprintf(stderr, "%s\n%9s %7s  %8s  %9s  %8s  %8s %7s\n",
-                e->phase ? "the unfrozen layers with the head" : "the head, on features computed once",
-                "epoch", "loss", "accuracy", "val. loss", "accuracy", "rate", "seconds");
+                e->phase ? "layers and head" : "the head, on features computed once", "epoch", "loss",
+                "accuracy", "val. loss", "accuracy", "rate", "seconds");
     char valid[48] = "        -         -";
     if (isfinite(e->valid_loss))
         snprintf(valid, sizeof valid, "%9.4f  %8.4f", e->valid_loss, e->valid_accuracy);
     fprintf(stderr, "%4u/%-4u %7.4f  %8.4f  %s  %8.2g %7.1f%s\n", e->epoch, e->epochs, e->train_loss,
-            e->train_accuracy, valid, e->rate, e->seconds, e->best ? "  best" : "");
+            e->train_accuracy, valid, e->rate, e->seconds,
+            e->best && isfinite(e->valid_loss) ? "  best" : "");
     if (e->seconds > 2 && e->epoch < e->epochs)
         fprintf(stderr, "%56s%.0f s left at most\n", "", e->seconds * (e->epochs - e->epoch));
 }
@@ -81,6 +84,34 @@ static void draw_rates(const struct eg_tune_report *r, FILE *to)
     free(numbers);
 }
 
+/* What it brought, on photos that it had not seen, and what that cost. */
+static void print_evidence(const struct eg_tune_report *r, FILE *to)
+{
+    const struct eg_tune_evidence *e = &r->evidence;
+    if (!e->from) {
+        fprintf(to, "whether it is better than a linear classifier is not known:\nno photos were held out\n");
+        return;
+    }
+    const char *how = strcmp(e->from, "folds") ? e->from : "out of fold";
+    fprintf(to, "fine-tuning brought     %+.1f points (95 %%: %+.1f to %+.1f) on %zu photos, %s\n",
+            100 * e->gain, 100 * e->gain_low, 100 * e->gain_high, e->n, how);
+    fprintf(to, "                        %.4f, a linear classifier %.4f\n", e->tuned_accuracy,
+            e->linear_accuracy);
+}
+
+static void print_outcome(const struct eg_tune_report *r, FILE *to)
+{
+    print_evidence(r, to);
+    fprintf(to, "it cost                 %.0f s, and %.0f s to see what it brings\n", r->tuning_seconds,
+            r->evidence.seconds);
+    if (r->linear_written)
+        fprintf(to, "written                 the linear classifier (%s); --keep-tuned has it otherwise\n",
+                r->train.classifier);
+    else if (r->share < 1)
+        fprintf(to, "written                 weights %.0f %% of the way from the linear start to the end\n",
+                100 * r->share);
+}
+
 static int print_report(struct invocation *in, const char *output, const struct eg_tune_report *r)
 {
     FILE *to = in->out;
@@ -90,16 +121,27 @@ static int print_report(struct invocation *in, const char *output, const struct 
     draw_losses(r, to);
     fprintf(to, "\n%zu training and %zu validation photos in %zu classes\n", r->train.n_train, r->n_valid,
             r->train.n_classes);
+    fprintf(to, "learned                 the head%s%s\n", r->unfrozen ? ", and the layers from " : "",
+            r->unfrozen ? r->unfrozen : "");
+    print_outcome(r, to);
     if (test->n) {
-        fprintf(to, "held-out accuracy        %.4f (95 %%: %.3f to %.3f) on %zu photos\n", test->accuracy,
+        fprintf(to, "held-out accuracy       %.4f (95 %%: %.3f to %.3f) on %zu photos\n", test->accuracy,
                 test->accuracy_low, test->accuracy_high, test->n);
-        if (isfinite(r->linear_accuracy))
-            fprintf(to, "a linear classifier on the same rows: %.4f\n", r->linear_accuracy);
-        fputc('\n', to);
+        fprintf(to, "                        tuned %.4f, linear %.4f\n\n", r->tuned_accuracy,
+                r->linear_accuracy);
         code = print_metrics(in, test, (const char *const *)r->train.classes);
     }
     fprintf(to, "\n%s is written (%.1f s): engraft predict %s PHOTO.jpg\n", output, r->train.seconds, output);
     return code;
+}
+
+static int print_estimate(struct invocation *in, const struct eg_tune_report *r)
+{
+    double minutes = r->evidence.seconds_whole / 60;
+    print_evidence(r, in->out);
+    fprintf(in->out, "that is one fold; the whole takes about %.0f min: %+.1f points a minute\n",
+            ceil(minutes), 100 * r->evidence.gain / minutes);
+    return EXIT_DONE;
 }
 
 /* Can it be written? Better said before hours of work than after. */
@@ -119,15 +161,16 @@ static int try_svg(const struct invocation *in, const char *path)
 static int finish(struct invocation *in, const char *output, const struct eg_tune_report *r)
 {
     int code = EXIT_DONE;
-    if (r->train.test.n && isfinite(r->linear_accuracy) && r->train.test.accuracy < r->linear_accuracy)
+    if (r->evidence.from && r->evidence.gain < 0 && !r->linear_written && !option_flag(in, "estimate"))
         tell(in,
-             "warning: fine-tuning did worse than a linear classifier on the same rows "
-             "(%.4f against "
-             "%.4f): use `engraft train`, or more photos",
-             r->train.test.accuracy, r->linear_accuracy);
+             "warning: fine-tuning did worse than a linear classifier (%.4f against %.4f) and is written as "
+             "told",
+             r->evidence.tuned_accuracy, r->evidence.linear_accuracy);
     if (option_text(in, "svg")) code = write_svg(in, option_text(in, "svg"), eg_tune_svg(r));
     if (!code && option_flag(in, "json"))
         print_text(in, eg_tune_report_json(r, output));
+    else if (!code && option_flag(in, "estimate"))
+        code = print_estimate(in, r);
     else if (!code)
         code = print_report(in, output, r);
     tell_classes(in, &r->train);
@@ -135,32 +178,42 @@ static int finish(struct invocation *in, const char *output, const struct eg_tun
     return !code && r->train.n_unreadable ? EXIT_SKIPPED : code;
 }
 
+/* 0: the default; below 0: to be found. */
 static int parse_rate(const struct invocation *in, double *rate)
 {
     const char *text = option_text(in, "lr");
     *rate = 0;
     if (!text || !strcmp(text, "auto")) return EXIT_DONE;
+    if (!strcmp(text, "find")) {
+        *rate = -1;
+        return EXIT_DONE;
+    }
     if (parse_real(text, rate) && *rate > 0 && *rate < 100) return EXIT_DONE;
-    return usage_error(in, "--lr '%s' is neither auto nor a number above 0 and below 100", text);
+    return usage_error(in, "--lr '%s' is neither auto, find nor a number above 0 and below 100", text);
+}
+
+/* Folds to see by what tuning brings. */
+static int folds_of(const struct invocation *in)
+{
+    const char *effort = option_text(in, "effort");
+    return !effort || !strcmp(effort, "good") ? 3 : !strcmp(effort, "best") ? 5 : -1;
 }
 
 static int run(struct invocation *in)
 {
     const char *output = option_text(in, "output");
     struct watch watch = {.quiet = option_flag(in, "quiet") || later_rank()};
-    double part = option_real(in, "test"), valid = option_real(in, "valid");
-    long long hidden = option_integer(in, "head");
+    double part = option_real(in, "test");
     struct eg_tune_options options = {
         EG_SIZED(eg_tune_options),
         .cut = option_text(in, "cut"),
-        .hidden = (size_t)hidden,
-        .linear_head = hidden == 0,
+        .hidden = (size_t)option_integer(in, "head"),
         .unfreeze = option_text(in, "unfreeze"),
         .epochs = option_given(in, "epochs") ? (unsigned)option_integer(in, "epochs") : 0,
         .optimizer = option_text(in, "optimizer"),
         .augment = option_text(in, "augment"),
         .views = (unsigned)option_integer(in, "views"),
-        .valid_fraction = valid > 0 ? valid : -1,
+        .valid_fraction = option_real(in, "valid"),
         .test_fraction = part > 0 ? part : -1,
         .group = option_text(in, "group"),
         .label_smoothing = option_real(in, "label-smoothing") > 0 ? option_real(in, "label-smoothing") : -1,
@@ -176,6 +229,9 @@ static int run(struct invocation *in)
         .progress = step,
         .epoch = show_epoch,
         .user = &watch,
+        .folds = folds_of(in),
+        .keep_tuned = option_flag(in, "keep-tuned"),
+        .estimate = option_flag(in, "estimate"),
     };
     int code = parse_rate(in, &options.rate);
     if (!code && option_text(in, "svg")) code = try_svg(in, option_text(in, "svg"));
@@ -208,14 +264,24 @@ static int run(struct invocation *in)
 static const struct option_row options[] = {
     OPTION_OUTPUT_ROW("MODEL.onnx", "the tuned network: one ONNX file, pixels to probabilities"),
     {OPTION_TEXT, "cut", 0, "CUT", "the network's default cut", 0, 0, false, "where the new head goes"},
-    {OPTION_INTEGER, "head", 0, "N", "256", 0, 65536, false,
-     "FC N, ReLU, dropout, FC classes; 0: one FC layer, which begins as the logistic regression"},
-    {OPTION_TEXT, "unfreeze", 0, "none|LAYER|all", "none", 0, 0, false,
-     "layers that learn with the head: from the cut down to LAYER (a block: all of it)"},
-    {OPTION_INTEGER, "epochs", 0, "N", "30 for the head alone, 10 with layers", 1, 100000, false,
-     "passes over the photos, at most"},
-    {OPTION_TEXT, "lr", 0, "auto|RATE", "auto", 0, 0, false,
-     "peak learning rate of the head; layers below get a fifth and less"},
+    {OPTION_INTEGER, "head", 0, "N", "0", 0, 65536, false,
+     "0: one FC layer, which begins as the logistic regression; N: FC N, ReLU, dropout, FC classes beside "
+     "it"},
+    {OPTION_TEXT, "unfreeze", 0, "half|LAYER|all|none", "half", 0, 0, false,
+     "layers that learn with the head: the last half of the blocks below the cut; from the cut down to LAYER "
+     "(a "
+     "block: all of it)"},
+    {OPTION_INTEGER, "epochs", 0, "N", "10, 30 for the head alone", 1, 100000, false,
+     "passes over the photos"},
+    {OPTION_CHOICE, "effort", 0, "good|fast|best", NULL, 0, 0, false,
+     "tune 3, no or 5 times more, each time without some of the photos, to see on these what it brings"},
+    {OPTION_FLAG, "keep-tuned", 0, NULL, NULL, 0, 0, false,
+     "write the tuned network even where a linear classifier is better"},
+    {OPTION_FLAG, "estimate", 0, NULL, NULL, 0, 0, false,
+     "one fold only: what it would bring and how long it would take; nothing is written"},
+    {OPTION_TEXT, "lr", 0, "auto|find|RATE", "auto", 0, 0, false,
+     "peak learning rate of the head: 5e-4 (SGD 1e-2), found by trying, or this; layers below get a fifth "
+     "and less"},
     {OPTION_CHOICE, "optimizer", 0, "adamw|sgd", NULL, 0, 0, false, "SGD has momentum 0.9"},
     {OPTION_CHOICE, "augment", 0, "standard|light|none", NULL, 0, 0, false,
      "random crops and mirroring; standard: and turns and colours"},
@@ -227,8 +293,9 @@ static const struct option_row options[] = {
     {OPTION_FLAG, "train-batch-norm", 0, NULL, NULL, 0, 0, false,
      "learn batch norms too; otherwise they stay as they are"},
     {OPTION_INTEGER, "batch", 0, "N", "16", 1, 4096, false, "photos a step"},
-    {OPTION_REAL, "valid", 0, "PART", "0.15", 0, 0.9, false,
-     "of the training photos, to choose the best epoch by; 0: the last"},
+    {OPTION_REAL, "valid", 0, "PART", "0", 0, 0.9, false,
+     "of the training photos, to choose the best epoch by; 0: all learn, and the weights of the last steps "
+     "are averaged"},
     {OPTION_REAL, "test", 0, "PART", "0.25", 0, 0.9, false, "part of every class kept for the test; 0: none"},
     {OPTION_TEXT, "group", 0, "PATTERN", NULL, 0, 0, false,
      "keep photos of one group (a burst, a patient) together in the test, the validation, the training: a "
@@ -249,13 +316,14 @@ const struct command command_tune = {
     .name = "tune",
     .summary = "a new FC head on the cut network, fine-tuned with as many layers as you like",
     .operands = "MODEL IMAGES",
-    .details = "First the head is trained on features computed once; then, with --unfreeze, the layers below "
-               "it learn too, at "
-               "lower rates. The best epoch by the validation photos is kept; the test photos are looked at "
-               "once, at the end. "
-               "After every epoch the state is saved beside the output: a run that was stopped goes on with "
-               "--resume.",
-    .example = "engraft tune efficientnet-lite0 photos --unfreeze all -o tuned.onnx",
+    .details =
+        "The head begins as the logistic regression on the cut's features; then it and the layers below it "
+        "learn, those at lower rates. Folds say what that brought, and which weights between the start and "
+        "the end are best; where the linear classifier is better, it is what is written. The test photos "
+        "are looked at once, at the end. "
+        "After every epoch the state is saved beside the output: a run that was stopped goes on with "
+        "--resume.",
+    .example = "engraft tune efficientnet-lite0 photos -o tuned.onnx",
     .options = options,
     .run = run,
 };

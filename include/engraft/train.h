@@ -123,7 +123,8 @@ EG_API void eg_comparison_free(struct eg_comparison *comparison);
 /* ---- fine-tuning ---------------------------------------------------------------------- */
 
 struct eg_epoch {
-    unsigned phase; /* 0: the head alone, 1: with the unfrozen layers */
+    unsigned phase; /* 0: the head alone, 1: with the unfrozen layers; 2 and up: fold phase - 1 of the
+                       evidence, which is told to eg_epoch_fn but is not in the report */
     unsigned epoch, epochs;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; /* NAN: no validation rows */
     double rate;                                                   /* of the last step */
@@ -135,15 +136,18 @@ typedef void eg_epoch_fn(void *user, const struct eg_epoch *epoch);
 struct eg_tune_options {
     size_t size;            /* EG_SIZED(eg_tune_options) */
     const char *cut;        /* where the new head goes; NULL = the network's default cut */
-    size_t hidden;          /* of the head: FC hidden, ReLU, dropout, FC classes; 0 = 256 */
-    bool linear_head;       /* one FC layer */
-    const char *unfreeze;   /* NULL or "none": the head alone; a layer or block: from there up; "all" */
+    size_t hidden;          /* 0 = the head is one FC layer, which begins as the logistic regression on the
+                               training photos; else FC hidden, ReLU, dropout, FC classes are added to it, the
+                               last of them 0 at first */
+    const char *unfreeze;   /* NULL or "half": the last half of the blocks below the cut; a layer or block:
+                               from there up; "all"; "none": the head alone */
     unsigned epochs;        /* 0 = 10, or 30 for the head alone */
-    double rate;            /* of the head, at its peak; 0 = found by trying */
+    double rate;            /* of the head, at its peak; 0 = 5e-4 (SGD: 1e-2); below 0: found by trying */
     const char *optimizer;  /* NULL = "adamw", or "sgd" */
     const char *augment;    /* NULL = "standard", or "light", "none" */
     unsigned views;         /* augmented views of a photo kept; 0 = new ones every epoch */
-    double valid_fraction;  /* of the training rows; 0 = 0.15; below 0: none, the last epoch is taken */
+    double valid_fraction;  /* of the training rows, to choose the epoch by; 0 = none: all learn, and the
+                               weights' average over the last steps is taken */
     double test_fraction;   /* 0 = 0.25; below 0: none */
     const char *group;      /* as in eg_train_options: of the test's and the validation's split */
     double label_smoothing; /* 0 = 0.1; below 0: none */
@@ -159,26 +163,52 @@ struct eg_tune_options {
     eg_progress_fn *progress;
     eg_epoch_fn *epoch;
     void *user;
+    int folds;       /* of the training rows, tuned again on the others to see what it brings: 0 = 3;
+                        below 0: none; each costs less than learning once */
+    bool keep_tuned; /* write the tuned network even where the linear classifier was better */
+    bool estimate;   /* one fold alone, to see what it brings; nothing is written */
 };
 struct eg_rate_point {
     double rate, loss;
 };
+enum { EG_TUNE_SHARES = 5 };
+/* What fine-tuning brought on photos that neither it nor the linear classifier had seen. */
+struct eg_tune_evidence {
+    const char *from; /* "folds", "validation", "test" (the two were chosen by it: its accuracy is a little
+                         too good), or NULL: there was none */
+    unsigned folds;
+    size_t n;               /* photos judged */
+    double tuned_accuracy;  /* the share chosen by the other folds */
+    double linear_accuracy; /* of the better of logistic regression and SVM, as `auto` of eg_train */
+    double gain, gain_low, gain_high; /* tuned minus linear, paired, 95 % */
+    double seconds;                   /* that it took */
+    double seconds_whole;             /* estimate: that all would take */
+    /* Weights so far on the way from the linear start to the end (Wortsman et al. 2022). */
+    double share[EG_TUNE_SHARES], share_accuracy[EG_TUNE_SHARES], share_loss[EG_TUNE_SHARES];
+};
 struct eg_tune_report {
-    struct eg_train_report train; /* classifier "mlp"; its test is of the tuned network */
+    struct eg_train_report train; /* of what is written: classifier "mlp", or the linear one's name */
     struct eg_epoch *epochs;
     size_t n_epochs, n_valid;
     struct eg_rate_point *curve; /* of the rate finder; n_curve 0: it did not run */
     size_t n_curve;
     double rate;
-    double linear_accuracy; /* of a linear classifier on the same rows; NAN: not measured */
+    double linear_accuracy; /* of the linear classifier on the test rows; NAN: not measured */
     size_t rank;            /* the same is reported on every rank; the first has written the file */
+    char *unfrozen;         /* the lowest layer that learned; NULL: the head alone */
+    double tuned_accuracy;  /* of the tuned network on the test rows; NAN: no test */
+    double share;           /* of the way from the linear start to the end, which the tuned weights are */
+    bool linear_written;    /* the linear classifier was better, and is in the file */
+    double tuning_seconds;  /* of the epochs in `epochs` */
+    struct eg_tune_evidence evidence;
 };
 
 /* Photos to a classifier whose new FC head, and the layers from the cut down to `unfreeze`,
- * are learned. After every epoch the state is saved to PATH.tuning: with `resume` a run that
- * was stopped goes on and ends with the same weights, bit for bit. EG_E_CANCELLED: the best so
- * far is in path. Cost: a forward and about two backward passes of the unfrozen layers per photo
- * and epoch; what lies below them is computed once, or once a view.
+ * are learned. The linear classifier on the same rows is a candidate: where fine-tuning was worse by the
+ * evidence it is what is written (unless keep_tuned). After every epoch the state is saved to PATH.tuning:
+ * with `resume` a run that was stopped goes on and ends with the same weights, bit for bit. EG_E_CANCELLED:
+ * the best so far is in path. Cost: a forward and about two backward passes of the unfrozen layers per photo
+ * and epoch, for the folds again; what lies below them is computed once a view.
  * With ranks every rank of the MPI job makes this call, with the same arguments and a folder of
  * PATH that all can read; gradients are summed, so that the batch and the losses are those of one. */
 EG_API EG_MUST_CHECK enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *path,

@@ -79,7 +79,7 @@ static size_t block_length(const char *name)
     return end ? end : strlen(name);
 }
 
-static bool same_block(const char *a, const char *b)
+bool eg__same_block(const char *a, const char *b)
 {
     size_t n = block_length(a);
     return n == block_length(b) && !strncmp(a, b, n);
@@ -127,7 +127,7 @@ static bool is_candidate(const struct walk *w, size_t i, size_t end)
     if (w->n_readers[node] == 1 && w->waists[i + 1] == node + 1 && finishes_layer(after->op) &&
         !averages_all(graph, after))
         return false;
-    return !same_block(graph->nodes[node].name, after->name);
+    return !eg__same_block(graph->nodes[node].name, after->name);
 }
 
 /* The last cut of its size, and the default one, stay in any case. */

@@ -77,6 +77,10 @@ void eg__train_report_release(struct eg_train_report *report);
 void eg__evaluate_report_release(struct eg_evaluate_report *report);
 void eg__tune_report_release(struct eg_tune_report *report);
 
+/* Do these layers belong to one block ("layer1.0" of "layer1.0.conv2", "_blocks.5" of
+ * "_blocks.5._bn2"), by their names? (candidate_cuts.c) */
+bool eg__same_block(const char *a, const char *b);
+
 /* ---- small things --------------------------------------------------------------------------- */
 
 EG_MUST_CHECK enum eg_status eg__skip(struct eg_skipped **list, size_t *n, const char *path,

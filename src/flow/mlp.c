@@ -98,8 +98,9 @@ static enum eg_status learn_head(struct mlp *m, unsigned out, struct eg_graph **
     struct eg_trainer *trainer = NULL;
     struct eg_tune_report report = {.train.n_classes = m->n_classes};
     size_t begun = m->epochs_done, n_out = 0;
+    const struct eg_head_shape shape = {.d = m->d, .hidden = m->hidden, .classes = m->n_classes};
     enum eg_status status = divide(m, out, err);
-    if (!status) status = eg__tune_head(m->d, m->hidden, m->n_classes, t->how.seed, &head, err);
+    if (!status) status = eg__tune_head(&shape, t->how.seed, &head, err);
     if (status) return status;
     bool *all = eg__alloc(head->n_nodes, sizeof *all);
     for (uint32_t i = 0; all && i < head->n_nodes; i++) all[i] = true;

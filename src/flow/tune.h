@@ -2,10 +2,12 @@
  *
  *     photos -> trunk (run, computed once) -> boundary values -> tape (learned) -> logits
  *
- * tune.c        the whole story: rows, splits, head, unfreezing, test, file
+ * tuning.h      the whole story: rows, layers, head, learning, evidence, test, file
  * tune_data.c   what the learned part reads: cached values, or augmented photos prepared ahead
- * tune_head.c   the new FC head, which train --classifier mlp learns alone (mlp.c)
- * tune_loop.c   epochs: order, rates, watching the validation rows, going on after a break */
+ * tune_head.c   the new FC head, another of which train --classifier mlp learns alone (mlp.c)
+ * tune_loop.c   epochs: order, rates, watching the validation rows
+ * tune_state.c  what goes on after a break
+ * tune_rate.c   the rate finder */
 #ifndef EG_FLOW_TUNE_H
 #define EG_FLOW_TUNE_H
 
@@ -20,9 +22,16 @@ enum { EG_HEAD_HIDDEN = 256, EG_HEAD_BATCH = 32, EG_HEAD_EPOCHS = 30, EG_HEAD_PA
 #define EG_TUNE_CLIP 5.0
 #define EG_TUNE_SMOOTHING 0.1
 
-/* On d features: FC hidden, ReLU, dropout, FC classes, softmax; without the first three when
- * hidden is 0. Its weights are random. */
-EG_MUST_CHECK enum eg_status eg__tune_head(size_t d, size_t hidden, size_t classes, uint64_t seed,
+#define EG_HEAD_LINEAR "head.fc"
+
+/* On d features: FC classes, softmax. With hidden: FC hidden, ReLU, dropout before it; or, skip, beside it
+ * with an FC of zeros behind them, and the sum of both: it begins as the linear one is. Its other weights
+ * are random. */
+struct eg_head_shape {
+    size_t d, hidden, classes;
+    bool skip;
+};
+EG_MUST_CHECK enum eg_status eg__tune_head(const struct eg_head_shape *shape, uint64_t seed,
                                            struct eg_graph **head, struct eg_error *err);
 
 /* ---- data -------------------------------------------------------------------------- */
@@ -49,13 +58,15 @@ struct eg_tune_source {
     eg_pool *pool;
     uint64_t seed;
     enum eg_augment augment;
-    unsigned views; /* 0 = new ones every epoch */
+    unsigned views;  /* 0 = new ones every epoch */
+    unsigned epochs; /* with views 0: so many will be gone through more than once; 0: only once */
     size_t memory_bytes;
     const uint32_t *boundary;
     size_t n_boundary;
     /* from here on private to tune_data.c */
     struct eg_shape in;
     bool pixels;                  /* the boundary is the input, as bytes */
+    bool folds_keep;              /* there is room for what every epoch sees: views is their number */
     struct eg_run *run;           /* photos to boundary values; NULL when pixels */
     float *values[EG_INPUTS_MAX]; /* [batch][count] of each boundary node */
     size_t counts[EG_INPUTS_MAX];
@@ -108,9 +119,6 @@ struct eg_tune_phase {
 /* Train; the trainer ends with the best weights by the validation rows. EG_E_CANCELLED: so it
  * does too, and a later call with resume goes on. */
 EG_MUST_CHECK enum eg_status eg__tune_phase(struct eg_tune_phase *phase, struct eg_error *err);
-/* Which phase a saved state is in the middle of: -1 none. */
-EG_MUST_CHECK enum eg_status eg__tune_saved_phase(const char *path, const char *identity, int *number,
-                                                  struct eg_error *err);
 /* Loss, accuracy and logits [n][classes] of rows as they are. logits NULL: ranks share the rows. */
 EG_MUST_CHECK enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const size_t *rows, size_t n,
                                               float *logits, struct eg_batch_result *result,

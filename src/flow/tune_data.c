@@ -189,6 +189,15 @@ static enum eg_status plan_run(struct eg_tune_source *s, struct eg_error *err)
     return eg__run_create(s->graph, s->boundary, s->n_boundary, &options, s->pool, &s->run, err);
 }
 
+/* What an epoch sees is the same for all folds: kept, it is computed once. */
+static void keep_epochs(struct eg_tune_source *s, size_t row_bytes)
+{
+    size_t one = s->n * row_bytes; /* fits: the rows as they are do */
+    s->folds_keep = needs_photos(s) && !s->views && s->epochs && !s->still.in_file &&
+                    s->epochs < s->memory_bytes / (one ? one : 1);
+    if (s->folds_keep) s->views = s->epochs;
+}
+
 enum eg_status eg__tune_source_init(struct eg_tune_source *s, const char *path, struct eg_error *err)
 {
     s->in = s->graph->nodes[0].shape;
@@ -207,6 +216,7 @@ enum eg_status eg__tune_source_init(struct eg_tune_source *s, const char *path, 
     size_t row_bytes = s->pixels ? s->counts[0] : floats * sizeof(float);
     enum eg_status status = eg__tune_cache_init(&s->still, s->n, row_bytes, s->memory_bytes, path, err);
     if (!status) status = plan_run(s, err);
+    keep_epochs(s, row_bytes);
     if (!status && needs_photos(s) && s->views) {
         s->have = eg__zalloc(s->n * s->views, sizeof *s->have);
         status = s->have ? eg__tune_cache_init(
@@ -313,8 +323,9 @@ enum eg_status eg__tune_source_varied(struct eg_tune_source *s, size_t epoch, co
         eg__tune_source_still(s, rows, n, inputs);
         return EG_OK;
     }
-    size_t view = s->views ? epoch % s->views : epoch;
-    bool known = s->views > 0;
+    bool kept = s->views && (!s->folds_keep || epoch < s->views);
+    size_t view = kept ? epoch % s->views : epoch;
+    bool known = kept;
     for (size_t i = 0; known && i < n; i++) known = s->have[rows[i] * s->views + view];
     enum eg_status status = EG_OK;
     if (known) {
@@ -322,10 +333,9 @@ enum eg_status eg__tune_source_varied(struct eg_tune_source *s, size_t epoch, co
             unpack(s, s->seen.bytes + (rows[i] * s->views + view) * s->seen.row_bytes, i);
     } else {
         uint8_t *pixels = eg__alloc(n, eg__shape_count(s->in));
-        status =
-            pixels ? compute(s, view, rows, n, next, s->views && epoch >= s->views ? 0 : n_next, pixels, err)
-                   : eg__fail_memory(err, "a batch of photos");
-        if (!status && s->views) remember(s, view, rows, n, pixels);
+        status = pixels ? compute(s, view, rows, n, next, kept && epoch >= s->views ? 0 : n_next, pixels, err)
+                        : eg__fail_memory(err, "a batch of photos");
+        if (!status && kept) remember(s, view, rows, n, pixels);
         free(pixels);
     }
     for (size_t b = 0; b < s->n_boundary; b++) inputs[b] = s->values[b];

@@ -3,35 +3,22 @@
  * every epoch, training goes on after a break as if there had been none.
  *
  * What is judged and kept is the weights' average over the last sixth or so of the steps (Polyak and
- * Juditsky 1992, with weights that fade), which is steadier than where the last step happens to end.
- *
- * A saved state: struct saved, its epoch records, the trainer's state, the best one, the average, the
- * start. */
+ * Juditsky 1992, with weights that fade), which is steadier than where the last step happens to end. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "flow/tune.h"
+#include "flow/tune_loop.h"
 
-enum { FINDER_STEPS = 60, DIVERGED = 20 /* times what a guess costs */ };
+enum { DIVERGED = 20 /* times what a guess costs */ };
 static const double AVERAGED = 1.0 / 6; /* of all steps */
 
 /* ---- one batch ------------------------------------------------------------------------------ */
 
-struct batches {
-    struct eg_tune_phase *phase;
-    size_t *order;      /* the training rows, shuffled */
-    size_t *own, *next; /* [batch]: this rank's rows of the batch at hand, and of the one after */
-    float *mixed[EG_INPUTS_MAX];
-    float *features; /* [batch][d] */
-    struct eg_target *targets;
-};
-
-static void batches_release(struct batches *b)
+static void batches_release(struct eg_batches *b)
 {
     free(b->order);
     free(b->own);
@@ -41,9 +28,9 @@ static void batches_release(struct batches *b)
     for (size_t i = 0; i < EG_INPUTS_MAX; i++) free(b->mixed[i]);
 }
 
-static enum eg_status batches_init(struct batches *b, struct eg_tune_phase *phase, struct eg_error *err)
+static enum eg_status batches_init(struct eg_batches *b, struct eg_tune_phase *phase, struct eg_error *err)
 {
-    *b = (struct batches){.phase = phase};
+    *b = (struct eg_batches){.phase = phase};
     b->order = eg__alloc(phase->n_train, sizeof *b->order);
     b->own = eg__alloc(phase->batch, sizeof *b->own);
     b->next = eg__alloc(phase->batch, sizeof *b->next);
@@ -60,7 +47,7 @@ static enum eg_status batches_init(struct batches *b, struct eg_tune_phase *phas
     return eg__fail_memory(err, "a batch");
 }
 
-static void shuffle(struct batches *b, size_t epoch)
+void eg__tune_shuffle(struct eg_batches *b, size_t epoch)
 {
     struct eg_rng rng;
     eg__rng_init(&rng, b->phase->seed, ((uint64_t)b->phase->number << 40) + epoch);
@@ -79,7 +66,7 @@ static double beta_variate(struct eg_rng *rng, double a)
 
 /* Mixup (Zhang et al. 2018): every input with the one after it in the batch, the last with the
  * first. Of n_read inputs the first n are mixed. */
-static void mix(struct batches *b, uint64_t step, size_t n, size_t n_read, const float **inputs)
+static void mix(struct eg_batches *b, uint64_t step, size_t n, size_t n_read, const float **inputs)
 {
     struct eg_tune_phase *phase = b->phase;
     struct eg_rng rng;
@@ -100,7 +87,7 @@ static void mix(struct batches *b, uint64_t step, size_t n, size_t n_read, const
     }
 }
 
-static size_t batch_end(const struct eg_tune_phase *phase, size_t first)
+size_t eg__tune_batch_end(const struct eg_tune_phase *phase, size_t first)
 {
     size_t end = first + phase->batch;
     return end < phase->n_train ? end : phase->n_train;
@@ -113,17 +100,17 @@ static size_t batch_count(const struct eg_tune_phase *phase)
 
 /* This rank's rows of the batch that begins at `first`: n of them from *at on; of n_read the last
  * is the next rank's first, for mixup. */
-static size_t own_rows(const struct batches *b, size_t first, size_t *rows, size_t *at, size_t *n_read)
+static size_t own_rows(const struct eg_batches *b, size_t first, size_t *rows, size_t *at, size_t *n_read)
 {
     const struct eg_tune_phase *phase = b->phase;
-    size_t count = batch_end(phase, first) - first, n;
+    size_t count = eg__tune_batch_end(phase, first) - first, n;
     eg__shard_range(count, phase->dist->rank, phase->dist->n_ranks, at, &n);
     *n_read = n + (phase->mixup > 0 && n && n < count);
     for (size_t i = 0; i < *n_read; i++) rows[i] = b->order[first + (*at + i) % count];
     return n;
 }
 
-static enum eg_status read_rows(struct batches *b, size_t epoch, size_t n, size_t n_next,
+static enum eg_status read_rows(struct eg_batches *b, size_t epoch, size_t n, size_t n_next,
                                 const float **inputs, struct eg_error *err)
 {
     struct eg_tune_phase *phase = b->phase;
@@ -144,18 +131,18 @@ enum eg_status eg__tune_agree(const struct eg_dist *dist, enum eg_status status,
     return failed ? eg__fail(err, EG_E_CANCELLED, "another process stopped (it says why)") : EG_OK;
 }
 
-static enum eg_status take_step(struct batches *b, size_t epoch, size_t first, double rate, uint64_t step,
-                                struct eg_batch_result *sum, struct eg_error *err)
+enum eg_status eg__tune_step(struct eg_batches *b, size_t epoch, size_t first, double rate, uint64_t step,
+                             struct eg_batch_result *sum, struct eg_error *err)
 {
     struct eg_tune_phase *phase = b->phase;
     const float *inputs[EG_INPUTS_MAX] = {0};
     size_t at, unused, n_read, n_next, n = own_rows(b, first, b->own, &at, &n_read);
-    own_rows(b, batch_end(phase, first), b->next, &unused, &n_next);
+    own_rows(b, eg__tune_batch_end(phase, first), b->next, &unused, &n_next);
     enum eg_status status = n ? read_rows(b, epoch, n_read, n_next, inputs, err) : EG_OK;
     status = eg__tune_agree(phase->dist, status, err);
     if (status) return status;
     for (size_t i = 0; i < n; i++) b->targets[i] = (struct eg_target){phase->labels[b->own[i]], 0, 1};
-    if (phase->mixup > 0 && batch_end(phase, first) - first > 1) mix(b, step, n, n_read, inputs);
+    if (phase->mixup > 0 && eg__tune_batch_end(phase, first) - first > 1) mix(b, step, n, n_read, inputs);
     struct eg_batch_result result;
     eg__tape_begin_at(eg__trainer_tape(phase->trainer), at);
     status = eg__trainer_step(phase->trainer, inputs, b->targets, n, rate, step, &result, err);
@@ -208,97 +195,8 @@ enum eg_status eg__tune_measure(struct eg_tune_phase *phase, const size_t *rows,
     return status;
 }
 
-/* ---- the rate finder (Smith 2017) -------------------------------------------------------------- */
-
-/* From 1e-6 to 1 in equal ratios, one batch each, until the smoothed loss has left its lowest
- * value far behind. The rate taken is a tenth of the one where the loss breaks away from its
- * lowest value, and 1e-4 at least. The trainer is put back as it was. */
-static enum eg_status find_rate(struct batches *b, struct eg_error *err)
-{
-    struct eg_tune_phase *phase = b->phase;
-    const double low = 1e-6, high = 1;
-    size_t n_state = eg__trainer_state_count(phase->trainer);
-    float *state = eg__alloc(n_state, sizeof *state);
-    struct eg_rate_point *curve = eg__alloc(FINDER_STEPS, sizeof *curve);
-    if (!state || !curve) {
-        free(state);
-        free(curve);
-        return eg__fail_memory(err, "the rate finder");
-    }
-    eg__trainer_get_state(phase->trainer, state);
-    shuffle(b, 1u << 30);
-    enum eg_status status = EG_OK;
-    double smooth = 0, lowest = INFINITY;
-    size_t n = 0, at = 0;
-    for (; n < FINDER_STEPS && !status; n++) {
-        double rate = low * pow(high / low, (double)n / (FINDER_STEPS - 1));
-        struct eg_batch_result result = {0};
-        struct eg_error ignored;
-        status = take_step(b, 1u << 30, at, rate, (1u << 30) + n, &result, &ignored);
-        if (status == EG_E_NUMERIC) { /* far too fast: the curve ends here */
-            status = EG_OK;
-            break;
-        }
-        if (status) {
-            if (err) *err = ignored;
-            break;
-        }
-        at = batch_end(phase, at) < phase->n_train ? batch_end(phase, at) : 0;
-        smooth = 0.8 * smooth + 0.2 * result.loss / result.weight;
-        double loss = smooth / (1 - pow(0.8, (double)(n + 1)));
-        curve[n] = (struct eg_rate_point){rate, loss};
-        if (loss < lowest) lowest = loss;
-        if (n > 10 && loss > 3 * lowest) {
-            n++;
-            break;
-        }
-        if (phase->progress && !phase->progress(phase->user, n + 1, FINDER_STEPS))
-            status = eg__fail(err, EG_E_CANCELLED, "stopped");
-        status = eg__tune_agree(phase->dist, status, err);
-    }
-    eg__trainer_set_state(phase->trainer, state);
-    free(state);
-    if (status) {
-        free(curve);
-        return status;
-    }
-    /* A head that knows something already has no slope to look for: where the loss breaks away
-     * is what the curve shows in every case. */
-    size_t best = 0, broken = 0;
-    for (size_t i = 0; i < n; i++)
-        if (curve[i].loss < curve[best].loss) best = i;
-    for (broken = best; broken < n && curve[broken].loss < 1.2 * curve[best].loss + 0.05; broken++) {
-    }
-    phase->rate = (broken < n ? curve[broken].rate : high) / 10;
-    if (!(phase->rate > 1e-4)) phase->rate = 1e-4;
-    free(phase->report->curve);
-    phase->report->curve = curve;
-    phase->report->n_curve = n;
-    return EG_OK;
-}
-
-/* ---- states ----------------------------------------------------------------------------------------- */
-
-struct saved {
-    char magic[8], identity[64];
-    uint64_t phase, epoch, waited, n_state, n_values, n_epochs, best_epoch;
-    double rate, best_loss, best_accuracy;
-};
-
-static const char magic[8] = "EGTUNE2";
-
-struct progress_of_phase {
-    size_t epoch; /* the next */
-    unsigned waited;
-    size_t best_epoch;
-    double best_loss, best_accuracy;
-    float *state, *best;
-    float *average; /* of the values that learn */
-    size_t n_state, n_values;
-};
-
 /* The average takes the place of the values, and the values its. */
-static void exchange_average(const struct eg_tune_phase *phase, struct progress_of_phase *p)
+static void exchange_average(const struct eg_tune_phase *phase, struct eg_phase_progress *p)
 {
     size_t n;
     float *values = eg__tape_values(eg__trainer_tape(phase->trainer), &n);
@@ -309,115 +207,12 @@ static void exchange_average(const struct eg_tune_phase *phase, struct progress_
     }
 }
 
-static void add_to_average(const struct eg_tune_phase *phase, struct progress_of_phase *p, size_t total)
+static void add_to_average(const struct eg_tune_phase *phase, struct eg_phase_progress *p, size_t total)
 {
     size_t n;
     const float *values = eg__tape_values(eg__trainer_tape(phase->trainer), &n);
     float share = (float)(1 / fmax(1, AVERAGED * (double)total));
     for (size_t i = 0; i < n; i++) p->average[i] += share * (values[i] - p->average[i]);
-}
-
-static enum eg_status save(const struct eg_tune_phase *phase, struct progress_of_phase *p,
-                           struct eg_error *err)
-{
-    if (!phase->state_path || phase->dist->rank) return EG_OK;
-    struct saved head = {.phase = phase->number,
-                         .epoch = p->epoch,
-                         .waited = p->waited,
-                         .n_state = p->n_state,
-                         .n_values = p->n_values,
-                         .n_epochs = phase->report->n_epochs,
-                         .best_epoch = p->best_epoch,
-                         .rate = phase->rate,
-                         .best_loss = p->best_loss,
-                         .best_accuracy = p->best_accuracy};
-    memcpy(head.magic, magic, sizeof head.magic);
-    memcpy(head.identity, phase->identity, sizeof head.identity);
-    eg__trainer_get_state(phase->trainer, p->state);
-    struct eg_outfile file;
-    enum eg_status status = eg__outfile_open(phase->state_path, true, &file, err);
-    if (status) return status;
-    fwrite(&head, sizeof head, 1, file.stream);
-    fwrite(phase->report->epochs, sizeof *phase->report->epochs, phase->report->n_epochs, file.stream);
-    fwrite(p->state, sizeof *p->state, p->n_state, file.stream);
-    fwrite(p->best, sizeof *p->best, p->n_state, file.stream);
-    fwrite(p->average, sizeof *p->average, p->n_values, file.stream);
-    fwrite(phase->start, sizeof *phase->start, p->n_values, file.stream);
-    return eg__outfile_commit(&file, err);
-}
-
-/* found: a state of this work is there; its head is in *head. */
-static enum eg_status open_saved(const char *path, const char *identity, struct eg_mapping *mapping,
-                                 struct saved *head, struct eg_error *err)
-{
-    enum eg_status status = eg__map_file(path, mapping, err);
-    if (status) return status;
-    bool whole = mapping->size >= sizeof *head;
-    if (whole) memcpy(head, mapping->bytes, sizeof *head);
-    whole = whole && !memcmp(head->magic, magic, sizeof head->magic);
-    if (whole && memcmp(head->identity, identity, sizeof head->identity))
-        status = eg__fail(
-            err, EG_E_ARGUMENT,
-            "'%s' is of a run with other photos or options: give the same ones, or remove it to begin anew",
-            path);
-    size_t left = mapping->size - sizeof *head;
-    if (!status && whole) whole = head->n_epochs <= left / sizeof(struct eg_epoch);
-    if (!status && whole) left = (left - head->n_epochs * sizeof(struct eg_epoch)) / (2 * sizeof(float));
-    if (!status && (!whole || head->n_state > left || left - head->n_state != head->n_values))
-        status = eg__fail(err, EG_E_FORMAT, "'%s' is damaged: remove it to begin anew", path);
-    if (status) eg__unmap_file(mapping);
-    return status;
-}
-
-enum eg_status eg__tune_saved_phase(const char *path, const char *identity, int *number, struct eg_error *err)
-{
-    struct eg_mapping mapping;
-    struct saved head;
-    enum eg_status status = open_saved(path, identity, &mapping, &head, err);
-    if (status) return status;
-    *number = (int)head.phase;
-    eg__unmap_file(&mapping);
-    return EG_OK;
-}
-
-static enum eg_status restore(struct eg_tune_phase *phase, struct progress_of_phase *p, struct eg_error *err)
-{
-    struct eg_mapping mapping;
-    struct saved head;
-    enum eg_status status = open_saved(phase->state_path, phase->identity, &mapping, &head, err);
-    if (status) return status;
-    struct eg_tune_report *report = phase->report;
-    struct eg_epoch *epochs = eg__alloc(head.n_epochs + 1, sizeof *epochs);
-    if (head.n_state != p->n_state || head.n_values != p->n_values || head.phase != phase->number)
-        status = eg__fail(err, EG_E_FORMAT, "'%s' is damaged: remove it to begin anew", phase->state_path);
-    else if (!epochs)
-        status = eg__fail_memory(err, "the epochs");
-    if (status) {
-        free(epochs);
-        eg__unmap_file(&mapping);
-        return status;
-    }
-    const uint8_t *at = mapping.bytes + sizeof head;
-    memcpy(epochs, at, head.n_epochs * sizeof *epochs);
-    at += head.n_epochs * sizeof *epochs;
-    memcpy(p->state, at, p->n_state * sizeof *p->state);
-    at += p->n_state * sizeof *p->state;
-    memcpy(p->best, at, p->n_state * sizeof *p->best);
-    at += p->n_state * sizeof *p->best;
-    memcpy(p->average, at, p->n_values * sizeof *p->average);
-    memcpy(phase->start, at + p->n_values * sizeof *p->average, p->n_values * sizeof *phase->start);
-    eg__trainer_set_state(phase->trainer, p->state);
-    free(report->epochs);
-    report->epochs = epochs;
-    report->n_epochs = head.n_epochs;
-    phase->rate = head.rate;
-    p->epoch = head.epoch;
-    p->waited = (unsigned)head.waited;
-    p->best_epoch = head.best_epoch;
-    p->best_loss = head.best_loss;
-    p->best_accuracy = head.best_accuracy;
-    eg__unmap_file(&mapping);
-    return EG_OK;
 }
 
 /* ---- epochs ----------------------------------------------------------------------------------------------
@@ -434,7 +229,7 @@ static enum eg_status record(struct eg_tune_phase *phase, const struct eg_epoch 
     return EG_OK;
 }
 
-static enum eg_status run_epoch(struct batches *b, struct progress_of_phase *p, struct eg_error *err)
+static enum eg_status run_epoch(struct eg_batches *b, struct eg_phase_progress *p, struct eg_error *err)
 {
     struct eg_tune_phase *phase = b->phase;
     double start = eg__seconds();
@@ -443,11 +238,12 @@ static enum eg_status run_epoch(struct batches *b, struct progress_of_phase *p, 
     struct eg_epoch epoch = {
         .phase = phase->number, .epoch = (unsigned)p->epoch + 1, .epochs = phase->epochs};
     enum eg_status status = EG_OK;
-    shuffle(b, p->epoch);
-    for (size_t first = 0, i = 0; first < phase->n_train && !status; first = batch_end(phase, first), i++) {
+    eg__tune_shuffle(b, p->epoch);
+    for (size_t first = 0, i = 0; first < phase->n_train && !status;
+         first = eg__tune_batch_end(phase, first), i++) {
         size_t step = p->epoch * n_batches + i;
         epoch.rate = phase->rate * eg__one_cycle(step, total);
-        status = take_step(b, p->epoch, first, epoch.rate, step, &train, err);
+        status = eg__tune_step(b, p->epoch, first, epoch.rate, step, &train, err);
         if (!status) add_to_average(phase, p, total);
         if (!status && phase->progress && !phase->progress(phase->user, i + 1, n_batches))
             status = eg__fail(err, EG_E_CANCELLED, "stopped in epoch %zu", p->epoch + 1);
@@ -476,14 +272,14 @@ static enum eg_status run_epoch(struct batches *b, struct progress_of_phase *p, 
     epoch.seconds = eg__seconds() - start;
     p->epoch++;
     status = record(phase, &epoch, err);
-    if (!status) status = save(phase, p, err);
+    if (!status) status = eg__tune_save(phase, p, err);
     return eg__tune_agree(phase->dist, status, err);
 }
 
 enum eg_status eg__tune_phase(struct eg_tune_phase *phase, struct eg_error *err)
 {
-    struct batches batches;
-    struct progress_of_phase p = {.best_epoch = SIZE_MAX, .n_state = eg__trainer_state_count(phase->trainer)};
+    struct eg_batches batches;
+    struct eg_phase_progress p = {.best_epoch = SIZE_MAX, .n_state = eg__trainer_state_count(phase->trainer)};
     enum eg_status status = batches_init(&batches, phase, err);
     if (status) return status;
     const float *values = eg__tape_values(eg__trainer_tape(phase->trainer), &p.n_values);
@@ -499,8 +295,8 @@ enum eg_status eg__tune_phase(struct eg_tune_phase *phase, struct eg_error *err)
         memcpy(p.average, values, p.n_values * sizeof *values);
         memcpy(phase->start, values, p.n_values * sizeof *values);
     }
-    if (!status && phase->resume) status = restore(phase, &p, err);
-    if (!status && !phase->resume && !(phase->rate > 0)) status = find_rate(&batches, err);
+    if (!status && phase->resume) status = eg__tune_restore(phase, &p, err);
+    if (!status && !phase->resume && !(phase->rate > 0)) status = eg__tune_find_rate(&batches, err);
     while (!status && p.epoch < phase->epochs &&
            !(phase->n_valid && phase->patience && p.waited >= phase->patience))
         status = run_epoch(&batches, &p, err);

@@ -1,6 +1,7 @@
 /* report_json.c: each report of learning, extracting and judging as one JSON document. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "report/json_text.h"
 
@@ -89,6 +90,23 @@ char *eg_train_report_json(const struct eg_train_report *report, const char *out
     return eg__json_document(json_train(report, output));
 }
 
+/* What fine-tuning brought, and on which photos; null: none were held out. */
+static json_t *json_evidence(const struct eg_tune_evidence *e)
+{
+    if (!e->from) return json_null();
+    json_t *shares = json_array();
+    for (size_t i = 0; i < EG_TUNE_SHARES; i++)
+        if (strcmp(e->from, "test"))
+            json_array_append_new(shares, json_pack("{s:o,s:o,s:o}", "share", eg__json_number(e->share[i]),
+                                                    "accuracy", eg__json_number(e->share_accuracy[i]), "loss",
+                                                    eg__json_number(e->share_loss[i])));
+    return json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "from", e->from, "folds", (int)e->folds,
+                     "count", (json_int_t)e->n, "tuned_accuracy", eg__json_number(e->tuned_accuracy),
+                     "linear_accuracy", eg__json_number(e->linear_accuracy), "gain", eg__json_number(e->gain),
+                     "gain_low", eg__json_number(e->gain_low), "gain_high", eg__json_number(e->gain_high),
+                     "shares", shares);
+}
+
 char *eg_tune_report_json(const struct eg_tune_report *r, const char *output)
 {
     json_t *json = json_train(&r->train, output), *epochs = json_array(), *curve = json_array();
@@ -111,6 +129,15 @@ char *eg_tune_report_json(const struct eg_tune_report *r, const char *output)
     json_object_set_new(json, "train_count", json_integer((json_int_t)r->train.n_train));
     json_object_set_new(json, "valid_count", json_integer((json_int_t)r->n_valid));
     json_object_set_new(json, "linear_accuracy", eg__json_number(r->linear_accuracy));
+    json_object_set_new(json, "tuned_accuracy", eg__json_number(r->tuned_accuracy));
+    json_object_set_new(json, "written", json_string(r->linear_written ? "linear" : "tuned"));
+    json_object_set_new(json, "unfrozen", r->unfrozen ? json_string(r->unfrozen) : json_null());
+    json_object_set_new(json, "share", eg__json_number(r->share));
+    json_object_set_new(json, "evidence", json_evidence(&r->evidence));
+    json_object_set_new(json, "tuning_seconds", eg__json_number(r->tuning_seconds));
+    json_object_set_new(json, "evidence_seconds", eg__json_number(r->evidence.seconds));
+    if (r->evidence.seconds_whole > 0)
+        json_object_set_new(json, "estimated_seconds", eg__json_number(r->evidence.seconds_whole));
     return eg__json_document(json);
 }
 
