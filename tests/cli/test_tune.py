@@ -11,6 +11,7 @@ import unittest
 ENGRAFT = os.environ["ENGRAFT"]
 SOURCE = pathlib.Path(os.environ["ENGRAFT_SOURCE"])
 LAYERS = ["--unfreeze", "_blocks.15", "--epochs", "2", "--lr", "5e-4", "--batch", "8", "--seed", "3"]
+AS_TUNED = ["--effort", "fast", "--keep-tuned"]  # the end of training, whatever it is worth
 
 
 class Tune(unittest.TestCase):
@@ -37,7 +38,7 @@ class Tune(unittest.TestCase):
         return json.loads(result.stdout)
 
     def test_layers_and_a_killed_run(self):
-        whole = self.run_tune("whole.onnx", "--json", *LAYERS)
+        whole = self.run_tune("whole.onnx", "--json", *AS_TUNED, *LAYERS)
         self.assertEqual(whole.returncode, 0, whole.stderr)
         report = json.loads(whole.stdout)
         self.assertEqual([e["epoch"] for e in report["epochs"] if e["phase"] == "layers"], [1, 2])
@@ -45,7 +46,7 @@ class Tune(unittest.TestCase):
         self.assertEqual(report["classes"], ["bird", "fruit"])
         self.assertFalse((self.path / "whole.onnx.tuning").exists())
 
-        process = subprocess.Popen(self.command("broken.onnx", *LAYERS), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(self.command("broken.onnx", *AS_TUNED, *LAYERS), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         state = self.path / "broken.onnx.tuning"
         while process.poll() is None and not state.exists():
             time.sleep(0.002)
@@ -53,24 +54,109 @@ class Tune(unittest.TestCase):
         process.wait()
         self.assertTrue(state.exists())
         self.assertFalse((self.path / "broken.onnx").exists())
-        other = self.run_tune("broken.onnx", "--resume", *LAYERS[:-1], "4")
+        other = self.run_tune("broken.onnx", "--resume", *AS_TUNED, *LAYERS[:-1], "4")
         self.assertEqual(other.returncode, 1)
         self.assertIn("other photos or options", other.stderr)
-        rest = self.run_tune("broken.onnx", "--resume", *LAYERS)
+        rest = self.run_tune("broken.onnx", "--resume", *AS_TUNED, *LAYERS)
         self.assertEqual(rest.returncode, 0, rest.stderr)
         self.assertEqual(self.probabilities("whole.onnx"), self.probabilities("broken.onnx"))
         again = self.run_tune("whole.onnx", *LAYERS)
         self.assertEqual(again.returncode, 1)
         self.assertIn("--force", again.stderr)
 
-    def test_linear_head_begins_where_train_ends(self):
-        result = self.run_tune("linear.onnx", "--head", "0", "--epochs", "1", "--lr", "1e-6", "--valid", "0", "--json")
+    def test_the_default(self):
+        """All photos but the test's learn, half of the blocks; folds of them say what it brought."""
+        result = self.run_tune("default.onnx", "--epochs", "2", "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
         report = json.loads(result.stdout)
-        self.assertGreater(report["epochs"][0]["train_accuracy"], 0.9)  # from chance it would be a half
+        self.assertEqual((report["train_count"], report["valid_count"], report["test_count"]), (20, 0, 8))
+        self.assertTrue(report["unfrozen"].startswith("_blocks.8."))
+        self.assertEqual([e["phase"] for e in report["epochs"]], ["layers", "layers"])  # the folds' are not among them
+        evidence = report["evidence"]
+        self.assertEqual((evidence["from"], evidence["folds"], evidence["count"]), ("folds", 3, 20))
+        self.assertAlmostEqual(evidence["gain"], evidence["tuned_accuracy"] - evidence["linear_accuracy"])
+        self.assertTrue(evidence["gain_low"] < evidence["gain"] < evidence["gain_high"])
+        self.assertEqual([s["share"] for s in evidence["shares"]], [0, 0.25, 0.5, 0.75, 1])
+        best = max(s["accuracy"] for s in evidence["shares"])
+        self.assertEqual([s["accuracy"] for s in evidence["shares"] if s["share"] == report["share"]], [best])
+        self.assertEqual(report["written"], "linear" if evidence["gain"] < 0 else "tuned")
+        self.assertGreater(report["evidence_seconds"], 0)
+
+    def test_the_worse_is_not_written(self):
+        """A rate that breaks the layers: the linear classifier is written, and it is that of train --classifier auto."""
+        wild = ["--lr", "0.01", "--epochs", "3", "--effort", "fast", "--json"]
+        result = self.run_tune("linear.onnx", *wild)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertLess(report["tuned_accuracy"], report["linear_accuracy"])
+        self.assertEqual((report["written"], report["evidence"]["from"]), ("linear", "test"))
+        self.assertEqual(report["test_accuracy"], report["linear_accuracy"])
+        self.assertIn(report["classifier"], ("logistic", "svm"))
+        trained = subprocess.run([ENGRAFT, "train", str(self.path / "photos"), "--model", "efficientnet-lite0", "--models",
+                                  str(SOURCE / "models"), "--size", "64", "--classifier", "auto", "-o",
+                                  str(self.path / "trained.onnx"), "--json", "--quiet"], capture_output=True, text=True, timeout=100)
+        self.assertEqual(trained.returncode, 0, trained.stderr)
+        self.assertEqual(json.loads(trained.stdout)["C"], report["C"])
+        for one, other in zip(self.probabilities("trained.onnx"), self.probabilities("linear.onnx")):
+            self.assertEqual(one["top"][0]["label"], other["top"][0]["label"])
+            self.assertAlmostEqual(one["top"][0]["probability"], other["top"][0]["probability"], places=4)
+        kept = self.run_tune("kept.onnx", *wild, "--keep-tuned")
+        self.assertEqual(kept.returncode, 0, kept.stderr)
+        report = json.loads(kept.stdout)
+        self.assertEqual((report["written"], report["classifier"]), ("tuned", "mlp"))
+        self.assertEqual(report["test_accuracy"], report["tuned_accuracy"])
+        # by folds, weights next to the linear start are a way out
+        folds = json.loads(self.run_tune("folds.onnx", "--lr", "0.01", "--epochs", "3", "--json").stdout)
+        ends = {s["share"]: s["accuracy"] for s in folds["evidence"]["shares"]}
+        self.assertLess(ends[1], ends[0])
+        self.assertTrue(folds["written"] == "linear" or folds["share"] < 1)
+
+    def test_validation_rows_are_evidence_too(self):
+        report = json.loads(self.run_tune("valid.onnx", *LAYERS, "--effort", "fast", "--valid", "0.3", "--json").stdout)
+        self.assertEqual((report["evidence"]["from"], report["evidence"]["count"]), ("validation", report["valid_count"]))
+        self.assertEqual(report["train_count"] + report["valid_count"], 20)
+
+    def test_estimate(self):
+        result = self.run_tune("estimate.onnx", *LAYERS, "--estimate", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertEqual((report["evidence"]["folds"], report["evidence"]["count"]), (1, 8))
+        self.assertGreater(report["estimated_seconds"], report["evidence_seconds"])
+        self.assertEqual(list(self.path.glob("estimate*")), [])
+
+    def test_stopped_among_the_folds(self):
+        """What is there is written; it goes on to the same weights."""
+        options = ["--unfreeze", "_blocks.15", "--epochs", "20", "--keep-tuned"]
+        command = [word for word in self.command("stopped.onnx", *options) if word != "--quiet"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        for line in process.stderr:
+            if "without the photos of fold 1" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        process.communicate()
+        self.assertEqual(process.returncode, 130)
+        self.assertTrue((self.path / "stopped.onnx").exists() and (self.path / "stopped.onnx.tuning").exists())
+        rest = self.run_tune("stopped.onnx", *options, "--resume", "--json")
+        self.assertEqual(rest.returncode, 0, rest.stderr)
+        self.assertEqual(len(json.loads(rest.stdout)["epochs"]), 20)
+        whole = self.run_tune("whole.onnx", *options)
+        self.assertEqual(whole.returncode, 0, whole.stderr)
+        self.assertEqual(self.probabilities("whole.onnx"), self.probabilities("stopped.onnx"))
+
+    def test_any_head_begins_as_the_logistic_regression(self):
+        """Before anything has moved a hidden layer changes nothing."""
+        still = ["--unfreeze", "none", "--epochs", "1", "--lr", "1e-9", *AS_TUNED]
+        for hidden in ("0", "16"):
+            result = self.run_tune(f"head{hidden}.onnx", "--head", hidden, "--json", *still)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            report = json.loads(result.stdout)
+            self.assertGreater(report["epochs"][0]["train_accuracy"], 0.9)  # from chance it would be a half
+            self.assertIsNone(report["unfrozen"])
+        for one, other in zip(self.probabilities("head0.onnx"), self.probabilities("head16.onnx")):
+            self.assertAlmostEqual(one["top"][0]["probability"], other["top"][0]["probability"], places=4)
 
     def test_groups_stay_together(self):
-        result = self.run_tune("grouped.onnx", "--epochs", "1", "--lr", "1e-3", "--json", "--group", "/(.)")
+        result = self.run_tune("grouped.onnx", "--unfreeze", "none", "--valid", "0.2", "--json", "--group", "/(.)")
         self.assertEqual(result.returncode, 0, result.stderr)
         report = json.loads(result.stdout)
         photos = [p for label in ("bird", "fruit") for p in sorted((self.path / "photos" / label).iterdir())]
@@ -104,7 +190,7 @@ class Tune(unittest.TestCase):
 
     def test_a_tuned_network_is_cut_again(self):
         """bird/fruit is learned; what was learned then gives features of flower/mammal."""
-        result = self.run_tune("first.onnx", *LAYERS, "--head", "0")
+        result = self.run_tune("first.onnx", *LAYERS, *AS_TUNED)
         self.assertEqual(result.returncode, 0, result.stderr)
         for label in ("flower", "mammal"):
             (self.path / "others" / label).mkdir(parents=True)

@@ -14,7 +14,7 @@ if not shutil.which("mpirun"):
 ENGRAFT, SOURCE = os.environ["ENGRAFT"], pathlib.Path(os.environ["ENGRAFT_SOURCE"])
 # 3 ranks do not divide a batch of 8, and of the last one some get nothing
 OPTIONS = ["--models", str(SOURCE / "models"), "--size", "64", "--threads", "1", "--batch", "8", "--unfreeze", "_blocks.15",
-           "--epochs", "2", "--lr", "5e-4", "--mixup", "0.3", "--seed", "5", "--json"]
+           "--epochs", "2", "--lr", "5e-4", "--mixup", "0.3", "--seed", "5", "--valid", "0.2", "--keep-tuned", "--json"]
 
 
 def run(ranks, folder, *more):
