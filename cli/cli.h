@@ -98,6 +98,7 @@ struct command {
     const char *example;              /* a line that works */
     const struct option_row *options; /* ended by {0} */
     int (*run)(struct invocation *in);
+    bool auto_size; /* --size auto has a meaning */
 };
 
 struct invocation {
@@ -225,6 +226,8 @@ char *model_folders(const struct invocation *in); /* "DIR:DIR"; free() it; NULL:
 /* Fill options from --models, --preprocess, --size; folders must be freed. EXIT_DONE or a code. */
 int model_options(const struct invocation *in, struct eg_net_options *options, char **folders);
 int load_model(const struct invocation *in, const char *model, eg_net **net);
+/* The same with another size of its input, nothing told. NULL in *net: it has no such size. */
+int load_model_at(const struct invocation *in, const char *model, const size_t size[2], eg_net **net);
 int open_images(const struct invocation *in, const char *path, eg_dataset **dataset);
 /* Photos without labels: as open_images. */
 int list_images(const struct invocation *in, const char *const *paths, size_t n, eg_dataset **dataset);

@@ -92,11 +92,13 @@ static void print_evidence(const struct eg_tune_report *r, FILE *to)
         fprintf(to, "whether it is better than a linear classifier is not known:\nno photos were held out\n");
         return;
     }
-    const char *how = strcmp(e->from, "folds") ? e->from : "out of fold";
-    fprintf(to, "fine-tuning brought     %+.1f points (95 %%: %+.1f to %+.1f) on %zu photos, %s\n",
-            100 * e->gain, 100 * e->gain_low, 100 * e->gain_high, e->n, how);
-    fprintf(to, "                        %.4f, a linear classifier %.4f\n", e->tuned_accuracy,
-            e->linear_accuracy);
+    fprintf(to, "fine-tuning brought     %+.1f points (95 %%: %+.1f to %+.1f)\n", 100 * e->gain,
+            100 * e->gain_low, 100 * e->gain_high);
+    fprintf(to, "on %5zu photos, %s %.4f, a linear classifier %.4f\n", e->n,
+            !strcmp(e->from, "folds")  ? "by folds:"
+            : !strcmp(e->from, "test") ? "of the test:"
+                                       : "of the validation:",
+            e->tuned_accuracy, e->linear_accuracy);
 }
 
 static void print_outcome(const struct eg_tune_report *r, FILE *to)
@@ -105,10 +107,10 @@ static void print_outcome(const struct eg_tune_report *r, FILE *to)
     fprintf(to, "it cost                 %.0f s, and %.0f s to see what it brings\n", r->tuning_seconds,
             r->evidence.seconds);
     if (r->linear_written)
-        fprintf(to, "written                 the linear classifier (%s); --keep-tuned has it otherwise\n",
+        fprintf(to, "written                 the linear classifier (%s; or --keep-tuned)\n",
                 r->train.classifier);
     else if (r->share < 1)
-        fprintf(to, "written                 weights %.0f %% of the way from the linear start to the end\n",
+        fprintf(to, "written                 weights %.0f %% of the way from the linear start\n",
                 100 * r->share);
 }
 
@@ -199,6 +201,37 @@ static int folds_of(const struct invocation *in)
     return !effort || !strcmp(effort, "good") ? 3 : !strcmp(effort, "best") ? 5 : -1;
 }
 
+/* --size auto: the network's own, or the usual shape of the photos. */
+static int choose_size(struct invocation *in, const eg_dataset *images, const struct eg_tune_options *tune,
+                       eg_net **net)
+{
+    eg_net *nets[2] = {*net, NULL};
+    size_t size[2], best = 0;
+    struct eg_error err;
+    struct progress progress;
+    struct eg_compared_input tried[2] = {0};
+    enum eg_status status = eg_net_usual_size(*net, images, size, &err);
+    if (status) return report_error(in, status, &err);
+    int code = load_model_at(in, in->operands[0], size, &nets[1]);
+    if (code || !nets[1]) return code; /* it has one size only */
+    struct eg_train_options how = {EG_SIZED(eg_train_options), .test_fraction = tune->test_fraction,
+                                   .group = tune->group,       .seed = tune->seed,
+                                   .pool = tune->pool,         .progress = progress_step,
+                                   .user = &progress};
+    progress_begin(&progress, in, "size");
+    if (later_rank()) progress.quiet = true;
+    status = eg_inputs_compare((const eg_net *const *)nets, 2, images, option_text(in, "output"), &how,
+                               tune->cut, tried, &best, &err);
+    progress_end(&progress);
+    if (!status && !option_flag(in, "quiet"))
+        for (size_t i = 0; i < 2; i++)
+            tell(in, "input %zux%zu: a linear classifier is right on %.4f (%.1f s)%s", tried[i].height,
+                 tried[i].width, tried[i].cv_accuracy, tried[i].seconds, i == best ? ", taken" : "");
+    eg_net_free(nets[!best]);
+    *net = nets[best];
+    return status ? report_error(in, status, &err) : EXIT_DONE;
+}
+
 static int run(struct invocation *in)
 {
     const char *output = option_text(in, "output");
@@ -240,6 +273,8 @@ static int run(struct invocation *in)
     if (!code) code = make_pool(in, &options.pool);
     if (!code) code = load_model(in, in->operands[0], &net);
     if (!code) code = open_images(in, in->operands[1], &images);
+    if (!code && option_text(in, "size") && !strcmp(option_text(in, "size"), "auto"))
+        code = choose_size(in, images, &options, &net);
     if (!code) {
         struct eg_tune_report *report;
         struct eg_error err;
@@ -320,10 +355,12 @@ const struct command command_tune = {
         "The head begins as the logistic regression on the cut's features; then it and the layers below it "
         "learn, those at lower rates. Folds say what that brought, and which weights between the start and "
         "the end are best; where the linear classifier is better, it is what is written. The test photos "
-        "are looked at once, at the end. "
+        "are looked at once, at the end. --size auto takes the network's own input or one in the usual shape "
+        "of the photos, whichever is better for a linear classifier. "
         "After every epoch the state is saved beside the output: a run that was stopped goes on with "
         "--resume.",
-    .example = "engraft tune efficientnet-lite0 photos -o tuned.onnx",
+    .example = "engraft tune efficientnet-lite0 photos --size auto -o tuned.onnx",
+    .auto_size = true,
     .options = options,
     .run = run,
 };

@@ -121,11 +121,25 @@ int model_options(const struct invocation *in, struct eg_net_options *options, c
     *options = (struct eg_net_options){EG_SIZED(eg_net_options), .preprocess = option_text(in, "preprocess"),
                                        .trunk = option_flag(in, "trunk")};
     const char *size = option_text(in, "size");
-    if (size && !parse_size(size, &options->height, &options->width))
+    bool chosen_later = size && in->command->auto_size && !strcmp(size, "auto");
+    if (size && !chosen_later && !parse_size(size, &options->height, &options->width))
         return usage_error(in, "--size '%s' is not N or HxW, 1 to 16384 pixels", size);
     *folders = model_folders(in);
     if (!*folders) return EXIT_FAILED;
     options->folders = *folders;
+    return EXIT_DONE;
+}
+
+int load_model_at(const struct invocation *in, const char *model, const size_t size[2], eg_net **net)
+{
+    struct eg_net_options options;
+    char *folders = NULL;
+    int code = model_options(in, &options, &folders);
+    if (code) return code;
+    options.height = size[0];
+    options.width = size[1];
+    if (eg_net_load(model, &options, net, NULL)) *net = NULL;
+    free(folders);
     return EXIT_DONE;
 }
 

@@ -120,6 +120,26 @@ EG_API EG_MUST_CHECK enum eg_status eg_features_compare(eg_features *features,
                                                         struct eg_error *err);
 EG_API void eg_comparison_free(struct eg_comparison *comparison);
 
+/* ---- the size of the network's input ------------------------------------------------------ */
+
+/* size[2]: height and width of an input with as many pixels as net's, in the usual shape of the photos
+ * (the median of 64 of them), its sides multiples of 32. EG_E_ARGUMENT: the images are an array. */
+EG_API EG_MUST_CHECK enum eg_status eg_net_usual_size(const eg_net *net, const eg_dataset *images,
+                                                      size_t size[2], struct eg_error *err);
+struct eg_compared_input {
+    size_t height, width;
+    double cv_accuracy, seconds;
+};
+/* A network loaded with n sizes of its input: with which does a linear classifier on `cut` (NULL: the
+ * default one) do best, by cross-validation of the rows that are not kept for the test? Of equals the
+ * first. Features are kept in PATH.input.h5 meanwhile. options: as for eg_features_compare.
+ * compared[n], *best: out. Cost: a forward pass a photo and size. */
+EG_API EG_MUST_CHECK enum eg_status eg_inputs_compare(const eg_net *const *nets, size_t n,
+                                                      const eg_dataset *images, const char *path,
+                                                      const struct eg_train_options *options, const char *cut,
+                                                      struct eg_compared_input *compared, size_t *best,
+                                                      struct eg_error *err);
+
 /* ---- fine-tuning ---------------------------------------------------------------------- */
 
 struct eg_epoch {
@@ -195,6 +215,7 @@ struct eg_tune_report {
     double rate;
     double linear_accuracy; /* of the linear classifier on the test rows; NAN: not measured */
     size_t rank;            /* the same is reported on every rank; the first has written the file */
+    size_t input[2];        /* height and width of the network's input */
     char *unfrozen;         /* the lowest layer that learned; NULL: the head alone */
     double tuned_accuracy;  /* of the tuned network on the test rows; NAN: no test */
     double share;           /* of the way from the linear start to the end, which the tuned weights are */

@@ -169,6 +169,8 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
     if (!status) status = eg__augment_parse(o->augment ? o->augment : "standard", &t->augment, err);
     if (status) return status;
     if (t->dataset->is_array) t->augment = EG_AUGMENT_NONE; /* no photos to vary */
+    t->report.input[0] = eg__map(t->net->graph->nodes[0].shape).h;
+    t->report.input[1] = eg__map(t->net->graph->nodes[0].shape).w;
     t->report.train.classifier = "mlp";
     t->report.train.scale = "none";
     t->report.train.c = t->report.train.cv_accuracy = t->report.train.objective = t->report.train.gap = NAN;

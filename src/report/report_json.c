@@ -132,6 +132,7 @@ char *eg_tune_report_json(const struct eg_tune_report *r, const char *output)
     json_object_set_new(json, "tuned_accuracy", eg__json_number(r->tuned_accuracy));
     json_object_set_new(json, "written", json_string(r->linear_written ? "linear" : "tuned"));
     json_object_set_new(json, "unfrozen", r->unfrozen ? json_string(r->unfrozen) : json_null());
+    json_object_set_new(json, "input", json_pack("[I,I]", (json_int_t)r->input[0], (json_int_t)r->input[1]));
     json_object_set_new(json, "share", eg__json_number(r->share));
     json_object_set_new(json, "evidence", json_evidence(&r->evidence));
     json_object_set_new(json, "tuning_seconds", eg__json_number(r->tuning_seconds));

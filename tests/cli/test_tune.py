@@ -2,11 +2,14 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
 import time
 import unittest
+
+from program import png
 
 ENGRAFT = os.environ["ENGRAFT"]
 SOURCE = pathlib.Path(os.environ["ENGRAFT_SOURCE"])
@@ -110,6 +113,28 @@ class Tune(unittest.TestCase):
         ends = {s["share"]: s["accuracy"] for s in folds["evidence"]["shares"]}
         self.assertLess(ends[1], ends[0])
         self.assertTrue(folds["written"] == "linear" or folds["share"] < 1)
+
+    def test_the_usual_shape(self):
+        """Photos twice as wide as high, told apart at their ends: what a square leaves of them is all alike."""
+        for label, at in (("bird", 0), ("fruit", 1)):
+            for i, link in enumerate(sorted((self.path / "photos" / label).iterdir())):
+                link.unlink()
+                pixels = bytearray()
+                for y in range(60):
+                    for x in range(240):
+                        end = x < 40 if at else x >= 200
+                        pixels += bytes((255, 0, 0) if end and (x + y) % 16 < 8 else ((x * 3 + i * 40) % 256, y * 4, (x * y + i) % 256))
+                png(self.path / f"photos/{label}/{i}.png", bytes(pixels), 240, 60)
+        command = [w for w in self.command("wide.onnx", "--size", "auto", "--unfreeze", "none", "--effort", "fast", "--json") if w != "--quiet"]
+        command.remove("64")
+        command.remove("--size")
+        result = subprocess.run(command, capture_output=True, text=True, timeout=200)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        tried = dict(re.findall(r"input ([0-9x]+): a linear classifier is right on ([0-9.]+)", result.stderr))
+        self.assertEqual(list(tried), ["224x224", "128x448"])
+        self.assertLess(float(tried["224x224"]), float(tried["128x448"]))
+        self.assertEqual(json.loads(result.stdout)["input"], [128, 448])
+        self.assertEqual([p.name for p in self.path.iterdir() if p.name.startswith("wide")], ["wide.onnx"])
 
     def test_validation_rows_are_evidence_too(self):
         report = json.loads(self.run_tune("valid.onnx", *LAYERS, "--effort", "fast", "--valid", "0.3", "--json").stdout)
@@ -225,6 +250,7 @@ class Tune(unittest.TestCase):
                 (["--augment", "wild"], "wild", 2),
                 (["--resume"], "no run to go on with", 1),
                 (["--lr", "0"], "--lr", 2),
+                (["--effort", "much"], "--effort", 2),
                 (["--group", "("], "no regular expression", 1),
                 (["--group", "nothing"], "matches no path", 1),
                 (["--svg", str(self.path / "nowhere/x.svg")], "nowhere/x.svg", 1),
