@@ -48,7 +48,8 @@ static enum eg_status find_lowest(struct tuning *t, const uint32_t *block_of, si
     const struct eg_graph *graph = t->graph;
     *from = 0;
     if (!name || !strcmp(name, "half")) {
-        while (block_of[*from] < blocks / 2) ++*from;
+        size_t lower = blocks < 2 ? 0 : (blocks + 1) / 2; /* those that stay */
+        while (block_of[*from] < lower) ++*from;
         return EG_OK;
     }
     if (!strcmp(name, "all")) return EG_OK;
