@@ -1,20 +1,24 @@
-"""Accuracy of fine-tuning beside the linear classifier's, on the same cross-validation folds.
+"""Accuracy of fine-tuning as the program does it by default beside the linear classifier's (`train --classifier auto`),
+on the same cross-validation folds: for each fold both learn from the other folds' photos and are judged on its own.
 
     python bench/tune_folds.py PHOTOS RESULTS.jsonl [--folds 5] [--seeds 0,1,2] [--only 0,1] [--name NAME]
-                               [--model MODEL] [--size HxW] [--linear] [-- OPTIONS OF TUNE]
+                               [--model MODEL] [--size HxW] [--threads 1] [-- OPTIONS OF TUNE]
     python bench/tune_folds.py --table RESULTS.jsonl
 
-A line of RESULTS is one fold; folds that are there already are not run again. The folds of a seed
-are stratified: every class's photos, shuffled, dealt to the folds in turn (see folds())."""
+A line of RESULTS is one fold; folds that are there already are not run again, and the table is printed at the end. The
+folds of a seed are stratified: every class's photos, shuffled, dealt to the folds in turn (see folds()). Lines of
+bench/tune_torch.py may be in the same file: they are paired with the linear classifier of the same fold."""
 import argparse
 import csv
 import json
+import math
 import os
 import pathlib
 import random
 import subprocess
 import sys
 import tempfile
+import time
 
 ENGRAFT = os.environ.get("ENGRAFT", "build/release/engraft")
 
@@ -45,38 +49,50 @@ def engraft(*words):
     return json.loads(result.stdout)
 
 
+def judge(model, test, threads):
+    judged = engraft("evaluate", model, test, "--rows", "all", *threads)
+    return sum(judged["confusion"][i][i] for i in range(len(judged["classes"]))), judged["count"]
+
+
 def run_fold(args, seed, fold, rows):
-    size = ["--size", args.size] if args.size else []
+    common = ["--test", 0, "--seed", seed, "--threads", args.threads, *(["--size", args.size] if args.size else [])]
     threads = ["--threads", args.threads]
     with tempfile.TemporaryDirectory() as folder:
-        train, test, model = f"{folder}/train.csv", f"{folder}/test.csv", f"{folder}/model.onnx"
+        train, test = f"{folder}/train.csv", f"{folder}/test.csv"
+        linear, tuned = f"{folder}/linear.onnx", f"{folder}/tuned.onnx"
         write_csv(train, [(p, label) for p, label, f in rows if f != fold])
         write_csv(test, [(p, label) for p, label, f in rows if f == fold])
-        if args.linear:
-            made = engraft("train", train, "--model", args.model, *size, *threads, "-o", model, "--test", 0, "--seed", seed,
-                           *args.options)
-        else:
-            made = engraft("tune", args.model, train, *size, *threads, "-o", model, "--test", 0, "--seed", seed, *args.options)
-        judged = engraft("evaluate", model, test, "--rows", "all", *threads)
-    right = sum(judged["confusion"][i][i] for i in range(len(judged["classes"])))
-    return {"name": args.name, "seed": seed, "fold": fold, "right": right, "count": judged["count"],
-            "seconds": made["seconds"], "loss": [e["train_loss"] for e in made.get("epochs", [])]}
+        began = time.time()
+        engraft("train", train, "--model", args.model, "-o", linear, "--classifier", "auto", *common)
+        linear_seconds = time.time() - began
+        made = engraft("tune", args.model, train, "-o", tuned, *common, *args.options)
+        linear_right, count = judge(linear, test, threads)
+        right, count = judge(tuned, test, threads)
+    evidence = made["evidence"] or {}
+    return {"name": args.name, "seed": seed, "fold": fold, "right": right, "linear_right": linear_right, "count": count,
+            "seconds": made["seconds"], "linear_seconds": linear_seconds, "written": made["written"], "share": made["share"],
+            "expected": evidence.get("gain"), "loss": [e["train_loss"] for e in made["epochs"]]}
 
 
 def table(path):
-    runs = {}
-    for line in open(path):
-        run = json.loads(line)
-        runs.setdefault(run["name"], {}).setdefault(run["seed"], {})[run["fold"]] = run
-    print(f"{'recipe':34} {'seed':>5} {'folds':>5} {'right':>11} accuracy  s a fold")
-    for name, seeds in runs.items():
-        all_right = all_count = 0
-        for seed, found in sorted(seeds.items()):
-            right, count = sum(r["right"] for r in found.values()), sum(r["count"] for r in found.values())
-            seconds = sum(r["seconds"] for r in found.values()) / len(found)
-            print(f"{name:34} {seed:5} {len(found):5} {right:5}/{count:5} {right / count:8.4f} {seconds:8.0f}")
-            all_right, all_count = all_right + right, all_count + count
-        print(f"{name:34} {'all':>5} {'':5} {all_right:5}/{all_count:5} {all_right / all_count:8.4f}")
+    runs, linear = {}, {}
+    for run in map(json.loads, open(path)):
+        runs.setdefault(run["name"], []).append(run)
+        if "linear_right" in run:
+            linear[run["seed"], run["fold"], run["count"]] = run["linear_right"]
+    print(f"{'':24} splits  linear   tuned    gain  (95 %)            worst  below -3  written linear  s a split")
+    for name, found in runs.items():
+        both = [(r, r.get("linear_right", linear.get((r["seed"], r["fold"], r["count"])))) for r in found]
+        both = [(r, other) for r, other in both if other is not None]
+        if not both:
+            continue
+        gains = [100 * (r["right"] - other) / r["count"] for r, other in both]
+        mean, n = sum(gains) / len(gains), len(gains)
+        error = 1.96 * math.sqrt(sum((g - mean) ** 2 for g in gains) / max(n - 1, 1) / n)
+        count = sum(r["count"] for r, _ in both)
+        print(f"{name:24} {n:6} {sum(o for _, o in both) / count:7.4f} {sum(r['right'] for r, _ in both) / count:7.4f} "
+              f"{mean:+7.2f}  ({mean - error:+.2f} to {mean + error:+.2f})  {min(gains):+6.2f} {sum(g < -3 for g in gains):9} "
+              f"{sum(r.get('written') == 'linear' for r, _ in both):15} {sum(r['seconds'] for r, _ in both) / n:10.0f}")
 
 
 def main():
@@ -91,7 +107,6 @@ def main():
     parser.add_argument("--name", default="tune")
     parser.add_argument("--model", default="efficientnet-lite0")
     parser.add_argument("--size")
-    parser.add_argument("--linear", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", default="0,1,2")
@@ -112,8 +127,9 @@ def main():
             run = run_fold(args, seed, fold, rows)
             with open(args.results, "a") as file:
                 file.write(json.dumps(run) + "\n")
-            print(f"{args.name}: seed {seed} fold {fold}: {run['right']}/{run['count']} in {run['seconds']:.0f} s",
-                  file=sys.stderr, flush=True)
+            print(f"{args.name}: seed {seed} fold {fold}: {run['right']}, linear {run['linear_right']} of {run['count']} in "
+                  f"{run['seconds']:.0f} s", file=sys.stderr, flush=True)
+    table(args.results)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ struct weighing {
     float *end, *mixed, *last;  /* states: of a fold, between, of the main training */
     float *answers;             /* [n][classes] */
     /* counted up by row judged */
-    size_t n, right[SHARES], *fold_right, *fold_n; /* fold_right [folds][SHARES] */
-    double loss[SHARES];
+    size_t n, right[SHARES];
+    double loss[SHARES], *fold_loss; /* sums; fold_loss [folds][SHARES] */
     uint8_t *tuned, *linear,
         *of; /* [n] rows judged: a bit for every share that was right; right; which fold */
 };
@@ -42,8 +42,7 @@ static void release(struct weighing *w)
     free(w->mixed);
     free(w->last);
     free(w->answers);
-    free(w->fold_right);
-    free(w->fold_n);
+    free(w->fold_loss);
     free(w->tuned);
     free(w->linear);
     free(w->of);
@@ -62,13 +61,12 @@ static enum eg_status begin(struct weighing *w, struct tuning *t, unsigned folds
     w->mixed = eg__alloc(n_state, sizeof *w->mixed);
     w->last = eg__alloc(n_state, sizeof *w->last);
     w->answers = eg__alloc(t->n, t->report.train.n_classes * sizeof *w->answers);
-    w->fold_right = eg__zalloc(folds + 1, SHARES * sizeof *w->fold_right);
-    w->fold_n = eg__zalloc(folds + 1, sizeof *w->fold_n);
+    w->fold_loss = eg__zalloc(folds + 1, SHARES * sizeof *w->fold_loss);
     w->tuned = eg__zalloc(t->n, 1);
     w->linear = eg__zalloc(t->n, 1);
     w->of = eg__zalloc(t->n, 1);
-    if (w->fold && w->rows && w->start && w->end && w->mixed && w->last && w->answers && w->fold_right &&
-        w->fold_n && w->tuned && w->linear && w->of) {
+    if (w->fold && w->rows && w->start && w->end && w->mixed && w->last && w->answers && w->fold_loss &&
+        w->tuned && w->linear && w->of) {
         eg__trainer_get_state(trainer, w->last);
         return EG_OK;
     }
@@ -114,9 +112,10 @@ static enum eg_status judge(struct weighing *w, const size_t *rows, size_t n, co
         for (size_t i = 0; i < n && !status; i++) {
             const float *logits = w->answers + i * k;
             bool right = eg__likeliest(logits, k) == (size_t)t->labels[rows[i]];
-            w->loss[a] += log_loss(logits, k, t->labels[rows[i]]);
+            double loss = log_loss(logits, k, t->labels[rows[i]]);
+            w->loss[a] += loss;
+            w->fold_loss[w->done * SHARES + a] += loss;
             w->right[a] += right;
-            w->fold_right[w->done * SHARES + a] += right;
             w->tuned[w->n + i] |= (uint8_t)(right << a);
         }
     }
@@ -126,7 +125,7 @@ static enum eg_status judge(struct weighing *w, const size_t *rows, size_t n, co
         w->of[w->n + i] = (uint8_t)w->done;
     }
     if (status) return status;
-    w->fold_n[w->done++] = n;
+    w->done++;
     w->n += n;
     return EG_OK;
 }
@@ -184,15 +183,18 @@ static unsigned divide(struct tuning *t, unsigned folds, uint8_t *fold)
 
 /* ---- choosing ------------------------------------------------------------------------------------- */
 
-/* Most right answers, without those of fold `but` (none left: of all); of equals, the smaller loss. */
+/* The smallest loss, without that of fold `but` (none left: of all). Right answers of a few hundred photos
+ * differ by chance alone; the loss is of every photo. */
 static size_t best_share(const struct weighing *w, unsigned but)
 {
-    size_t best = 0, most = 0;
+    size_t best = 0;
+    double least = INFINITY;
     for (size_t a = 0; a < SHARES; a++) {
-        size_t right = w->right[a] - (but < w->done && w->done > 1 ? w->fold_right[but * SHARES + a] : 0);
-        if (a && (right < most || (right == most && w->loss[a] >= w->loss[best]))) continue;
-        best = a;
-        most = right;
+        double loss = w->loss[a] - (but < w->done && w->done > 1 ? w->fold_loss[but * SHARES + a] : 0);
+        if (loss < least) {
+            least = loss;
+            best = a;
+        }
     }
     return best;
 }
