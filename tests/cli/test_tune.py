@@ -140,6 +140,14 @@ class Tune(unittest.TestCase):
         self.assertEqual((report["evidence"]["from"], report["evidence"]["count"]), ("validation", report["valid_count"]))
         self.assertEqual(report["train_count"] + report["valid_count"], 20)
 
+    def test_photos_kept_for_the_folds_change_nothing(self):
+        """With room for what every epoch sees it is computed once, else again in every fold: the same photos."""
+        options = ["--epochs", "2", "--keep-tuned", "--json"]
+        kept = json.loads(self.run_tune("kept.onnx", *options).stdout)
+        again = json.loads(self.run_tune("again.onnx", *options, "--memory", "300K").stdout)
+        self.assertEqual(kept["evidence"], again["evidence"])
+        self.assertEqual(self.probabilities("kept.onnx"), self.probabilities("again.onnx"))
+
     def test_estimate(self):
         result = self.run_tune("estimate.onnx", *LAYERS, "--estimate", "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
