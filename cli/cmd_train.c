@@ -91,12 +91,31 @@ static int print_report(struct invocation *in, const char *output, const struct 
     return code;
 }
 
+static void tell_empty(const struct invocation *in, const char *class)
+{
+    tell(in, "class '%s' has no photo and is left out", class);
+}
+
+/* Before the photos are computed. */
+static void tell_empty_folders(const struct invocation *in, const eg_dataset *images)
+{
+    size_t n = eg_dataset_class_count(images);
+    bool *has = calloc(n + 1, sizeof *has);
+    for (size_t i = 0; has && i < eg_dataset_count(images); i++) {
+        int32_t label;
+        eg_dataset_path(images, i, &label);
+        if (label >= 0) has[label] = true;
+    }
+    for (size_t k = 0; has && k < n && !option_flag(in, "quiet"); k++)
+        if (!has[k]) tell_empty(in, eg_dataset_class_name(images, k));
+    free(has);
+}
+
 void tell_classes(const struct invocation *in, const struct eg_train_report *report)
 {
     enum { SHOWN = 5 };
     if (option_flag(in, "quiet")) return;
-    for (size_t i = 0; i < report->n_empty; i++)
-        tell(in, "class '%s' has no photo and is left out", report->empty[i]);
+    for (size_t i = 0; i < report->n_empty; i++) tell_empty(in, report->empty[i]);
     for (size_t i = 0; i < report->n_twice && i < SHOWN; i++)
         tell(in, "the same photo is in two classes: '%s' and '%s'", report->twice[i].path,
              report->twice[i].other);
@@ -105,7 +124,7 @@ void tell_classes(const struct invocation *in, const struct eg_train_report *rep
 }
 
 static int train(struct invocation *in, eg_features *features, const eg_net *net, const eg_net *from,
-                 eg_pool *pool, const double *grid, size_t n_grid, double fraction)
+                 eg_pool *pool, const double *grid, size_t n_grid, double fraction, bool told)
 {
     const char *output = option_text(in, "output"), *loss = option_text(in, "loss");
     struct progress progress;
@@ -152,7 +171,9 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
     list_skipped(in, report->unreadable, report->n_unreadable);
     if (report->n_unlabelled && !option_flag(in, "quiet"))
         tell(in, "%zu rows without a label were not used", report->n_unlabelled);
-    tell_classes(in, report);
+    if (!net) tell_classes(in, report); /* of photos this was told before */
+    for (size_t i = 0; net && !told && i < report->n_empty && !option_flag(in, "quiet"); i++)
+        tell_empty(in, report->empty[i]);
     if (report->n_test_known && !option_flag(in, "quiet"))
         tell(in,
              "%zu of the %zu test photos are training photos too, so the test is too good "
@@ -208,6 +229,7 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
         eg_dataset_free(images);
         return report_error(in, status, &err);
     }
+    tell_empty_folders(in, images);
     struct progress progress;
     progress_begin(&progress, in, "extract");
     struct eg_run_cuts cuts = {EG_SIZED(eg_run_cuts), .pool = option_text(in, "pool")};
@@ -353,7 +375,7 @@ static int run(struct invocation *in)
     if (!code) code = open_features(in, from_file ? source : beside, &features);
     if (!code) tell_contradictions(in, features);
     if (!code && !net) code = net_of(in, features, &net);
-    if (!code) code = train(in, features, net, from, pool, grid, n_grid, fraction);
+    if (!code) code = train(in, features, net, from, pool, grid, n_grid, fraction, !from_file);
     if (!code && skipped) code = EXIT_SKIPPED;
     eg_features_close(features);
     eg_net_free(net);
@@ -378,7 +400,8 @@ static const struct option_row options[] = {
      "one, and of a file with several cuts the cut, that is best by cross-validation"},
     {OPTION_TEXT, "C", 0, "auto|LIST", "auto", 0, 0, false,
      "inverse regularisation; of a list the best by cross-validation is taken"},
-    {OPTION_INTEGER, "cv", 0, "FOLDS", "5", 1, 100, false, "folds of the cross-validation; 1: none"},
+    {OPTION_INTEGER, "cv", 0, "FOLDS", "5", 1, 100, false,
+     "folds of the cross-validation, fewer if a class has too few photos and none are asked for; 1: none"},
     {OPTION_TEXT, "test", 0, "PART|FILE.h5|IMAGES", "0.25", 0, 0, false,
      "part of every class kept for the test, or data to test on; 0: train on every row"},
     OPTION_GROUP_ROW,

@@ -104,7 +104,7 @@ class Photos(Case):
         photos(self.here / "single", n=1)
         self.bad(1, "train", "single", "--model", MODEL, "-o", "n.onnx")
         photos(self.here / "few", n=3)
-        self.bad(1, "train", "few", "--model", MODEL, "-o", "o.onnx", says="--cv")
+        self.bad(1, "train", "few", "--model", MODEL, "-o", "o.onnx", "--cv", "3", says="--cv")
         (self.here / "bare").mkdir()
         for i in range(3):
             photo(self.here / "bare" / f"{i}.png", 0, i)

@@ -52,7 +52,9 @@ class HonestRows(Case):
         self.features()
         (self.here / "photos/leer").mkdir()
         done = self.good("train", "photos", "--model", MODEL, "-o", "m.onnx", "--json")
-        self.assertIn("class 'leer' has no photo and is left out", done.stderr)
+        left_out = "class 'leer' has no photo and is left out"
+        self.assertEqual(done.stderr.count(left_out), 1)
+        self.assertLess(done.stderr.index(left_out), done.stderr.index("features of"))  # before the long work
         self.assertIn('"empty_classes"', done.stdout)
         self.assertEqual(self.json("evaluate", "m.onnx", "photos")["rows"], "test")
 
@@ -67,7 +69,7 @@ class HonestRows(Case):
         self.features()
         shutil.copy(self.here / "photos/across/00.png", self.here / "photos/down/same.png")
         done = self.good("train", "photos", "--model", MODEL, "-o", "m.onnx")
-        self.assertIn("the same photo is in two classes: 'across/00.png' and 'down/same.png'", done.stderr)
+        self.assertEqual(done.stderr.count("down/same.png"), 1)
 
 
 main()
