@@ -143,10 +143,15 @@ enum eg_status eg__run_add_step(struct eg_run *run, const struct eg_node *node, 
 
 static void end_step(struct planner *p, struct eg_run_step *step)
 {
+    const struct eg_run_step *last = step > p->run->steps ? step - 1 : NULL;
     const char *name = p->graph->nodes[step->output].name;
     size_t length = strlen(name) + 1;
-    step->info.name = memcpy(p->run->names + p->names_length, name, length);
-    p->names_length += length;
+    if (last && last->output == step->output) { /* a concatenation has a step for each of its members */
+        step->info.name = last->info.name;
+    } else {
+        step->info.name = memcpy(p->run->names + p->names_length, name, length);
+        p->names_length += length;
+    }
     p->made[step->output] = true;
 }
 

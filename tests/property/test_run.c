@@ -545,6 +545,24 @@ static void test_made_before(void **state)
     eg_pool_free(threads);
 }
 
+/* A value joined with itself as often as a node allows: each member that is no part of its memory is a
+ * step of the plan, and has a name. */
+static void test_joined_with_itself(void **state)
+{
+    (void)state;
+    struct eg_graph *g = new_graph(3, 3, 2);
+    struct eg_node concat = {.op = EG_OP_CONCAT, .n_inputs = EG_INPUTS_MAX};
+    op1(g, EG_OP_GLOBAL_MAX, add(g, concat));
+    struct eg_run *r;
+    assert_int_equal(eg__run_create(g, (uint32_t[]){2}, 1, NULL, NULL, &r, NULL), EG_OK);
+    size_t n = eg__run_step_count(r);
+    assert_true(n >= EG_INPUTS_MAX);
+    for (size_t i = 0; i < n; i++)
+        assert_string_equal(eg__run_step(r, i).name, i + 1 < n ? "concat" : "global_max_pool");
+    eg__run_free(r);
+    check_graph(g, 1e-5, true);
+}
+
 /* Layers past the deepest output are not needed, not even their weights. */
 static void test_cut(void **state)
 {
@@ -580,6 +598,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_pixels),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_made_before),
+        cmocka_unit_test(test_joined_with_itself),
         cmocka_unit_test(test_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
