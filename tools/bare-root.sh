@@ -45,6 +45,7 @@ while IFS= read -r -d '' file; do
     cmp -s "$file" "$root/engraft/$file" || { mkdir -p "$root/engraft/$(dirname "$file")"; cp -p "$file" "$root/engraft/$file"; touch "$root/engraft/$file"; }
 done <"$root/tree"
 
+git init -q "$root/engraft" && git -C "$root/engraft" add -A # what the rules ask for
 exec unshare --mount --pid --fork --kill-child --mount-proc="$root/proc" \
     env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" \
     chroot "$root" sh -c 'cd /engraft && exec "$@"' sh "$@" 9>&-

@@ -6,7 +6,7 @@
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-all_legs="rules gcc crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 mpi debian13"
+all_legs="rules gcc crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 mpi wheel debian13"
 legs=${*:-$all_legs}
 formatter=14 # the clang-format that formats this tree; others differ
 jobs=$(nproc)
@@ -131,6 +131,12 @@ leg_aarch64() {
 
 leg_mpi() {
     build mpi && run_ctest mpi --no-tests=error -R 'dist|mpi|shard'
+}
+
+# The Python package, as a wheel in an empty environment; counts are those of its tests.
+leg_wheel() {
+    tools/wheel.sh test 2>&1 | tee $logs/wheel.txt || return
+    sed -n 's/^Ran \([0-9]*\) tests in .*/\1 0 0/p' $logs/wheel.txt >$logs/count
 }
 
 # `make demo` and `make check-fast` in a bare root of the release; counts are those of the tests there.

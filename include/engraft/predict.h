@@ -169,6 +169,11 @@ EG_API EG_MUST_CHECK enum eg_status eg_image_input(const void *bytes, size_t n_b
                                                    const struct eg_recipe *recipe, float *out,
                                                    struct eg_error *err);
 
+/* The same before normalisation: out [crop[0]][crop[1]][3] bytes R,G,B, for eg_run_forward_pixels. */
+EG_API EG_MUST_CHECK enum eg_status eg_image_pixels(const void *bytes, size_t n_bytes,
+                                                    const struct eg_recipe *recipe, uint8_t *out,
+                                                    struct eg_error *err);
+
 /* A preset ("torchvision", "keras-caffe", "keras-tf", "timm-bicubic", "efficientnet-lite",
  * "plain"), a JSON object, or the path of a file that holds one. */
 EG_API EG_MUST_CHECK enum eg_status eg_recipe_load(const char *name, struct eg_recipe *recipe,

@@ -246,6 +246,12 @@ void eg_image_release(struct eg_image *image)
     *image = (struct eg_image){0};
 }
 
+enum eg_status eg_image_pixels(const void *bytes, size_t n_bytes, const struct eg_recipe *recipe,
+                               uint8_t *out, struct eg_error *err)
+{
+    return eg__photo_input(bytes, n_bytes, recipe, out, err);
+}
+
 enum eg_status eg_image_input(const void *bytes, size_t n_bytes, const struct eg_recipe *recipe, float *out,
                               struct eg_error *err)
 {
