@@ -88,6 +88,27 @@ static int run_command(const struct command *command, int argc, char **argv)
     return code;
 }
 
+static void print_kinds(const char *title, bool which)
+{
+    const char *name;
+    bool read, first = true;
+    printf("%s", title);
+    for (size_t i = 0; (name = eg_photo_kind(i, &read)); i++)
+        if (read == which) {
+            printf("%s %s", first ? "" : ",", name);
+            first = false;
+        }
+    putchar('\n');
+}
+
+/* The first line is for scripts; the rest is what this build has. */
+static void print_version(void)
+{
+    printf("engraft %s\nkernels: %s\nMPI: %s\n", eg_version(), eg_cpu(), eg_has_mpi() ? "yes" : "no");
+    print_kinds("reads:", true);
+    print_kinds("does not read:", false);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -100,7 +121,7 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (!strcmp(first, "--version")) {
-        printf("engraft %s\n", eg_version());
+        print_version();
         return EXIT_DONE;
     }
     if (!strcmp(first, "--man")) {

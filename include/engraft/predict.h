@@ -109,6 +109,9 @@ struct eg_error {
 
 EG_API const char *eg_version(void); /* "0.1.0" */
 EG_API const char *eg_cpu(void);     /* the kernel set in use: "avx2", "portable", ... */
+/* Kinds of photos: "JPEG", "TIFF", ...; *read (may be NULL): does this build read them? NULL: past the last.
+ */
+EG_API const char *eg_photo_kind(size_t index, bool *read);
 EG_API const char *eg_status_text(enum eg_status status);
 EG_API const char *eg_reason_name(enum eg_reason reason); /* "OUTPUT_EXISTS" */
 

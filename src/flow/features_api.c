@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/versioned.h"
 #include "flow/flow.h"
+#include "image/kinds.h"
 #include "image/photo.h"
 
 /* ---- features ------------------------------------------------------------------ */
@@ -244,6 +245,14 @@ void eg_image_release(struct eg_image *image)
 {
     free(image->rgb);
     *image = (struct eg_image){0};
+}
+
+const char *eg_photo_kind(size_t index, bool *read)
+{
+    if (index >= eg__photo_kind_count()) return NULL;
+    const struct eg_photo_kind *kind = eg__photo_kind(index);
+    if (read) *read = kind->decode;
+    return kind->name;
 }
 
 enum eg_status eg_image_pixels(const void *bytes, size_t n_bytes, const struct eg_recipe *recipe,

@@ -34,7 +34,8 @@ struct eg_photo_sink {
 
 typedef enum eg_status eg_decoder(const uint8_t *bytes, size_t n, struct eg_photo_sink *sink,
                                   struct eg_error *err);
-eg_decoder eg__jpeg_decode, eg__png_decode, eg__webp_decode, eg__heif_decode;
+eg_decoder eg__jpeg_decode, eg__png_decode, eg__webp_decode, eg__heif_decode, eg__tiff_decode, eg__gif_decode,
+    eg__bmp_decode;
 
 /* The photo's rows, by the decoder that its first bytes call for. */
 EG_MUST_CHECK enum eg_status eg__photo_stream(const void *bytes, size_t n_bytes, struct eg_photo_sink *sink,

@@ -71,13 +71,24 @@ static bool is_photoshop(const uint8_t *b, size_t n) { return n >= 6 && !memcmp(
 #define AVIF_DECODER NULL
 #endif
 
+#ifdef EG_WITH_TIFF
+#define TIFF_DECODER eg__tiff_decode
+#else
+#define TIFF_DECODER NULL
+#endif
+#ifdef EG_WITH_GIF
+#define GIF_DECODER eg__gif_decode
+#else
+#define GIF_DECODER NULL
+#endif
+
 static const struct eg_photo_kind kinds[] = {
     {"JPEG", " jpg jpeg jpe jfif ", is_jpeg, eg__jpeg_decode, "libjpeg-turbo"},
     {"PNG", " png ", is_png, eg__png_decode, "libspng"},
     {"WebP", " webp ", is_webp, eg__webp_decode, "libwebp"},
-    {"TIFF", " tif tiff ", is_tiff, NULL, "libtiff"},
-    {"BMP", " bmp dib ", is_bmp, NULL, NULL},
-    {"GIF", " gif ", is_gif, NULL, NULL},
+    {"TIFF", " tif tiff ", is_tiff, TIFF_DECODER, "libtiff"},
+    {"BMP", " bmp dib ", is_bmp, eg__bmp_decode, "engraft"},
+    {"GIF", " gif ", is_gif, GIF_DECODER, "giflib"},
     {"AVIF", " avif ", is_avif, AVIF_DECODER, "libavif"},
     {"HEIC", " heic heif hif ", is_heic, HEIC_DECODER, "libheif"},
     {"JPEG 2000", " jp2 j2k jpf jpx j2c jpm ", is_jpeg2000, NULL, NULL},
@@ -129,6 +140,7 @@ const char *eg__kind_advice(const struct eg_photo_kind *kind)
 {
     if (!kind->library) return "nothing here reads it (convert it to JPEG or PNG)";
     if (!strcmp(kind->library, "libtiff")) return "this build lacks libtiff (build with it, or convert it)";
+    if (!strcmp(kind->library, "giflib")) return "this build lacks giflib (build with it, or convert it)";
     if (!strcmp(kind->library, "libavif")) return "this build lacks libavif (build with it, or convert it)";
     return "this build lacks libheif (build with it, or convert it to JPEG)";
 }
