@@ -235,6 +235,9 @@ int list_images(const struct invocation *in, const char *const *paths, size_t n,
 int check_data(const struct invocation *in, const char *path);
 /* Photos of a feature file that lie in two classes, told on standard error. */
 void tell_contradictions(const struct invocation *in, eg_features *features);
+int open_features(const struct invocation *in, const char *path, eg_features **features);
+/* The network that made the features; of another program's file it stays as it is. */
+int net_of(const struct invocation *in, eg_features *features, eg_net **net);
 int make_pool(const struct invocation *in, eg_pool **pool);
 
 /* Classes without photos, photos in two classes. */

@@ -191,13 +191,6 @@ static int show(struct invocation *in, const char *text)
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
-static int open_features(struct invocation *in, const char *path, eg_features **features)
-{
-    struct eg_error err;
-    enum eg_status status = eg_features_open(path, features, &err);
-    return status ? report_error(in, status, &err) : EXIT_DONE;
-}
-
 /* Features of the photos, made or brought up to date. */
 static int extract(struct invocation *in, const char *path, eg_pool *pool, bool *skipped)
 {

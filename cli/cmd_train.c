@@ -267,27 +267,10 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
     return code;
 }
 
-static int open_features(struct invocation *in, const char *path, eg_features **features)
-{
-    struct eg_error err;
-    enum eg_status status = eg_features_open(path, features, &err);
-    return status ? report_error(in, status, &err) : EXIT_DONE;
-}
-
 static bool is_feature_file(const char *path)
 {
     size_t n = strlen(path);
     return is_hdf5(path) || (n > 3 && !strcmp(path + n - 3, ".h5"));
-}
-
-static int net_of(struct invocation *in, eg_features *features, eg_net **net)
-{
-    if (!eg_features_info(features).network) return EXIT_DONE; /* another program's: the classifier alone */
-    char *folders = model_folders(in);
-    struct eg_error err;
-    enum eg_status status = eg_net_load_of(features, folders, net, &err);
-    free(folders);
-    return status ? report_error(in, status, &err) : EXIT_DONE;
 }
 
 /* The part of the rows to test on; -1: --test names data. */

@@ -233,6 +233,23 @@ int check_data(const struct invocation *in, const char *path)
     return code;
 }
 
+int open_features(const struct invocation *in, const char *path, eg_features **features)
+{
+    struct eg_error err;
+    enum eg_status status = eg_features_open(path, features, &err);
+    return status ? report_error(in, status, &err) : EXIT_DONE;
+}
+
+int net_of(const struct invocation *in, eg_features *features, eg_net **net)
+{
+    if (!eg_features_info(features).network) return EXIT_DONE; /* another program's: the classifier alone */
+    char *folders = model_folders(in);
+    struct eg_error err;
+    enum eg_status status = eg_net_load_of(features, folders, net, &err);
+    free(folders);
+    return status ? report_error(in, status, &err) : EXIT_DONE;
+}
+
 int make_pool(const struct invocation *in, eg_pool **pool)
 {
     struct eg_error err;

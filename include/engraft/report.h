@@ -60,6 +60,44 @@ EG_API EG_MUST_CHECK enum eg_status eg_evaluate(const eg_net *model, const char 
                                                 struct eg_evaluate_report **report, struct eg_error *err);
 EG_API void eg_evaluate_report_free(struct eg_evaluate_report *report);
 
+/* ---- photos that look alike ---------------------------------------------------------------- */
+
+struct eg_similar_options {
+    size_t size;          /* EG_SIZED(eg_similar_options) */
+    const char *features; /* a cut of the file; NULL = the first */
+    size_t top;           /* 0 = 5 */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+struct eg_similar_row {
+    size_t row;
+    const char *path, *label; /* the feature file's, which stays open; label NULL: none */
+    double similarity;        /* cosine */
+};
+struct eg_similar_photo {
+    char *path;
+    char *error;                    /* NULL: it was read */
+    struct eg_similar_row *nearest; /* most similar first; of equals the lower row */
+    size_t n_nearest;
+};
+struct eg_similar_report {
+    struct eg_similar_photo *photos; /* as listed */
+    size_t n_photos, n_unreadable;
+    char *cut;
+    double seconds;
+};
+/* The rows of a feature file whose features are nearest to those of photos, all rows looked at.
+ * net         what made the features (eg_net_load_of); EG_E_ARGUMENT if it has other weights
+ * Cost        a forward pass a photo; one pass over the rows for as many photos as 256 MB of features
+ *             hold, 2 * photos * rows * length operations */
+EG_API EG_MUST_CHECK enum eg_status eg_similar(eg_features *features, const eg_net *net,
+                                               const eg_dataset *photos,
+                                               const struct eg_similar_options *options,
+                                               struct eg_similar_report **report, struct eg_error *err);
+EG_API void eg_similar_report_free(struct eg_similar_report *report);
+EG_API char *eg_similar_report_json(const struct eg_similar_report *report); /* as those below */
+
 /* ---- reports as JSON -------------------------------------------------------------------- */
 
 /* One document, its fields those of the program's --json; free() it; NULL: no memory.
