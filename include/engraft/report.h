@@ -98,6 +98,52 @@ EG_API EG_MUST_CHECK enum eg_status eg_similar(eg_features *features, const eg_n
 EG_API void eg_similar_report_free(struct eg_similar_report *report);
 EG_API char *eg_similar_report_json(const struct eg_similar_report *report); /* as those below */
 
+/* ---- what spoke for a class ------------------------------------------------------------------ */
+
+enum eg_explain_method { EG_EXPLAIN_AUTO, EG_EXPLAIN_EXACT, EG_EXPLAIN_GRAD_CAM };
+struct eg_explain_options {
+    size_t size;                   /* EG_SIZED(eg_explain_options) */
+    const char *label;             /* the class to explain; NULL = each photo's likeliest */
+    enum eg_explain_method method; /* auto: exact where the score is a sum over positions, else Grad-CAM */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+/* Good for the call alone. map [height][width]: the part that each position of the last map of the network
+ * has in the score of the class, before the softmax (of two classes: its score less the other's).
+ * exact: the sum of map and bias is the score; signed. Grad-CAM: not below 0, and no parts of a whole. */
+struct eg_explanation {
+    const char *path, *error; /* error NULL: it was read, all below is set */
+    const char *label;        /* of the class explained */
+    int32_t index;
+    float probability;
+    bool exact;
+    double score, bias; /* bias NAN: Grad-CAM */
+    const float *map;
+    size_t height, width;
+    const uint8_t *seen; /* what the network saw, RGB [seen_height][seen_width][3]; NULL: an array */
+    size_t seen_height, seen_width;
+    /* Rejected, because its probability or its nearness to the classes is out of bounds. Distance: to the
+     * nearest class, in parts of what is usual there. NAN: a model that rejects nothing */
+    bool unknown;
+    double confidence, confidence_least, distance, distance_most;
+};
+typedef void eg_explanation_fn(void *user, const struct eg_explanation *explanation);
+/* A map for each photo, in order. EG_E_NOT_FOUND: no such class; EG_E_UNSUPPORTED: a network without a map
+ * of positions, without a gradient (a forest), or without the exactness asked for.
+ * Cost        a forward pass a photo; Grad-CAM: and one forward and backward from the map on */
+EG_API EG_MUST_CHECK enum eg_status eg_explain(const eg_net *net, const eg_dataset *images,
+                                               const struct eg_explain_options *options,
+                                               eg_explanation_fn *explanation, void *explanation_user,
+                                               struct eg_error *err);
+/* The map over what the network saw, twice its size: red speaks for the class, blue against it.
+ * EG_E_ARGUMENT: it saw an array. */
+EG_API EG_MUST_CHECK enum eg_status eg_explanation_picture(const struct eg_explanation *explanation,
+                                                           struct eg_image *picture, struct eg_error *err);
+/* One photo's. picture: the file it was written to, NULL: none; similar: its nearest photos, NULL: none */
+EG_API char *eg_explanation_json(const struct eg_explanation *explanation, const char *picture,
+                                 const struct eg_similar_photo *similar);
+
 /* ---- reports as JSON -------------------------------------------------------------------- */
 
 /* One document, its fields those of the program's --json; free() it; NULL: no memory.

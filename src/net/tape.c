@@ -76,6 +76,7 @@ static enum eg_status find_active(struct eg_tape *tape, const struct eg_tape_opt
         if (!needed[i]) continue;
         node->batch_stats =
             node->node->op == EG_OP_BATCH_NORM && options->trainable[i] && options->train_batch_norm;
+        if (node->node->op == EG_OP_INPUT) node->active = options->of_input;
         for (unsigned slot = 0; slot < EG_PARAMS_MAX; slot++)
             node->active |= is_learned(node, options->trainable, i, slot);
         for (uint32_t k = 0; k < node->node->n_inputs; k++)
@@ -87,7 +88,7 @@ static enum eg_status find_active(struct eg_tape *tape, const struct eg_tape_opt
         return eg__fail(err, EG_E_ARGUMENT, "nothing to learn: no layer that is unfrozen has parameters");
     for (uint32_t i = 0; i <= graph->output; i++) {
         const struct eg_tape_node *node = &tape->nodes[i];
-        if (node->active && !eg__tape_ops[node->node->op].backward)
+        if (node->active && node->node->op != EG_OP_INPUT && !eg__tape_ops[node->node->op].backward)
             return eg__fail(err, EG_E_UNSUPPORTED,
                             "layer '%s' (%s) has no gradient: keep it and what is below frozen",
                             node->node->name, eg__op_info[node->node->op].text);
@@ -110,7 +111,8 @@ static enum eg_status link_nodes(struct eg_tape *tape, struct eg_error *err)
         for (uint32_t k = 0; k < node->node->n_inputs; k++) {
             uint32_t input = node->node->inputs[k];
             tape->nodes[input].n_consumers++;
-            if (!tape->nodes[input].active && !is_boundary[input]) {
+            bool given = !tape->nodes[input].active || graph->nodes[input].op == EG_OP_INPUT;
+            if (given && !is_boundary[input]) {
                 is_boundary[input] = true;
                 tape->boundary[tape->n_boundary++] = input;
             }
@@ -324,6 +326,8 @@ float *eg__tape_statistics(struct eg_tape *tape, size_t *n)
     return tape->statistics;
 }
 
+const float *eg__tape_input_gradient(const struct eg_tape *tape) { return tape->nodes[0].dy; }
+
 size_t eg__tape_bytes(const struct eg_tape *tape) { return tape->bytes; }
 
 void eg__tape_begin_at(struct eg_tape *tape, size_t first) { tape->first = first; }
@@ -350,11 +354,17 @@ enum eg_status eg__tape_forward(struct eg_tape *tape, const float *const *inputs
     tape->last_n = n;
     tape->last_step = step;
     tape->ready_for_backward = false;
-    for (size_t b = 0; b < tape->n_boundary; b++) tape->nodes[tape->boundary[b]].y = (float *)inputs[b];
+    for (size_t b = 0; b < tape->n_boundary; b++) {
+        struct eg_tape_node *node = &tape->nodes[tape->boundary[b]];
+        if (node->active) /* the input, which those behind it may overwrite */
+            memcpy(node->y, inputs[b], node->count * n * sizeof *node->y);
+        else
+            node->y = (float *)inputs[b];
+    }
     struct eg_tape_step at = step_of(tape, training);
     for (uint32_t i = 0; i <= tape->graph->output; i++) {
         struct eg_tape_node *node = &tape->nodes[i];
-        if (!node->active) continue;
+        if (!node->active || node->node->op == EG_OP_INPUT) continue;
         at.index = i;
         enum eg_status status = eg__tape_ops[node->node->op].forward(&at, node, err);
         if (status) return status;
@@ -374,7 +384,7 @@ enum eg_status eg__tape_backward(struct eg_tape *tape, const float *d_output, st
     struct eg_tape_step at = step_of(tape, true);
     for (uint32_t i = tape->graph->output + 1; i-- > 0;) {
         struct eg_tape_node *node = &tape->nodes[i];
-        if (!node->active) continue;
+        if (!node->active || node->node->op == EG_OP_INPUT) continue;
         at.index = i;
         enum eg_status status = eg__tape_ops[node->node->op].backward(&at, node, err);
         if (status) return status;

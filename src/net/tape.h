@@ -22,6 +22,7 @@ struct eg_tape_options {
                                   they stay in inference mode and are not learned at all */
     float batch_norm_momentum; /* 0 = 0.1: weight of the batch in the running statistics */
     uint64_t seed;             /* of dropout */
+    bool of_input;             /* the gradient of the input too: it is then a boundary value */
 };
 
 /* A learned tensor: one range of the flat arrays. */
@@ -60,6 +61,9 @@ void eg__tape_begin_at(struct eg_tape *tape, size_t first);
 /* After a forward with training: all gradients of sum(d_output * output). */
 EG_MUST_CHECK enum eg_status eg__tape_backward(struct eg_tape *tape, const float *d_output,
                                                struct eg_error *err);
+
+/* [n][h][w][c] of the last backward; NULL: not planned with of_input. */
+const float *eg__tape_input_gradient(const struct eg_tape *tape);
 
 /* Write the learned values into graph (as new F32 tensors in its arena), which has the same
  * nodes as the one the tape was made from. */

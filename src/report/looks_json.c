@@ -27,3 +27,44 @@ char *eg_similar_report_json(const struct eg_similar_report *report)
     }
     return eg__json_document(list);
 }
+
+static json_t *json_map(const struct eg_explanation *e)
+{
+    json_t *rows = json_array();
+    for (size_t y = 0; y < e->height; y++) {
+        json_t *row = json_array();
+        for (size_t x = 0; x < e->width; x++)
+            json_array_append_new(row, eg__json_number((double)e->map[y * e->width + x]));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static json_t *json_unknown(const struct eg_explanation *e)
+{
+    if (!e->unknown) return json_null();
+    return json_pack("{s:o,s:o,s:o,s:o}", "confidence", eg__json_number(e->confidence), "confidence_least",
+                     eg__json_number(e->confidence_least), "distance", eg__json_number(e->distance),
+                     "distance_most", eg__json_number(e->distance_most));
+}
+
+char *eg_explanation_json(const struct eg_explanation *e, const char *picture,
+                          const struct eg_similar_photo *similar)
+{
+    json_t *json = json_pack("{s:o}", "path", eg__json_text(e->path));
+    if (e->error) {
+        json_object_set_new(json, "error", eg__json_text(e->error));
+        return eg__json_document(json);
+    }
+    json_object_set_new(json, "label", eg__json_text(e->label));
+    json_object_set_new(json, "index", json_integer(e->index));
+    json_object_set_new(json, "probability", eg__json_number((double)e->probability));
+    json_object_set_new(json, "unknown", json_unknown(e));
+    json_object_set_new(json, "method", json_string(e->exact ? "exact" : "grad-cam"));
+    json_object_set_new(json, "score", eg__json_number(e->score));
+    json_object_set_new(json, "bias", eg__json_number(e->bias));
+    json_object_set_new(json, "map", json_map(e));
+    json_object_set_new(json, "picture", eg__json_text(picture));
+    if (similar) json_object_set_new(json, "nearest", json_nearest(similar->nearest, similar->n_nearest));
+    return eg__json_document(json);
+}
