@@ -119,6 +119,7 @@ struct eg_explanation {
     float probability;
     bool exact;
     double score, bias; /* bias NAN: Grad-CAM */
+    const char *layer;  /* whose values the map is of */
     const float *map;
     size_t height, width;
     const uint8_t *seen; /* what the network saw, RGB [seen_height][seen_width][3]; NULL: an array */

@@ -138,6 +138,7 @@ static enum eg_status explain_one(struct work *w, size_t i, const char *path, st
     e.probability = p[k];
     e.exact = w->path.exact;
     e.bias = NAN;
+    e.layer = w->plan.graph->nodes[w->path.map].name;
     e.map = w->map;
     e.height = m.h;
     e.width = m.w;

@@ -63,6 +63,7 @@ char *eg_explanation_json(const struct eg_explanation *e, const char *picture,
     json_object_set_new(json, "method", json_string(e->exact ? "exact" : "grad-cam"));
     json_object_set_new(json, "score", eg__json_number(e->score));
     json_object_set_new(json, "bias", eg__json_number(e->bias));
+    json_object_set_new(json, "layer", eg__json_text(e->layer));
     json_object_set_new(json, "map", json_map(e));
     json_object_set_new(json, "picture", eg__json_text(picture));
     if (similar) json_object_set_new(json, "nearest", json_nearest(similar->nearest, similar->n_nearest));
