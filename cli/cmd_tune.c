@@ -315,7 +315,7 @@ static const struct option_row options[] = {
     {OPTION_FLAG, "estimate", 0, NULL, NULL, 0, 0, false,
      "one fold only: what it would bring and how long it would take; nothing is written"},
     {OPTION_TEXT, "lr", 0, "auto|find|RATE", "auto", 0, 0, false,
-     "peak learning rate of the head: 5e-4 (SGD 1e-2), found by trying, or this; layers below get a fifth "
+     "peak learning rate of the head: 5e-4 (SGD 3e-3), found by trying, or this; layers below get a fifth "
      "and less"},
     {OPTION_CHOICE, "optimizer", 0, "adamw|sgd", NULL, 0, 0, false, "SGD has momentum 0.9"},
     {OPTION_CHOICE, "augment", 0, "standard|light|none", NULL, 0, 0, false,

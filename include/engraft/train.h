@@ -162,7 +162,7 @@ struct eg_tune_options {
     const char *unfreeze;   /* NULL or "half": the last half of the blocks below the cut; a layer or block:
                                from there up; "all"; "none": the head alone */
     unsigned epochs;        /* 0 = 10, or 30 for the head alone */
-    double rate;            /* of the head, at its peak; 0 = 5e-4 (SGD: 1e-2); below 0: found by trying */
+    double rate;            /* of the head, at its peak; 0 = 5e-4 (SGD: 3e-3); below 0: found by trying */
     const char *optimizer;  /* NULL = "adamw", or "sgd" */
     const char *augment;    /* NULL = "standard", or "light", "none" */
     unsigned views;         /* augmented views of a photo kept; 0 = new ones every epoch */

@@ -80,7 +80,6 @@ static enum eg_status compare_on_test(struct tuning *t, const float *tuned, cons
 
 static enum eg_status test(struct tuning *t, struct eg_error *err)
 {
-    t->report.tuned_accuracy = t->report.linear_accuracy = NAN;
     if (!t->n_test) return EG_OK;
     size_t k = t->report.train.n_classes;
     const size_t *rows = t->rows + t->n_train + t->n_valid;
@@ -171,6 +170,7 @@ static enum eg_status prepare(struct tuning *t, char sha256[65], struct eg_error
     if (t->dataset->is_array) t->augment = EG_AUGMENT_NONE; /* no photos to vary */
     t->report.input[0] = eg__map(t->net->graph->nodes[0].shape).h;
     t->report.input[1] = eg__map(t->net->graph->nodes[0].shape).w;
+    t->report.tuned_accuracy = t->report.linear_accuracy = NAN;
     t->report.train.classifier = "mlp";
     t->report.train.scale = "none";
     t->report.train.c = t->report.train.cv_accuracy = t->report.train.objective = t->report.train.gap = NAN;

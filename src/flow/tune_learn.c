@@ -9,7 +9,7 @@
 enum { HEAD_EPOCHS = EG_HEAD_EPOCHS, DEFAULT_EPOCHS = 10, PATIENCE = 5 };
 /* PyTorch's fine-tuning of the same photos is as good at this rate, worse at a half and at twice it. */
 #define ADAMW_RATE 5e-4
-#define SGD_RATE 1e-2
+#define SGD_RATE 3e-3
 
 unsigned eg__tuning_epochs(const struct tuning *t)
 {

@@ -83,6 +83,7 @@ class Tune(unittest.TestCase):
         self.assertEqual(report["share"], min(evidence["shares"], key=lambda s: s["loss"])["share"])
         self.assertEqual(report["written"], "linear" if evidence["gain"] < 0 else "tuned")
         self.assertGreater(report["evidence_seconds"], 0)
+        self.assertEqual((report["rate"], report["rate_curve"]), (5e-4, []))
 
     def test_the_worse_is_not_written(self):
         """A rate that breaks the layers: the linear classifier is written, and it is that of train --classifier auto."""
@@ -136,7 +137,8 @@ class Tune(unittest.TestCase):
         self.assertEqual([p.name for p in self.path.iterdir() if p.name.startswith("wide")], ["wide.onnx"])
 
     def test_validation_rows_are_evidence_too(self):
-        report = json.loads(self.run_tune("valid.onnx", *LAYERS, "--effort", "fast", "--valid", "0.3", "--json").stdout)
+        report = json.loads(self.run_tune("valid.onnx", *LAYERS, "--effort", "fast", "--valid", "0.3", "--json", "--lr", "find").stdout)
+        self.assertGreater(len(report["rate_curve"]), 10)
         self.assertEqual((report["evidence"]["from"], report["evidence"]["count"]), ("validation", report["valid_count"]))
         self.assertEqual(report["train_count"] + report["valid_count"], 20)
 
@@ -154,6 +156,7 @@ class Tune(unittest.TestCase):
         report = json.loads(result.stdout)
         self.assertEqual((report["evidence"]["folds"], report["evidence"]["count"]), (1, 8))
         self.assertGreater(report["estimated_seconds"], report["evidence_seconds"])
+        self.assertIsNone(report["tuned_accuracy"])
         self.assertEqual(list(self.path.glob("estimate*")), [])
 
     def test_stopped_among_the_folds(self):
