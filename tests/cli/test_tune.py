@@ -137,7 +137,7 @@ class Tune(unittest.TestCase):
         self.assertEqual([p.name for p in self.path.iterdir() if p.name.startswith("wide")], ["wide.onnx"])
 
     def test_validation_rows_are_evidence_too(self):
-        report = json.loads(self.run_tune("valid.onnx", *LAYERS, "--effort", "fast", "--valid", "0.3", "--json", "--lr", "find").stdout)
+        report = json.loads(self.run_tune("valid.onnx", "--unfreeze", "none", "--effort", "fast", "--valid", "0.3", "--json", "--lr", "find").stdout)
         self.assertGreater(len(report["rate_curve"]), 10)
         self.assertEqual((report["evidence"]["from"], report["evidence"]["count"]), ("validation", report["valid_count"]))
         self.assertEqual(report["train_count"] + report["valid_count"], 20)

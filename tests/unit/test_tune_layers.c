@@ -1,6 +1,7 @@
 /* Which layers learn by default, and how fast: the last half of the blocks, whatever the network is made of.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,31 +11,35 @@
 
 static char *names[] = {"a", "b", "c"};
 
+static eg_net *load(const char *network)
+{
+    struct eg_net_options how = {EG_SIZED(eg_net_options), .no_weights = true};
+    eg_net *net;
+    assert_int_equal(eg_net_load(network, &how, &net, NULL), EG_OK);
+    return net;
+}
+
 /* The network with a head on its default cut. */
-static void build(const char *network, const char *unfreeze, struct tuning *t, eg_net **net)
+static void build(const eg_net *net, const char *unfreeze, struct tuning *t)
 {
     static struct eg_tune_options options;
-    struct eg_net_options how = {EG_SIZED(eg_net_options), .no_weights = true};
     struct eg_error err;
-    assert_int_equal(eg_net_load(network, &how, net, &err), EG_OK);
     options = (struct eg_tune_options){EG_SIZED(eg_tune_options), .unfreeze = unfreeze};
-    *t = (struct tuning){.net = *net, .options = &options};
+    *t = (struct tuning){.net = net, .options = &options};
     t->report.train.classes = names;
     t->report.train.n_classes = 3;
     t->trained.report = &t->report.train;
     t->trained.weights_sha256 = "";
-    enum eg_status status = eg__tuning_build(t, &err);
-    if (status) fail_msg("%s: %s", network, err.message);
+    if (eg__tuning_build(t, &err)) fail_msg("%s: %s", eg_net_name(net), err.message);
 }
 
-static void release(struct tuning *t, eg_net *net)
+static void release(struct tuning *t)
 {
     eg__cuts_release(&t->plan);
     eg__graph_free(t->graph);
     eg__graph_free(t->head);
     free(t->trainable);
     free(t->rate_scale);
-    eg_net_free(net);
 }
 
 static void half_of_the_blocks(void **state)
@@ -50,15 +55,16 @@ static void half_of_the_blocks(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tuning t;
-        eg_net *net;
-        build(cases[i].network, NULL, &t, &net);
+        eg_net *net = load(cases[i].network);
+        build(net, NULL, &t);
         assert_string_equal(t.unfreeze_from, cases[i].first);
         bool learns = false;
         for (uint32_t n = 0; n < t.graph->n_nodes; n++) { /* from there on, all */
             learns = learns || !strcmp(t.graph->nodes[n].name, t.unfreeze_from);
             if (eg__node_parameters(t.graph, n)) assert_int_equal(t.trainable[n], learns);
         }
-        release(&t, net);
+        release(&t);
+        eg_net_free(net);
     }
 }
 
@@ -67,8 +73,8 @@ static void rates_fall_with_depth(void **state)
 {
     (void)state;
     struct tuning t;
-    eg_net *net;
-    build("efficientnet-lite0", "all", &t, &net);
+    eg_net *net = load("efficientnet-lite0");
+    build(net, "all", &t);
     float last = 0, first = 0;
     for (uint32_t n = 0; n <= t.cut; n++) {
         if (!eg__node_macs(t.graph, n)) continue;
@@ -79,12 +85,47 @@ static void rates_fall_with_depth(void **state)
     assert_float_equal(last, 0.2f, 1e-6);
     assert_float_equal(t.rate_scale[t.graph->n_nodes - 1], 1, 1e-6);
     assert_float_equal(first, (float)(0.2 * pow(2.0 / 3, 4)), 1e-6); /* 112 to 7 is four halvings */
-    release(&t, net);
+    release(&t);
+    eg_net_free(net);
+}
+
+/* Tokens stay as many: slower by a quarter at every block. */
+static void rates_of_tokens_fall_by_the_block(void **state)
+{
+    (void)state;
+    struct eg_graph *graph;
+    uint32_t at;
+    const size_t dim[2] = {8, 8};
+    const float values[64] = {1};
+    assert_int_equal(eg__graph_create("tokens", &graph, NULL), EG_OK);
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "tokens", .shape = {2, {16, 8}}};
+    assert_int_equal(eg__graph_add(graph, &input, &at, NULL), EG_OK);
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "blocks.%d.fc", i);
+        struct eg_node node = {.op = EG_OP_LINEAR, .name = name, .n_inputs = 1, .inputs = {at}};
+        node.params[0] = eg__graph_constant(graph, "weight", 2, dim, values);
+        node.params[1] = eg__graph_constant(graph, "bias", 1, dim, values);
+        assert_int_equal(eg__graph_add(graph, &node, &at, NULL), EG_OK);
+    }
+    graph->output = graph->default_cut = at;
+    struct eg_net net = {.graph = graph, .card = eg__card_empty()};
+    struct tuning t;
+    build(&net, "all", &t);
+    assert_float_equal(t.rate_scale[1], 0.2f * 0.75f * 0.75f, 1e-6);
+    assert_float_equal(t.rate_scale[2], 0.2f * 0.75f, 1e-6);
+    assert_float_equal(t.rate_scale[3], 0.2f, 1e-6);
+    release(&t);
+    build(&net, NULL, &t);
+    assert_string_equal(t.unfreeze_from, "blocks.2.fc");
+    release(&t);
+    eg__graph_free(graph);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(half_of_the_blocks),
-                                       cmocka_unit_test(rates_fall_with_depth)};
+                                       cmocka_unit_test(rates_fall_with_depth),
+                                       cmocka_unit_test(rates_of_tokens_fall_by_the_block)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
