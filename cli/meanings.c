@@ -51,6 +51,15 @@ static bool has_option(const struct invocation *in, const char *name)
     return false;
 }
 
+/* Of an operand that may be repeated, is one of the kind? */
+static bool any_operand(const struct invocation *in, const struct meaning *m)
+{
+    bool repeated = ends_with(in->command->operands, "...");
+    for (size_t i = m->operand; i < (repeated ? in->n_operands : m->operand + 1); i++)
+        if (m->kinds & kind_of(in, in->operands[i])) return true;
+    return false;
+}
+
 int check_meanings(const struct invocation *in)
 {
     static const char *const kinds[] = {
@@ -59,11 +68,10 @@ int check_meanings(const struct invocation *in)
         const struct meaning *m = &meanings[i];
         if (strcmp(m->command, in->command->name) || m->operand >= in->n_operands) continue;
         if (!has_option(in, m->option) || (m->unless && has_option(in, m->unless))) continue;
+        if (any_operand(in, m)) continue;
         const char *operand = in->operands[m->operand];
-        int kind = kind_of(in, operand);
-        if (!(m->kinds & kind))
-            return usage_error(in, "--%s means nothing with %s, '%s': %s", m->option, kinds[kind], operand,
-                               m->why);
+        return usage_error(in, "--%s means nothing with %s, '%s': %s", m->option, kinds[kind_of(in, operand)],
+                           operand, m->why);
     }
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
         if (!strcmp(needs[i].command, in->command->name) && has_option(in, needs[i].option) &&

@@ -139,9 +139,31 @@ void eg_pool_free(eg_pool *pool)
 
 void eg__pool_run(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context)
 {
+    (void)!eg__pool_run_while(pool, n_tasks, task, context, NULL, NULL);
+}
+
+/* The caller's share. To stop, the tasks left over are taken all at once. */
+static bool take_while(struct eg_pool *pool, bool (*go_on)(void *user), void *user)
+{
+    for (;;) {
+        size_t task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+        if (task >= pool->n_tasks) return true;
+        pool->task(pool->context, task, 0);
+        if (!go_on || go_on(user)) continue;
+        atomic_store(&pool->next, pool->n_tasks);
+        return false;
+    }
+}
+
+bool eg__pool_run_while(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context,
+                        bool (*go_on)(void *user), void *user)
+{
     if (!pool || pool->n_threads == 1 || n_tasks <= 1) {
-        for (size_t i = 0; i < n_tasks; i++) task(context, i, 0);
-        return;
+        for (size_t i = 0; i < n_tasks; i++) {
+            task(context, i, 0);
+            if (go_on && !go_on(user)) return false;
+        }
+        return true;
     }
     pool->n_tasks = n_tasks;
     pool->task = task;
@@ -149,7 +171,7 @@ void eg__pool_run(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context
     atomic_store(&pool->next, 0);
     atomic_store(&pool->open, true);
     begin_round(pool);
-    take_tasks(pool, 0);
+    bool whole = take_while(pool, go_on, user);
     atomic_store(&pool->open, false);
     for (unsigned spins = 0; atomic_load(&pool->inside); spins++) {
         if (spins < SPINS)
@@ -157,4 +179,5 @@ void eg__pool_run(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context
         else
             sched_yield();
     }
+    return whole;
 }

@@ -12,4 +12,9 @@ typedef void eg_task_fn(void *context, size_t task, unsigned thread);
  * thread runs them, so that results do not depend on the number of threads. */
 void eg__pool_run(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context);
 
+/* The same, but the caller asks go_on (may be NULL) after each task of its own: after false no further
+ * task is begun. False: stopped, some tasks may not have run. */
+EG_MUST_CHECK bool eg__pool_run_while(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context,
+                                      bool (*go_on)(void *user), void *user);
+
 #endif

@@ -199,7 +199,7 @@ static void ascend(void *context, size_t task, unsigned thread)
  * every eighth epoch is followed by Newton steps over the face of the box that it found, which do
  * what coordinates cannot where C is large and K badly conditioned.
  * Stops   gap <= tolerance * objective, or 5000 rounds
- * Errors  EG_E_MEMORY
+ * Errors  EG_E_MEMORY; EG_E_CANCELLED, asked after each fit
  * Cost    n for each row that moves; a third of the cube of the face's rows for each step over it,
  *         and their square of scratch for each thread (faces of more than 1536 rows are left to
  *         the coordinates)
@@ -209,9 +209,10 @@ enum eg_status eg__dual_ascent(const struct eg_solver *s, struct eg_fit *fits, s
 {
     struct ascent ascent = {s, fits, eg__zalloc(n_fits, sizeof(bool))};
     bool no_memory = !ascent.no_memory;
-    if (!no_memory) eg__pool_run(s->pool, n_fits, ascend, &ascent);
+    bool whole = no_memory || eg__pool_run_while(s->pool, n_fits, ascend, &ascent, s->go_on, s->user);
     for (size_t f = 0; f < n_fits && !no_memory; f++) no_memory = ascent.no_memory[f];
     free(ascent.no_memory);
+    if (!whole) return eg__fail(err, EG_E_CANCELLED, "training was stopped");
     if (no_memory) return eg__fail_memory(err, "the solver's work space");
     return EG_OK;
 }

@@ -53,13 +53,26 @@ static enum eg_status check_room(const struct forest *f, size_t done, struct eg_
                     f->n_trees, ceil(need * 1e-6), floor(f->budget * 1e-6));
 }
 
+struct look {
+    const struct eg_learn_options *o;
+    size_t done, total;
+};
+
+static bool look_up(void *user)
+{
+    const struct look *look = user;
+    return !look->o->progress || look->o->progress(look->o->user, look->done, look->total);
+}
+
 static enum eg_status grow_trees(struct forest *f, const struct eg_learn_options *o, size_t done,
                                  size_t total, struct eg_error *err)
 {
     for (f->first = 0; f->first < f->n_trees; f->first += TREES_BETWEEN_LOOKS) {
         size_t count =
             f->n_trees - f->first < TREES_BETWEEN_LOOKS ? f->n_trees - f->first : TREES_BETWEEN_LOOKS;
-        eg__pool_run(o->pool, count, grow_tree, f);
+        struct look look = {o, done + f->first, total};
+        if (!eg__pool_run_while(o->pool, count, grow_tree, f, look_up, &look))
+            return eg__fail(err, EG_E_CANCELLED, "training was stopped");
         for (size_t i = f->first; i < f->first + count; i++)
             if (f->status[i]) return eg__fail(err, f->status[i], "%s", f->errors[i].message);
         enum eg_status status = f->keep ? check_room(f, f->first + count, err) : EG_OK;

@@ -61,6 +61,8 @@ class CommandLine(Case):
             (["train", "x.h5", "-o", "x.onnx", "--cv", "0"], "--cv"),
             (["train", "x.h5", "-o", "x.onnx", "--classifier", "oracle"], "oracle"),
             (["train", "x.h5", "-o", "x.onnx", "--cut", "pool5"], "--features"),
+            (["tune", MODEL, "photos", "-o", "x.onnx", "--lr", "100"], "above 0 and below 100"),
+            (["tune", MODEL, "photos", "-o", "x.onnx", "--lr", "0"], "above 0 and below 100"),
             (["bench", MODEL, "--threads", "0"], "--threads"),
             (["bench", MODEL, "--threads", "99999999999999999999"], "--threads"),
             (["predict", "x.onnx", "a.jpg", "--csv", "--json"], "--csv"),

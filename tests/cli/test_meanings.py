@@ -5,7 +5,8 @@ from program import MODEL, SOURCE, Case, main, photo
 
 OPERANDS = {"PHOTOS": "photos", "ARRAY": "x.npy", "FEATURES": "f.h5", "MODEL": MODEL}
 VALUES = {"cut": "avgpool", "pool": "max", "batch": "4", "exclude": "*.txt", "size": "192", "preprocess": "plain", "recompute": "1", "root": ".", "seed": "1"}
-FIRST = {"train": [], "info": [], "evaluate": [MODEL], "extract": [MODEL], "classify": [MODEL], "predict": [MODEL], "cuts": [MODEL], "tune": [MODEL]}
+FIRST = {"train": [], "info": [], "evaluate": [MODEL], "extract": [MODEL], "classify": [MODEL], "predict": [MODEL], "cuts": [MODEL], "tune": [MODEL],
+         "explain": [MODEL], "similar": ["f.h5"], "rows": [], "inspect": []}
 KINDS = {"train": ["PHOTOS", "FEATURES"], "info": ["FEATURES", "MODEL"], "evaluate": ["PHOTOS", "FEATURES"], "extract": ["PHOTOS", "ARRAY"]}
 
 
@@ -38,6 +39,10 @@ class Meanings(Case):
         self.assertTrue(rows)
         for command, option, other in rows:
             self.bad(2, *self.words(command, "FEATURES", option), says=f"means nothing without --{other}")
+
+    def test_one_operand_that_an_option_is_for_is_enough(self):
+        done = self.run_in("classify", MODEL, "x.npy", "photos", "--exclude", "*.txt")
+        self.assertNotIn("means nothing", done.stderr)
 
     def test_one_of_many_processes_without_mpi(self):
         words = ["extract", MODEL, "photos", "-o", "g.h5"]

@@ -36,6 +36,44 @@ static void every_task_runs_once(void **state)
     }
 }
 
+struct patience {
+    int asked, least;
+};
+
+static bool lose_patience(void *user)
+{
+    struct patience *p = user;
+    return ++p->asked < p->least;
+}
+
+static void pool_stops_when_asked_to(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 5; n += 2) {
+        eg_pool *pool;
+        assert_int_equal(eg_pool_create(n, &pool, NULL), EG_OK);
+        for (int round = 0; round < 50; round++) {
+            enum { TASKS = 100000 };
+            static atomic_int counts[TASKS];
+            memset(counts, 0, sizeof counts);
+            struct patience patience = {0, 3};
+            bool whole = eg__pool_run_while(pool, TASKS, count_task, counts, lose_patience, &patience);
+            int run = 0;
+            for (int i = 0; i < TASKS; i++) {
+                assert_true(atomic_load(&counts[i]) <= 1);
+                run += atomic_load(&counts[i]);
+            }
+            if (n == 1) assert_true(!whole && run == 3);
+            assert_true(whole ? run == TASKS && patience.asked < 3
+                              : patience.asked == 3); /* or others were faster */
+            memset(counts, 0, sizeof counts);
+            eg__pool_run(pool, 37, count_task, counts);
+            for (int i = 0; i < 37; i++) assert_int_equal(atomic_load(&counts[i]), 1);
+        }
+        eg_pool_free(pool);
+    }
+}
+
 static void half_round_trips(void **state)
 {
     (void)state;
@@ -120,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(pool_stops_when_asked_to),
         cmocka_unit_test(half_round_trips),
         cmocka_unit_test(random_numbers_are_reproducible),
         cmocka_unit_test(output_files_are_whole_or_absent),
