@@ -246,6 +246,8 @@ void tell_classes(const struct invocation *in, const struct eg_train_report *rep
 double *parse_grid(const struct invocation *in, const char *list, size_t *n);
 /* The test report of train and evaluate. */
 int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes);
+/* Is there a folder for it, and may it be written? Better said before hours of work than after. */
+int check_writable(const struct invocation *in, const char *path);
 /* May an output go there? EXIT_DONE, or the refusal printed: it exists and --force is not given. */
 int check_output(const struct invocation *in, const char *path);
 /* Text as a file that has its name only when it is whole. */

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
 
@@ -327,11 +326,8 @@ static int check_words(struct invocation *in, bool from_file)
     const char *source = in->operands[0], *output = option_text(in, "output");
     if (!from_file && !option_given(in, "model"))
         return usage_error(in, "'%s' is no feature file; photos need --model MODEL", source);
-    if (!option_flag(in, "force") && !access(output, F_OK)) {
-        tell(in, "'%s' exists (use --force to overwrite it)", output);
-        return EXIT_FAILED;
-    }
-    return check_classifier(in);
+    int code = check_output(in, output);
+    return code ? code : check_classifier(in);
 }
 
 static int run(struct invocation *in)

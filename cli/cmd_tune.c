@@ -267,6 +267,7 @@ static int run(struct invocation *in)
         .estimate = option_flag(in, "estimate"),
     };
     int code = parse_rate(in, &options.rate);
+    if (!code) code = check_writable(in, output);
     if (!code && option_text(in, "svg")) code = try_svg(in, option_text(in, "svg"));
     eg_net *net = NULL;
     eg_dataset *images = NULL;

@@ -62,9 +62,22 @@ char *model_folders(const struct invocation *in)
     return folders;
 }
 
+int check_writable(const struct invocation *in, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    int code = EXIT_DONE;
+    if (folder && access(folder, W_OK | X_OK)) {
+        tell(in, "cannot write '%s': %s", path, strerror(errno));
+        code = EXIT_FAILED;
+    }
+    free(folder);
+    return code;
+}
+
 int check_output(const struct invocation *in, const char *path)
 {
-    if (option_flag(in, "force") || access(path, F_OK)) return EXIT_DONE;
+    if (option_flag(in, "force") || access(path, F_OK)) return check_writable(in, path);
     tell(in, "'%s' exists (use --force to overwrite it)", path);
     return EXIT_FAILED;
 }

@@ -193,5 +193,14 @@ class Files(Case):
         self.assertEqual(sorted(os.listdir(self.here)), ["m.h5", "m.onnx", "photos"])
 
 
+class Outputs(Case):
+    def test_where_nothing_can_be_written_is_told_before_the_work(self):
+        self.features()
+        for words in (["train", "f.h5", "-o", "nowhere/m.onnx"], ["train", "f.h5", "-o", "f.h5/m.onnx"],
+                      ["tune", MODEL, "photos", "-o", "nowhere/t.onnx"], ["evaluate", "no.onnx", "f.h5", "--svg", "nowhere/x.svg"]):
+            done = self.bad(1, *words, says="cannot write '" + words[-1] + "'")
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)  # no remark of training before it
+
+
 if __name__ == "__main__":
     main()
