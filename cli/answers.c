@@ -7,7 +7,6 @@
 struct answers {
     const struct invocation *in;
     json_t *list; /* --json */
-    bool csv;
     size_t n_read, n_skipped;
     size_t top;
 };
@@ -31,14 +30,7 @@ static void print_share(FILE *to, const struct eg_guess *guess)
 static void print_answer(struct answers *a, const struct eg_answer *answer)
 {
     FILE *to = a->in->out;
-    if (a->csv) {
-        for (size_t i = 0; i < answer->n_top; i++) {
-            print_csv_text(to, answer->path);
-            fprintf(to, ",%zu,", i + 1);
-            print_csv_text(to, answer->top[i].label);
-            fprintf(to, ",%.6f\n", (double)answer->top[i].probability);
-        }
-    } else if (a->top == 1) {
+    if (a->top == 1) {
         print_share(to, &answer->top[0]);
         print_padded(to, answer->top[0].label, 20, false);
         fputc(' ', to);
@@ -83,7 +75,6 @@ static int classify(struct invocation *in, struct answers *a, const eg_net *net,
                                       .progress = progress_step,
                                       .user = &progress};
     struct eg_error err;
-    if (a->csv) fputs("path,rank,label,probability\n", in->out);
     enum eg_status status = eg_classify(net, images, &how, take_answer, a, &err);
     progress_end(&progress);
     if (status == EG_E_CANCELLED) {
@@ -99,16 +90,16 @@ static int classify(struct invocation *in, struct answers *a, const eg_net *net,
     return a->n_skipped ? EXIT_SKIPPED : EXIT_DONE;
 }
 
-int run_answers(struct invocation *in, bool csv)
+int run_answers(struct invocation *in, list_fn *list)
 {
-    struct answers a = {.in = in, .csv = csv, .top = (size_t)option_integer(in, "top")};
-    if (csv && option_flag(in, "json")) return usage_error(in, "--csv and --json exclude each other");
+    struct answers a = {.in = in, .top = (size_t)option_integer(in, "top")};
     eg_net *net = NULL;
     eg_pool *pool = NULL;
     eg_dataset *images = NULL;
     int code = load_model(in, in->operands[0], &net);
     if (!code) code = make_pool(in, &pool);
-    if (!code) code = list_images(in, in->operands + 1, in->n_operands - 1, &images);
+    if (!code) code = list(in, &images);
+    if (!code && !eg_dataset_count(images)) code = usage_error(in, "there are fewer photos than shards");
     if (!code) {
         if (option_flag(in, "json")) a.list = json_array();
         code = classify(in, &a, net, images, pool);

@@ -211,7 +211,11 @@ void print_count(FILE *to, unsigned long long n, int width); /* 25,557,032 */
 
 /* ---- answers (answers.c): classify and predict ------------------------------------- */
 
-int run_answers(struct invocation *in, bool csv);
+typedef int list_fn(const struct invocation *in, eg_dataset **images);
+int run_answers(struct invocation *in, list_fn *list);
+/* predict_stream.c: predict's answers as they come, and what it answers about. */
+int run_stream(struct invocation *in);
+list_fn predict_images;
 
 /* ---- what commands share (shared.c) ------------------------------------------------ */
 
@@ -242,6 +246,8 @@ int make_pool(const struct invocation *in, eg_pool **pool);
 
 /* Classes without photos, photos in two classes. */
 void tell_classes(const struct invocation *in, const struct eg_train_report *report); /* cmd_train.c */
+/* cmd_extract.c: "2/8" */
+bool parse_shard(const char *text, size_t *shard, size_t *n_shards);
 /* cmd_train.c: "0.1,1,10" to numbers; NULL after a message. */
 double *parse_grid(const struct invocation *in, const char *list, size_t *n);
 /* The test report of train and evaluate. */

@@ -23,8 +23,7 @@ static void print_report(struct invocation *in, const char *output, const struct
         fprintf(to, "  %s: %zu features a photo\n", report->cuts[i].name, report->cuts[i].length);
 }
 
-/* "2/8" */
-static bool parse_shard(const char *text, size_t *shard, size_t *n_shards)
+bool parse_shard(const char *text, size_t *shard, size_t *n_shards)
 {
     long long i, n;
     const char *slash = strchr(text, '/');

@@ -1,11 +1,31 @@
 /* engraft predict: photos through a classifier that engraft trained. */
 #include "cli.h"
 
-static int run(struct invocation *in) { return run_answers(in, option_flag(in, "csv")); }
+static int run(struct invocation *in)
+{
+    bool csv = option_flag(in, "csv"), jsonl = option_flag(in, "jsonl"), file = option_given(in, "output");
+    if (option_flag(in, "json") && (csv || jsonl || file))
+        return usage_error(in, "%s and --json exclude each other", csv ? "--csv" : jsonl ? "--jsonl" : "-o");
+    if (csv && jsonl) return usage_error(in, "--csv and --jsonl exclude each other");
+    if (option_flag(in, "force") && !file)
+        return usage_error(in, "--force says something about -o FILE alone");
+    if (option_flag(in, "null") && !option_given(in, "from-list"))
+        return usage_error(in, "-0 says something about --from-list alone");
+    return csv || jsonl || file ? run_stream(in) : run_answers(in, predict_images);
+}
 
 static const struct option_row options[] = {
     {OPTION_INTEGER, "top", 0, "N", "1", 1, 100000, false, "answers an image, the likeliest first"},
-    {OPTION_FLAG, "csv", 0, NULL, NULL, 0, 0, false, "print path,rank,label,probability"},
+    {OPTION_FLAG, "csv", 0, NULL, NULL, 0, 0, false, "print path,rank,label,probability as answers come"},
+    {OPTION_FLAG, "jsonl", 0, NULL, NULL, 0, 0, false, "print a JSON document a line, as answers come"},
+    {OPTION_TEXT, "output", 'o', "FILE.csv|FILE.jsonl", NULL, 0, 0, false,
+     "a file for the answers, whole after every photo; run again, the command goes on in it"},
+    {OPTION_TEXT, "from-list", 0, "FILE|-", NULL, 0, 0, false,
+     "photos and folders: a path a line (-: standard input)"},
+    {OPTION_FLAG, "null", '0', NULL, NULL, 0, 0, false,
+     "paths of the list end in NUL, as find -print0 writes them"},
+    {OPTION_TEXT, "shard", 0, "I/N", NULL, 0, 0, false, "only part I (from 0) of N"},
+    OPTION_FORCE_ROW,
     OPTION_BATCH_ROW,
     OPTION_EXCLUDE_ROW,
     OPTION_JSON_ROW,
@@ -16,7 +36,7 @@ static const struct option_row options[] = {
 const struct command command_predict = {
     .name = "predict",
     .summary = "sort photos, or folders of them, into the classes of a trained model",
-    .operands = "MODEL.onnx IMAGE|DIR...",
+    .operands = "MODEL.onnx [IMAGE|DIR...]",
     .example = "engraft predict mine.onnx photo.jpg",
     .options = options,
     .run = run,

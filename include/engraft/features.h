@@ -45,6 +45,9 @@ EG_API size_t eg_dataset_class_count(const eg_dataset *dataset);
 EG_API const char *eg_dataset_class_name(const eg_dataset *dataset, size_t label);
 /* label (may be NULL) gets -1 where there is none. */
 EG_API const char *eg_dataset_path(const eg_dataset *dataset, size_t index, int32_t *label);
+/* Leave out the images for which keep() says no; in order, once each. None may be left. */
+typedef bool eg_keep_fn(void *user, size_t index);
+EG_API void eg_dataset_keep(eg_dataset *dataset, eg_keep_fn *keep, void *user);
 EG_API void eg_dataset_free(eg_dataset *dataset);
 
 /* ---- classify ------------------------------------------------------------------ */

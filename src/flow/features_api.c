@@ -197,6 +197,11 @@ enum eg_status eg_dataset_list(const char *const *paths, size_t n_paths, eg_data
     return eg__dataset_list(paths, n_paths, dataset, err);
 }
 
+void eg_dataset_keep(eg_dataset *dataset, eg_keep_fn *keep, void *user)
+{
+    eg__dataset_keep(dataset, keep, user);
+}
+
 size_t eg_dataset_count(const eg_dataset *dataset) { return dataset->n_items; }
 enum eg_status eg_dataset_scan(const char *const *paths, size_t n_paths,
                                const struct eg_dataset_options *options, eg_dataset **dataset,

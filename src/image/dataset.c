@@ -179,16 +179,34 @@ enum eg_status eg__dataset_end(struct eg_dataset_builder *builder, enum eg_statu
     return status;
 }
 
+static void free_item(struct eg_dataset_item *item)
+{
+    char *path, *file;
+    memcpy(&path, &item->path, sizeof path);
+    memcpy(&file, &item->file, sizeof file);
+    if (file != path) free(file);
+    free(path);
+}
+
+void eg__dataset_keep(struct eg_dataset *d, eg_keep_fn *keep, void *user)
+{
+    size_t n = d->n_items, n_kept = 0;
+    /* Asked first, moved after: `keep` may look at the images that it has been asked about. */
+    for (size_t i = 0; i < n; i++) {
+        if (!keep(user, i)) {
+            free_item(&d->items[i]);
+            d->items[i] = (struct eg_dataset_item){0};
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        if (d->items[i].path) d->items[n_kept++] = d->items[i];
+    d->n_items = n_kept;
+}
+
 void eg__dataset_free(struct eg_dataset *d)
 {
     if (!d) return;
-    for (size_t i = 0; i < d->n_items; i++) {
-        char *path, *file;
-        memcpy(&path, &d->items[i].path, sizeof path);
-        memcpy(&file, &d->items[i].file, sizeof file);
-        if (file != path) free(file);
-        free(path);
-    }
+    for (size_t i = 0; i < d->n_items; i++) free_item(&d->items[i]);
     for (size_t i = 0; i < d->n_classes; i++) free(d->classes[i]);
     for (size_t i = 0; i < d->n_ignored_kinds; i++) {
         free(d->ignored[i].kind);
@@ -224,7 +242,7 @@ static enum eg_status add_array_rows(struct eg_dataset_builder *builder, const c
         if (asprintf(&path, "%s#%zu", shown, i) < 0) {
             status = eg__fail_memory(err, "the rows of an array");
         } else {
-            d->items[i] = (struct eg_dataset_item){.path = path, .label = -1};
+            d->items[i] = (struct eg_dataset_item){.path = path, .label = -1, .array_row = i};
             d->n_items = i + 1;
         }
     }
@@ -455,5 +473,5 @@ enum eg_status eg__dataset_array_read(const struct eg_dataset *d, size_t index, 
                                       struct eg_error *err)
 {
     if (!d->is_array || index >= d->n_items) return eg__fail(err, EG_E_ARGUMENT, "no such row of an array");
-    return eg__npy_read(d->array, index, hwc, err);
+    return eg__npy_read(d->array, d->items[index].array_row, hwc, err);
 }

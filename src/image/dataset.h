@@ -7,6 +7,7 @@
 struct eg_dataset_item {
     const char *path; /* as stored in the feature file: relative, printable UTF-8; x.npy#0 for arrays */
     int32_t label;    /* -1: unlabelled */
+    size_t array_row; /* of an array */
     const char *file; /* the name that opens it, byte for byte, below root; NULL for arrays */
 };
 
@@ -22,7 +23,7 @@ struct eg_ignored_kind {
 struct eg_dataset {
     char *root; /* folder that paths are relative to, as given; "" when paths stand alone */
     struct eg_dataset_item *items;
-    size_t n_items; /* never 0 */
+    size_t n_items; /* never 0, but where the caller left all out */
     char **classes; /* in label order: byte order of name; printable; a class may have no image */
     size_t n_classes;
     size_t n_ignored;                /* files that are no photos, folders of rubbish, what was excluded */
@@ -49,6 +50,8 @@ EG_MUST_CHECK enum eg_status eg__dataset_list(const char *const *paths, size_t n
 EG_MUST_CHECK enum eg_status eg__dataset_scan(const char *const *paths, size_t n_paths,
                                               const struct eg_dataset_options *options,
                                               struct eg_dataset **dataset, struct eg_error *err);
+/* As eg_dataset_keep. */
+void eg__dataset_keep(struct eg_dataset *dataset, eg_keep_fn *keep, void *user);
 void eg__dataset_free(struct eg_dataset *dataset);
 
 /* The file's bytes, limited to 1 GiB. free(*bytes). EG_E_NOT_FOUND: it is gone, or a link that
