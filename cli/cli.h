@@ -111,7 +111,7 @@ struct invocation {
     size_t n_settings;
 };
 
-extern const struct option_row common_options[]; /* --threads, --quiet, --help */
+extern const struct option_row common_options[]; /* --threads, --quiet, --progress, --help */
 extern const struct command *const commands[];
 extern const size_t n_commands;
 const struct command *find_command(const char *name); /* NULL: none of that name */
@@ -184,6 +184,7 @@ struct progress {
     const char *what; /* "extract" */
     bool quiet, terminal;
     bool bytes; /* done and total are bytes */
+    bool json;  /* a document a line, at most one a second and the last */
     double start, last;
     size_t first;  /* done before the start: not counted in the rate */
     size_t before; /* done at the last step */

@@ -18,6 +18,8 @@ const struct option_row common_options[] = {
     {OPTION_INTEGER, "threads", 0, "N", "the CPUs this process may use", 1, 1024, false,
      "threads (never changes a result)"},
     {OPTION_FLAG, "quiet", 'q', NULL, NULL, 0, 0, false, "no progress and no remarks"},
+    {OPTION_CHOICE, "progress", 0, "bar|json", NULL, 0, 0, false,
+     "progress as a bar, or a JSON document a line on standard error"},
     {OPTION_FLAG, "help", 'h', NULL, NULL, 0, 0, false, "this text"},
     {0},
 };

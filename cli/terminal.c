@@ -45,6 +45,8 @@ void progress_begin(struct progress *progress, const struct invocation *in, cons
     catch_interrupt();
     double now = seconds_now();
     *progress = (struct progress){.what = what, .quiet = option_flag(in, "quiet"), .start = now, .last = now};
+    const char *form = option_text(in, "progress");
+    progress->json = form && !strcmp(form, "json");
     progress->terminal = isatty(STDERR_FILENO);
 }
 
@@ -76,6 +78,17 @@ static int bar_width(void)
     return width < 0 ? 0 : width > 40 ? 40 : width;
 }
 
+/* What is not known yet is null. */
+static void print_event(const struct progress *p, size_t done, size_t total, double rate)
+{
+    fprintf(stderr, "{\"event\": \"%s\", \"done\": %zu, \"total\": %zu, ", p->what, done, total);
+    if (rate > 0)
+        fprintf(stderr, "\"rate\": %.6g, \"seconds_left\": %.3f}\n", rate, (double)(total - done) / rate);
+    else
+        fprintf(stderr, "\"rate\": null, \"seconds_left\": null}\n");
+    fflush(stderr);
+}
+
 bool progress_step(void *user, size_t done, size_t total)
 {
     struct progress *p = user;
@@ -87,9 +100,14 @@ bool progress_step(void *user, size_t done, size_t total)
         p->first = done;
     }
     p->before = done;
-    if (p->quiet || now - p->last < (p->terminal ? 0.1 : 4.0)) return true;
+    double pause = p->json ? (done < total ? 1.0 : 0) : p->terminal ? 0.1 : 4.0;
+    if (p->quiet || now - p->last < pause) return true;
     p->last = now;
     double rate = now > p->start ? (double)(done - p->first) / (now - p->start) : 0;
+    if (p->json) {
+        print_event(p, done, total, rate);
+        return true;
+    }
     if (p->terminal) {
         int width = bar_width(), filled = total ? (int)((double)width * (double)done / (double)total) : 0;
         fprintf(stderr, "\r\033[K%s [", p->what);

@@ -1,5 +1,6 @@
 """What is printed fits the terminal; words typed wrong are answered with those that were meant; completion."""
 import fcntl
+import json
 import os
 import re
 import struct
@@ -171,6 +172,15 @@ class Terminal(Case):
         self.assertEqual(self.completed("inspect", "vgg16", "=", "weights.pth", "--cut", "pool5"), ["pool5"])
         self.assertEqual(self.completed("help", "cl"), ["classify"])
         self.assertEqual(self.completed("predict", ""), [])  # files
+
+    def test_progress_for_programs(self):
+        photos(self.here / "photos", n=4)
+        told = self.good("extract", MODEL, "photos", "-o", "f.h5", "--progress", "json").stderr
+        events = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+        self.assertEqual(set(events[-1]), {"event", "done", "total", "rate", "seconds_left"})
+        self.assertEqual((events[-1]["event"], events[-1]["done"], events[-1]["total"]), ("extract", 8, 8))
+        self.assertNotIn("{", self.good("extract", MODEL, "photos", "-o", "g.h5", "--progress", "json", "--quiet").stderr)
+        self.bad(2, "extract", MODEL, "photos", "-o", "h.h5", "--progress", "xml")
 
     def test_completion_runs_nothing_that_a_file_says(self):
         name = "$(touch hacked) `touch hacked` b"

@@ -1,0 +1,31 @@
+#!/bin/bash
+# Build the Debian packages of debian/, look at them with lintian, install them and run their
+# tests. It installs and removes packages of the system: for a bare root (tools/bare-root.sh).
+#   tools/debian-packages.sh
+set -eu -o pipefail
+cd "$(dirname "$0")/.."
+export DEBIAN_FRONTEND=noninteractive
+missing=$(dpkg-query -W -f='${db:Status-Status}\n' debhelper lintian man-db git 2>/dev/null | grep -cx installed || true)
+if [ "$missing" != 4 ]; then
+    apt-get -q update
+    apt-get -q -o Dpkg::Use-Pty=0 install -y --no-install-recommends dpkg-dev debhelper lintian man-db git
+fi
+apt-get -q -o Dpkg::Use-Pty=0 build-dep -y --no-install-recommends ./ >build-dep.log 2>&1 || { cat build-dep.log; exit 1; }
+rm -f build-dep.log
+
+# In a folder of its own, as from a clone.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/engraft"
+git ls-files -z | xargs -0 cp --parents -t "$work/engraft"
+cd "$work/engraft"
+dpkg-buildpackage -us -uc -j"$(nproc)"
+cd ..
+lintian --fail-on error,warning --tag-display-limit 0 ./*.changes
+dpkg -i ./*.deb || apt-get -q -o Dpkg::Use-Pty=0 install -f -y --no-install-recommends
+for test in engraft/debian/tests/main-job engraft/debian/tests/library; do
+    (cd engraft && "../$test")
+    echo "$test passed"
+done
+dpkg -r libengraft-dev libengraft0 engraft engraft-data
+echo "the packages are built, clean, and work"
