@@ -60,6 +60,11 @@ struct option_row {
     {                                                                                                        \
         OPTION_TEXT, "output", 'o', value, NULL, 0, 0, true, text                                            \
     }
+#define OPTION_REPORT_ROW                                                                                    \
+    {                                                                                                        \
+        OPTION_TEXT, "report", 0, "PAGE.html", NULL, 0, 0, false,                                            \
+            "write it with photos as one self-contained page for the browser"                                \
+    }
 #define OPTION_EXCLUDE_ROW                                                                                   \
     {                                                                                                        \
         OPTION_LIST, "exclude", 0, "PATTERN", NULL, 0, 0, false,                                             \
@@ -259,6 +264,10 @@ int check_writable(const struct invocation *in, const char *path);
 int check_output(const struct invocation *in, const char *path);
 /* Text as a file that has its name only when it is whole. */
 int write_text(const struct invocation *in, const char *path, const char *text, size_t n_bytes);
+/* --report (report.c): may it go there, before any work; and the page, of which the caller says what only it
+ * knows. photos: the operand that names them. EXIT_DONE too where no report is asked for. */
+int check_report(const struct invocation *in);
+int write_report(const struct invocation *in, const char *photos, struct eg_page_options *page);
 /* A picture, which is freed; NULL: there was no memory for it. */
 int write_svg(const struct invocation *in, const char *path, char *svg);
 bool is_hdf5(const char *path);                          /* by its first bytes */

@@ -225,6 +225,26 @@ static int extract(struct invocation *in, const char *path, eg_pool *pool, bool 
     return EXIT_DONE;
 }
 
+/* The page has the whole audit in it; what is printed is taken from there. */
+static int make_page(struct invocation *in, eg_features *features, const char *path, eg_pool *pool)
+{
+    char *found = NULL;
+    double test = option_real(in, "test");
+    struct eg_page_options page = {.features = features,
+                                   .cut = option_text(in, "features"),
+                                   .features_path = path,
+                                   .audit = &found,
+                                   .test_fraction = test > 0 ? test : -1,
+                                   .memory_bytes = option_bytes(in, "memory"),
+                                   .seed = (uint64_t)option_integer(in, "seed"),
+                                   .pool = pool};
+    int code = write_report(in, in->operands[0], &page);
+    if (!code && found) code = show(in, found);
+    if (!code && !found) fprintf(stderr, "engraft audit: there are too few rows for an audit\n");
+    free(found);
+    return code;
+}
+
 static int audit(struct invocation *in, eg_features *features, eg_pool *pool)
 {
     struct progress progress;
@@ -320,6 +340,8 @@ static int run(struct invocation *in)
     bool file = is_hdf5(data), skipped = false;
     if (option_flag(in, "undo") && option_given(in, "apply"))
         return usage_error(in, "--apply or --undo, not both");
+    if ((option_flag(in, "undo") || option_given(in, "apply")) && option_given(in, "report"))
+        return usage_error(in, "--report shows what is found: it is not for --apply and --undo");
     if (option_flag(in, "undo") || option_given(in, "apply")) return correct(in);
     if (file && (output || option_given(in, "model")))
         return usage_error(in, "'%s' is a feature file: -o and --model are for photos", data);
@@ -329,11 +351,14 @@ static int run(struct invocation *in)
         return usage_error(in, "--json or --csv, not both");
     eg_features *features = NULL;
     eg_pool *pool = NULL;
-    int code = file ? EXIT_DONE : check_data(in, data);
+    int code = check_report(in);
+    if (!code && !file) code = check_data(in, data);
     if (!code) code = make_pool(in, &pool);
     if (!code && !file) code = extract(in, output, pool, &skipped);
     if (!code) code = open_features(in, file ? data : output, &features);
-    if (!code) code = audit(in, features, pool);
+    if (!code)
+        code = option_given(in, "report") ? make_page(in, features, file ? data : output, pool)
+                                          : audit(in, features, pool);
     eg_features_close(features);
     eg_pool_free(pool);
     return !code && skipped ? EXIT_SKIPPED : code;
@@ -356,8 +381,10 @@ static const struct option_row options[] = {
      "part that engraft train keeps for the test: copies on both sides are told; 0: none"},
     {OPTION_BYTES, "memory", 0, "SIZE", "half of the machine's", 0, 0, false,
      "memory training may take: 500M, 2G"},
+    OPTION_REPORT_ROW,
     OPTION_EXCLUDE_ROW,
     OPTION_SEED_ROW,
+    OPTION_FORCE_ROW,
     OPTION_JSON_ROW,
     OPTION_MODEL_ROWS,
     {0},

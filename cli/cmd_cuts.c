@@ -238,6 +238,17 @@ static int finish(struct ranking *r)
     int code = EXIT_DONE;
     if (svg) code = write_svg(r->in, svg, eg_comparison_svg(r->found, r->net, r->features, r->found->folds));
     if (code) return code;
+    if (option_given(r->in, "report")) {
+        unsigned folds = (unsigned)option_integer(r->in, "cv");
+        char *picture = eg_comparison_svg(r->found, r->net, r->features, folds),
+             *json = eg_comparison_json(r->found, r->net, r->features, r->extracted, folds,
+                                        r->keep ? r->file : NULL);
+        struct eg_page_options page = {.report = json, .picture = picture};
+        code = write_report(r->in, r->in->operands[1], &page);
+        free(picture);
+        free(json);
+        if (code) return code;
+    }
     if (option_flag(r->in, "json"))
         print_text(r->in, eg_comparison_json(r->found, r->net, r->features, r->extracted, r->found->folds,
                                              r->keep ? r->file : NULL));
@@ -262,7 +273,8 @@ static int check_words(const struct invocation *in)
 {
     const char *svg = option_text(in, "svg");
     if (option_integer(in, "cv") < 2) return usage_error(in, "--cv 1: nothing can be compared without folds");
-    if (!svg || option_flag(in, "force") || access(svg, F_OK)) return EXIT_DONE;
+    int code = check_report(in);
+    if (code || !svg || option_flag(in, "force") || access(svg, F_OK)) return code;
     tell(in, "'%s' exists (use --force to overwrite it)", svg);
     return EXIT_FAILED;
 }
@@ -325,6 +337,7 @@ static const struct option_row options[] = {
     {OPTION_INTEGER, "top", 0, "N", "20", 0, 100000, false, "rows of the table, one for each cut; 0: all"},
     {OPTION_BYTES, "memory", 0, "SIZE", "half of what there is", 0, 0, false,
      "memory the comparison may take: 500M, 2G"},
+    OPTION_REPORT_ROW,
     OPTION_BATCH_ROW,
     OPTION_EXCLUDE_ROW,
     OPTION_SEED_ROW,

@@ -20,6 +20,47 @@ static int draw(struct invocation *in, const eg_net *net, const struct eg_evalua
     return write_svg(in, option_text(in, "svg"), svg);
 }
 
+static double noted_number(const eg_net *net, const char *key, double fallback)
+{
+    double value;
+    const char *text = eg_net_metadata(net, key);
+    return text && parse_real(text, &value) ? value : fallback;
+}
+
+static int make_page(struct invocation *in, const eg_net *net, const struct eg_evaluate_report *report,
+                     eg_pool *pool)
+{
+    const char *data = in->operands[1];
+    if (!option_given(in, "report")) return EXIT_DONE;
+    eg_features *features = NULL;
+    struct eg_error err;
+    enum eg_status status = is_hdf5(data) ? eg_features_open(data, &features, &err) : EG_OK;
+    if (status) return report_error(in, status, &err);
+    struct eg_dataset_options listing = {EG_SIZED(eg_dataset_options)};
+    listing.exclude = option_list(in, "exclude", &listing.n_exclude);
+    double fraction = noted_number(net, "engraft.test_fraction", 0);
+    char *json = eg_evaluate_report_json(report, net);
+    struct eg_page_options page = {.report = json,
+                                   .features = features,
+                                   .cut = features ? eg_net_metadata(net, "engraft.cut") : NULL,
+                                   .model = net,
+                                   .data = data,
+                                   .same_data = true,
+                                   .evaluated = report,
+                                   .images = &listing,
+                                   .model_path = in->operands[0],
+                                   .features_path = features ? data : NULL,
+                                   .test_fraction = fraction > 0 ? fraction : -1,
+                                   .seed = (uint64_t)noted_number(net, "engraft.split_seed", 0),
+                                   .pool = pool};
+    size_t at;
+    if (page.cut && eg_features_find_cut(features, page.cut, &at, NULL)) page.cut = NULL;
+    int code = write_report(in, data, &page);
+    free(json);
+    eg_features_close(features);
+    return code;
+}
+
 static int show(struct invocation *in, const eg_net *net, const struct eg_evaluate_report *report)
 {
     const char *data = in->operands[1];
@@ -54,6 +95,7 @@ static int run(struct invocation *in)
     eg_net *net = NULL;
     eg_pool *pool = NULL;
     int code = option_given(in, "svg") ? check_output(in, option_text(in, "svg")) : EXIT_DONE;
+    if (!code) code = check_report(in);
     if (!code) code = check_data(in, in->operands[1]);
     if (!code) code = load_model(in, in->operands[0], &net);
     if (!code) code = make_pool(in, &pool);
@@ -84,6 +126,7 @@ static int run(struct invocation *in)
         } else {
             list_skipped(in, report->unreadable, report->n_unreadable);
             if (option_given(in, "svg")) code = draw(in, net, report);
+            if (!code) code = make_page(in, net, report, pool);
             if (!code) code = show(in, net, report);
             if (!code && report->n_unreadable) code = EXIT_SKIPPED;
             eg_evaluate_report_free(report);
@@ -98,6 +141,7 @@ static const struct option_row options[] = {
     {OPTION_CHOICE, "rows", 0, "test|all", "test on the data it was trained from, else all", 0, 0, false,
      "which rows to measure on"},
     {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw the confusion matrix"},
+    OPTION_REPORT_ROW,
     OPTION_FORCE_ROW,
     OPTION_BATCH_ROW,
     OPTION_EXCLUDE_ROW,

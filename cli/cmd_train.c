@@ -122,6 +122,74 @@ void tell_classes(const struct invocation *in, const struct eg_train_report *rep
         tell(in, "%zu more photos are in two classes (--json lists them)", report->n_twice - SHOWN);
 }
 
+/* mine.onnx: mine.h5 */
+static char *features_path(const char *output)
+{
+    size_t n = strlen(output);
+    if (n > 5 && !strcmp(output + n - 5, ".onnx")) n -= 5;
+    char *path = malloc(n + 4);
+    if (path) {
+        memcpy(path, output, n);
+        memcpy(path + n, ".h5", 4);
+    }
+    return path;
+}
+
+/* The page judges anew what the report counts, to show it photo by photo. */
+static int make_page(struct invocation *in, eg_features *features, const struct eg_train_report *report,
+                     eg_pool *pool, double fraction)
+{
+    const char *output = option_text(in, "output");
+    if (!option_given(in, "report")) return EXIT_DONE;
+    eg_net *model = NULL;
+    const bool from_file = is_hdf5(in->operands[0]);
+    char *beside = from_file ? strdup(in->operands[0]) : features_path(output);
+    const bool elsewhere = fraction < 0;
+    struct eg_error err;
+    struct eg_net_options as_it_is = {EG_SIZED(eg_net_options)};
+    struct eg_dataset_options listing = {EG_SIZED(eg_dataset_options)};
+    listing.exclude = option_list(in, "exclude", &listing.n_exclude);
+    enum eg_status status = eg_net_load(output, &as_it_is, &model, &err);
+    if (status || !beside) {
+        free(beside);
+        return status ? report_error(in, status, &err) : EXIT_FAILED;
+    }
+    char *json = eg_train_report_json(report, output);
+    struct eg_page_options page = {.report = json,
+                                   .features = features,
+                                   .cut = report->cut,
+                                   .model = model,
+                                   .data = !report->test.n ? NULL
+                                           : elsewhere     ? option_text(in, "test")
+                                                           : beside,
+                                   .rows = elsewhere ? EG_ROWS_ALL : EG_ROWS_AUTO,
+                                   .same_data = !elsewhere,
+                                   .images = &listing,
+                                   .model_path = output,
+                                   .features_path = beside,
+                                   .test_fraction = fraction > 0 ? fraction : -1,
+                                   .memory_bytes = option_bytes(in, "memory"),
+                                   .seed = (uint64_t)option_integer(in, "seed"),
+                                   .pool = pool};
+    int code = write_report(in, in->operands[0], &page);
+    free(json);
+    free(beside);
+    eg_net_free(model);
+    return code;
+}
+
+static int write_out_of_fold(struct invocation *in, eg_features *features, struct eg_train_options how)
+{
+    struct progress progress;
+    struct eg_error err;
+    progress_begin(&progress, in, "out of fold");
+    how.user = &progress;
+    enum eg_status status = eg_out_of_fold_csv(features, &how, option_text(in, "out-of-fold"), &err);
+    progress_end(&progress);
+    if (status == EG_E_CANCELLED) return EXIT_INTERRUPTED;
+    return status ? report_error(in, status, &err) : EXIT_DONE;
+}
+
 static int train(struct invocation *in, eg_features *features, const eg_net *net, const eg_net *from,
                  eg_pool *pool, const double *grid, size_t n_grid, double fraction, bool told)
 {
@@ -178,27 +246,15 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
              "%zu of the %zu test photos are training photos too, so the test is too good "
              "(engraft info FILE.h5 --duplicates lists them; --group keeps photos together)",
              report->n_test_known, report->test.n);
-    int code = EXIT_DONE;
-    if (option_flag(in, "json"))
+    int code = make_page(in, features, report, pool, fraction);
+    if (!code && option_given(in, "out-of-fold")) code = write_out_of_fold(in, features, how);
+    if (!code && option_flag(in, "json"))
         print_text(in, eg_train_report_json(report, output));
-    else
+    else if (!code)
         code = print_report(in, output, report);
     if (!code && report->n_unreadable) code = EXIT_SKIPPED;
     eg_train_report_free(report);
     return code;
-}
-
-/* mine.onnx: mine.h5 */
-static char *features_path(const char *output)
-{
-    size_t n = strlen(output);
-    if (n > 5 && !strcmp(output + n - 5, ".onnx")) n -= 5;
-    char *path = malloc(n + 4);
-    if (path) {
-        memcpy(path, output, n);
-        memcpy(path + n, ".h5", 4);
-    }
-    return path;
 }
 
 /* One line: what the features hold, and what had changed since. */
@@ -326,7 +382,11 @@ static int check_words(struct invocation *in, bool from_file)
     const char *source = in->operands[0], *output = option_text(in, "output");
     if (!from_file && !option_given(in, "model"))
         return usage_error(in, "'%s' is no feature file; photos need --model MODEL", source);
+    if (option_given(in, "out-of-fold") && option_integer(in, "cv") < 2)
+        return usage_error(in, "--cv 1: nothing is out of fold without folds");
     int code = check_output(in, output);
+    if (!code) code = check_report(in);
+    if (!code && option_given(in, "out-of-fold")) code = check_output(in, option_text(in, "out-of-fold"));
     return code ? code : check_classifier(in);
 }
 
@@ -403,6 +463,9 @@ static const struct option_row options[] = {
      "memory training may take: 500M, 2G"},
     {OPTION_FLAG, "fresh", 0, NULL, NULL, 0, 0, false,
      "with --model: compute all features again, not only those of photos that are new or changed"},
+    OPTION_REPORT_ROW,
+    {OPTION_TEXT, "out-of-fold", 0, "FILE.csv", NULL, 0, 0, false,
+     "what a classifier that has not seen it says of every photo: path,label,fold, a probability a class"},
     OPTION_BATCH_ROW,
     OPTION_EXCLUDE_ROW,
     OPTION_SEED_ROW,

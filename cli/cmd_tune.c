@@ -160,7 +160,32 @@ static int try_svg(const struct invocation *in, const char *path)
     return EXIT_DONE;
 }
 
-static int finish(struct invocation *in, const char *output, const struct eg_tune_report *r)
+static int make_page(struct invocation *in, const char *output, const struct eg_tune_report *r, eg_pool *pool)
+{
+    if (!option_given(in, "report")) return EXIT_DONE;
+    eg_net *model = NULL;
+    struct eg_error err;
+    struct eg_net_options as_it_is = {EG_SIZED(eg_net_options)};
+    struct eg_dataset_options listing = {EG_SIZED(eg_dataset_options)};
+    listing.exclude = option_list(in, "exclude", &listing.n_exclude);
+    enum eg_status status = eg_net_load(output, &as_it_is, &model, &err);
+    if (status) return report_error(in, status, &err);
+    char *json = eg_tune_report_json(r, output);
+    struct eg_page_options page = {.report = json,
+                                   .model = model,
+                                   .data = r->train.test.n ? in->operands[1] : NULL,
+                                   .images = &listing,
+                                   .tuned = r,
+                                   .model_path = output,
+                                   .seed = (uint64_t)option_integer(in, "seed"),
+                                   .pool = pool};
+    int code = write_report(in, in->operands[1], &page);
+    free(json);
+    eg_net_free(model);
+    return code;
+}
+
+static int finish(struct invocation *in, const char *output, const struct eg_tune_report *r, eg_pool *pool)
 {
     int code = EXIT_DONE;
     if (r->evidence.from && r->evidence.gain < 0 && !r->linear_written && !option_flag(in, "estimate"))
@@ -169,6 +194,7 @@ static int finish(struct invocation *in, const char *output, const struct eg_tun
              "told",
              r->evidence.tuned_accuracy, r->evidence.linear_accuracy);
     if (option_text(in, "svg")) code = write_svg(in, option_text(in, "svg"), eg_tune_svg(r));
+    if (!code) code = make_page(in, output, r, pool);
     if (!code && option_flag(in, "json"))
         print_text(in, eg_tune_report_json(r, output));
     else if (!code && option_flag(in, "estimate"))
@@ -269,6 +295,7 @@ static int run(struct invocation *in)
     int code = parse_rate(in, &options.rate);
     if (!code) code = check_writable(in, output);
     if (!code && option_text(in, "svg")) code = try_svg(in, option_text(in, "svg"));
+    if (!code) code = check_report(in);
     eg_net *net = NULL;
     eg_dataset *images = NULL;
     if (!code) code = make_pool(in, &options.pool);
@@ -287,7 +314,7 @@ static int run(struct invocation *in)
             code = report_error(in, status, &err);
             if (status == EG_E_CANCELLED) tell(in, "run the same command with --resume to go on");
         } else {
-            if (!report->rank) code = finish(in, output, report); /* the first speaks for all */
+            if (!report->rank) code = finish(in, output, report, options.pool); /* the first speaks for all */
             eg_tune_report_free(report);
         }
     }
@@ -340,6 +367,7 @@ static const struct option_row options[] = {
      "for values computed once: 500M, 2G"},
     {OPTION_FLAG, "resume", 0, NULL, NULL, 0, 0, false, "go on with a run that was stopped"},
     {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw the loss by epoch"},
+    OPTION_REPORT_ROW,
     OPTION_SEED_ROW,
     OPTION_FORCE_ROW,
     OPTION_JSON_ROW,

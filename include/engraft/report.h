@@ -53,6 +53,10 @@ struct eg_evaluate_report {
     size_t n_unlabelled;
     struct eg_skipped *unreadable;
     size_t n_unreadable;
+    char **paths;         /* [metrics.n] of the photos that count, as the data have them */
+    int32_t *truth;       /* [metrics.n] */
+    int32_t *answers;     /* [metrics.n] -1: rejected */
+    float *probabilities; /* [metrics.n][metrics.n_classes] */
 };
 /* data        a feature file or images */
 EG_API EG_MUST_CHECK enum eg_status eg_evaluate(const eg_net *model, const char *data,
@@ -226,6 +230,42 @@ EG_API EG_MUST_CHECK enum eg_status eg_audit_apply(const char *images, const cha
 EG_API EG_MUST_CHECK enum eg_status eg_audit_undo(const char *images, struct eg_corrections *done,
                                                   struct eg_error *err);
 EG_API void eg_corrections_release(struct eg_corrections *done);
+
+/* ---- a report as a page ------------------------------------------------------------------ */
+
+struct eg_page_options {
+    size_t size;           /* EG_SIZED(eg_page_options) */
+    const char *kind;      /* "train", "tune", "evaluate", "cuts", "audit" */
+    const char *title;     /* of whose photos; NULL: none */
+    const char *report;    /* the report as JSON; NULL: none */
+    eg_features *features; /* of the photos: what is wrong with them, and the map; NULL: none */
+    const char *cut;       /* of features; NULL = the first */
+    const char *root;      /* where their photos are now; NULL = where they were */
+    const eg_net *model;   /* the classifier; NULL: none */
+    const char *data;      /* a feature file or images that model is judged on; NULL: none */
+    enum eg_rows rows;     /* of data */
+    bool same_data;        /* data are the photos of features, or their file */
+    const struct eg_evaluate_report *evaluated; /* model on data, where that is known already; NULL: not */
+    const struct eg_dataset_options *images;    /* of data; NULL: none */
+    const struct eg_tune_report *tuned;         /* for its curves; NULL: none */
+    const char *picture;                        /* an SVG of the report: of cuts; NULL: none */
+    char **audit; /* gets what eg_audit says of features, to be freed; NULL where it says nothing */
+    const char *command, *model_path, *features_path; /* provenance; NULL: not known */
+    double test_fraction; /* of the split that eg_train made: 0 = 0.25; below 0: none */
+    size_t memory_bytes;  /* of learning; 0 = half of the machine's */
+    size_t most_bytes; /* of the page, about; 0 = 15 million. Pictures are left out for it, and it says so */
+    bool overwrite;
+    uint64_t seed;
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+/* One HTML file that needs nothing else and asks nothing of any network: the answer, confusions with
+ * their photos, errors, doubtful labels, copies, a map of the photos, curves, how it was made. Works from
+ * a disk. Cost: that of eg_audit where features are given, of eg_evaluate where model and data are.
+ * EG_E_EXISTS if path exists and !overwrite. */
+EG_API EG_MUST_CHECK enum eg_status eg_report_page(const struct eg_page_options *options, const char *path,
+                                                   struct eg_error *err);
 
 #ifdef __cplusplus
 }

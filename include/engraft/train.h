@@ -103,6 +103,13 @@ EG_API void eg_train_report_free(struct eg_train_report *report);
 EG_API EG_MUST_CHECK enum eg_status
 eg_train_check(const eg_dataset *images, const struct eg_train_options *options, struct eg_error *err);
 
+/* What a classifier that has not seen it says of every labelled row: a table path,label,fold, then a
+ * column of probabilities for each class, named by it. options as for eg_train; folds are of all rows,
+ * the test's too. EG_E_EXISTS if path exists and !options->overwrite. */
+EG_API EG_MUST_CHECK enum eg_status eg_out_of_fold_csv(eg_features *features,
+                                                       const struct eg_train_options *options,
+                                                       const char *path, struct eg_error *err);
+
 /* Which cut, and which classifier on it: every cut of the file (options->features: that one),
  * each with logistic regression and the linear SVM (options->classifier: that one), at its best
  * scale and C by cross-validation on the training rows. The rows that eg_train would keep for

@@ -73,7 +73,7 @@ static void find_limits(struct frame *f)
         f->y0 = fmax(f->y0, c->y_range[0]);
         f->y1 = fmin(f->y1, c->y_range[1]);
     }
-    if (f->y1 - f->y0 <= 0) f->y0 = c->y_range[0], f->y1 = c->y_range[1];
+    if (f->y1 - f->y0 <= 0 || c->whole_y) f->y0 = c->y_range[0], f->y1 = c->y_range[1];
     if (c->n_ticks) f->x0 = -0.4, f->x1 = (double)c->n_ticks - 0.6; /* a margin at either side */
 }
 
@@ -189,7 +189,12 @@ static void draw_key(const struct frame *f, size_t place, const char *name, size
     double x = f->left + f->width + 20, y = f->top + KEY_LINE * (double)place;
     char *words = eg__text_fit(name, 13, MOST_KEY);
     double points[2][2] = {{x, y + 5}, {x + 24, y + 5}};
-    if (band)
+    const struct eg_chart_series *series = &f->chart->series[look];
+    char class[32];
+    snprintf(class, sizeof class, "eg-f%zu\" opacity=\"0.35", look % EG_SVG_COLOURS);
+    if (!band && series->kind == EG_SERIES_BARS)
+        eg__svg_rect(svg, x, y - 1, 24, 12, class);
+    else if (band)
         eg__svg_rect(svg, x, y - 1, 24, 12, "eg-band");
     else
         eg__svg_curve(svg, (const double(*)[2])points, 2, look, false);
@@ -202,6 +207,9 @@ static void draw_keys(const struct frame *f, struct eg_svg *svg)
     const struct eg_chart *c = f->chart;
     size_t place = 0;
     if (!keys_of(c)) return;
+    if (c->key_title)
+        eg__svg_label(svg, f->left + f->width + 20, f->top + 10 + KEY_LINE * (double)place++, 13, 0,
+                      "eg-soft", c->key_title);
     for (size_t s = 0; s < c->n_series && place < MOST_KEYS; s++)
         if (c->series[s].name) draw_key(f, place++, c->series[s].name, s, false, svg);
     if (c->band[0] < c->band[1] && c->band_name) draw_key(f, place, c->band_name, 0, true, svg);

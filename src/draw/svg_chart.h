@@ -20,7 +20,9 @@ struct eg_chart {
     const struct eg_chart_series *series;
     size_t n_series;
     bool log_x, whole_x;           /* whole_x: only whole numbers stand at the axis */
-    double x_range[2], y_range[2]; /* equal: as the points are */
+    double x_range[2], y_range[2]; /* equal: as the points are; of y no more than this is shown */
+    bool whole_y;                  /* all of y_range is shown */
+    const char *key_title;         /* of the legend; NULL: none */
     bool diagonal;                 /* the line y = x */
     const char *const *ticks;      /* names of x = 0, 1, ... */
     size_t n_ticks;

@@ -15,7 +15,7 @@
 #include "image/dataset.h"
 #include "image/photo.h"
 
-enum { MOST_WIDTH = 4096, LOOK_TARGET = 192, STEP = 64, LEAST_ROWS = 4 };
+enum { MOST_WIDTH = 4096, LOOK_TARGET = 192, STEP = 64, LEAST_ROWS = 4, THUMB_QUALITY = 72 };
 
 /* ---- rows and their vectors --------------------------------------------------------------------- */
 
@@ -151,6 +151,9 @@ static void look_at(void *context, size_t task, unsigned thread)
         !eg__photo_decode(bytes, n_bytes, &how, &image, NULL)) {
         eg__photo_stats(image.rgb, image.height, image.width, stats);
         eg__look_of(image.rgb, image.height, image.width, l->audit->looks + i * EG_LOOK_BYTES);
+        if (l->audit->thumbs &&
+            eg__jpeg_shrunk(&image, EG_THUMB_SIDE, THUMB_QUALITY, &l->audit->thumbs[i], NULL))
+            l->audit->thumbs[i] = (struct eg_jpeg){0};
         free(image.rgb);
     }
     free(bytes);
@@ -161,6 +164,8 @@ static enum eg_status look(struct eg_audit *a, struct eg_error *err)
     const char *root = a->options->root ? a->options->root : a->spec->root ? a->spec->root : "";
     a->looks = eg__zalloc(a->n, EG_LOOK_BYTES);
     a->stats = eg__zalloc(a->n, sizeof *a->stats);
+    if (a->want_thumbs && !(a->thumbs = eg__zalloc(a->n, sizeof *a->thumbs)))
+        return eg__fail_memory(err, "small pictures of the photos");
     if (!a->looks || !a->stats) return eg__fail_memory(err, "small pictures of the photos");
     struct looking l = {.audit = a};
     if (eg__row_photos(a->spec, root, a->rows, a->n, &l.photos, NULL)) return EG_OK; /* features alone */
@@ -219,23 +224,27 @@ static enum eg_status find_suspects(struct eg_audit *a, struct eg_error *err)
     return status;
 }
 
-static void audit_release(struct eg_audit *a)
+void eg__audit_release(struct eg_audit *a)
 {
-    void *const owned[] = {a->rows,     a->labels, a->vectors,       a->looks,     a->stats,    a->confirmed,
-                           a->test,     a->set,    a->copies,        a->copy_rows, a->nearest,  a->labelled,
-                           a->suspects, a->odd,    a->probabilities, a->classes,   a->confusion};
+    for (size_t i = 0; a->thumbs && i < a->n; i++) free(a->thumbs[i].bytes);
+    void *const owned[] = {a->rows,      a->labels,    a->vectors,  a->looks,       a->stats,
+                           a->confirmed, a->test,      a->set,      a->copies,      a->copy_rows,
+                           a->nearest,   a->labelled,  a->suspects, a->odd,         a->probabilities,
+                           a->classes,   a->confusion, a->near,     a->near_cosine, a->thumbs};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
+    *a = (struct eg_audit){0};
 }
 
-enum eg_status eg_audit(eg_features *features, const struct eg_audit_options *options, char **json,
-                        struct eg_error *err)
+enum eg_status eg__audit_run(eg_features *features, const struct eg_audit_options *options, bool want_thumbs,
+                             struct eg_audit *out, struct eg_error *err)
 {
-    struct eg_audit_options own;
-    enum eg_status status = eg__options(&own, sizeof own, options, err);
-    if (status) return status;
-    struct eg_audit a = {
-        .store = features, .spec = eg__store_spec(features), .options = &own, .accuracy = NAN, .c = NAN};
-    status = eg__store_find_cut(features, own.features, &a.cut, err);
+    struct eg_audit a = {.store = features,
+                         .spec = eg__store_spec(features),
+                         .options = options,
+                         .accuracy = NAN,
+                         .c = NAN,
+                         .want_thumbs = want_thumbs};
+    enum eg_status status = eg__store_find_cut(features, options->features, &a.cut, err);
     if (!status) status = choose_rows(&a, err);
     if (!status) status = read_vectors(&a, err);
     if (!status) status = look(&a, err);
@@ -245,9 +254,24 @@ enum eg_status eg_audit(eg_features *features, const struct eg_audit_options *op
     if (!status && a.probabilities) status = find_suspects(&a, err);
     if (!status)
         status = eg__outliers(a.nearest, a.labels, a.n, a.spec->n_classes, a.stats, &a.odd, &a.n_odd, err);
-    char *text = status ? NULL : eg__audit_json(&a);
-    if (!status && !text) status = eg__fail_memory(err, "the report");
-    audit_release(&a);
-    if (!status) *json = text;
+    if (status)
+        eg__audit_release(&a);
+    else
+        *out = a;
     return status;
+}
+
+enum eg_status eg_audit(eg_features *features, const struct eg_audit_options *options, char **json,
+                        struct eg_error *err)
+{
+    struct eg_audit_options own;
+    struct eg_audit a;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (!status) status = eg__audit_run(features, &own, false, &a, err);
+    if (status) return status;
+    char *text = eg__audit_json(&a);
+    eg__audit_release(&a);
+    if (!text) return eg__fail_memory(err, "the report");
+    *json = text;
+    return EG_OK;
 }

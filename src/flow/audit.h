@@ -12,6 +12,9 @@
 #include "eval/lookalike.h"
 #include "eval/outliers.h"
 #include "flow/flow.h"
+#include "image/jpeg_write.h"
+
+enum { EG_AUDIT_NEAR = 15, EG_THUMB_SIDE = 160 };
 
 enum eg_copy_meaning { EG_COPY_TWO_CLASSES, EG_COPY_TRAIN_AND_TEST, EG_COPY_ONE_CLASS };
 
@@ -47,7 +50,9 @@ struct eg_audit {
     size_t *copy_rows;
     struct eg_copies *copies;
     size_t n_copies;
-    float *nearest; /* mean cosine of the nearest few of the class; NAN */
+    uint32_t *near;     /* [n][EG_AUDIT_NEAR] the nearest of all, nearest first; UINT32_MAX: no more */
+    float *near_cosine; /* [n][EG_AUDIT_NEAR] */
+    float *nearest;     /* mean cosine of the nearest few of the class; NAN */
     size_t *labelled, n_labelled;
     float *probabilities; /* [n_labelled][k] out of fold */
     struct eg_suspect *suspects;
@@ -61,7 +66,14 @@ struct eg_audit {
     double accuracy;
     const char *scale;
     double c;
+    bool want_thumbs;       /* in: keep a small picture of each photo */
+    struct eg_jpeg *thumbs; /* [n] EG_THUMB_SIDE pixels; bytes NULL: it could not be looked at */
 };
+
+/* All that is found; options must stay. With an error nothing is kept. */
+EG_MUST_CHECK enum eg_status eg__audit_run(eg_features *features, const struct eg_audit_options *options,
+                                           bool want_thumbs, struct eg_audit *audit, struct eg_error *err);
+void eg__audit_release(struct eg_audit *audit);
 
 /* set[], copies: photos that are the same or nearly so; and nearest[]. */
 EG_MUST_CHECK enum eg_status eg__audit_pairs(struct eg_audit *audit, struct eg_error *err);

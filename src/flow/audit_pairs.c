@@ -61,6 +61,21 @@ static void note_nearest(float *top, float cosine)
     top[i] = cosine;
 }
 
+/* The nearest of row x, which stand in falling order. */
+static void note_near(const struct eg_audit *a, size_t x, size_t y, float cosine)
+{
+    uint32_t *near = a->near + x * EG_AUDIT_NEAR;
+    float *cosines = a->near_cosine + x * EG_AUDIT_NEAR;
+    size_t at = EG_AUDIT_NEAR - 1;
+    if (near[at] != UINT32_MAX && cosine <= cosines[at]) return;
+    for (; at && (near[at - 1] == UINT32_MAX || cosine > cosines[at - 1]); at--) {
+        near[at] = near[at - 1];
+        cosines[at] = cosines[at - 1];
+    }
+    near[at] = (uint32_t)y;
+    cosines[at] = cosine;
+}
+
 /* Pairs of block rows a.. against b.. . */
 static enum eg_status take_block(struct pairing *p, size_t a, size_t n_a, size_t b, size_t n_b,
                                  const float *cosines, const float *looks, const float *mirror,
@@ -72,6 +87,8 @@ static enum eg_status take_block(struct pairing *p, size_t a, size_t n_a, size_t
             size_t x = a + i, y = b + j, at = i * BLOCK + j;
             if (x <= y) continue;
             float cosine = cosines[at];
+            note_near(audit, x, y, cosine);
+            note_near(audit, y, x, cosine);
             if (audit->labels[x] >= 0 && audit->labels[x] == audit->labels[y]) {
                 note_nearest(p->top + x * NEAREST, cosine);
                 note_nearest(p->top + y * NEAREST, cosine);
@@ -238,7 +255,10 @@ enum eg_status eg__audit_pairs(struct eg_audit *audit, struct eg_error *err)
     p.mirrored = eg__alloc(n + 1, EG_LOOK_SIGNATURE * sizeof(float));
     p.top = eg__alloc(n + 1, NEAREST * sizeof(float));
     p.n_near = eg__zalloc(n + 1, 1);
-    bool room = hashes && audit->set && audit->nearest && p.signatures && p.mirrored && p.top && p.n_near;
+    audit->near = eg__alloc(n + 1, EG_AUDIT_NEAR * sizeof *audit->near);
+    audit->near_cosine = eg__zalloc(n + 1, EG_AUDIT_NEAR * sizeof *audit->near_cosine);
+    bool room = hashes && audit->set && audit->nearest && audit->near && audit->near_cosine && p.signatures &&
+                p.mirrored && p.top && p.n_near;
     enum eg_status status = room ? EG_OK : eg__fail_memory(err, "pairs of photos");
     for (size_t i = 0; i < n && !status; i++) {
         audit->set[i] = i;
@@ -246,6 +266,7 @@ enum eg_status eg__audit_pairs(struct eg_audit *audit, struct eg_error *err)
         eg__look_signature(audit->looks + i * EG_LOOK_BYTES, true, p.mirrored + i * EG_LOOK_SIGNATURE);
     }
     for (size_t i = 0; i < n * NEAREST && !status; i++) p.top[i] = -3;
+    for (size_t i = 0; i < n * EG_AUDIT_NEAR && !status; i++) audit->near[i] = UINT32_MAX;
     if (!status) status = all_blocks(&p, err);
     if (!status) eg__pool_run(audit->options->pool, p.n_pairs, confirm_pair, &p);
     for (size_t i = 0; i < p.n_pairs && !status; i++)

@@ -225,6 +225,7 @@ static void keep_rows(struct trial *t, const uint8_t *counts)
     for (size_t i = 0; i < t->n; i++)
         if (counts[i]) {
             eg__verdict_keep(&t->verdict, i, kept);
+            t->paths[kept] = t->paths[i];
             t->truth[kept++] = t->truth[i];
         }
     t->n = kept;
@@ -255,6 +256,22 @@ static enum eg_status keep_test_rows(struct trial *t, const char *data, struct e
     return status;
 }
 
+/* What was answered of each photo goes to the report. */
+static enum eg_status hand_answers(struct trial *t, struct eg_error *err)
+{
+    struct eg_evaluate_report *r = &t->report;
+    r->paths = eg__zalloc(t->n + 1, sizeof *r->paths);
+    bool room = r->paths != NULL;
+    for (size_t i = 0; i < t->n && room; i++) room = (r->paths[i] = strdup(t->paths[i])) != NULL;
+    if (!room) return eg__fail_memory(err, "answers");
+    r->truth = t->truth;
+    r->answers = t->verdict.labels;
+    r->probabilities = t->verdict.probabilities;
+    t->truth = t->verdict.labels = NULL;
+    t->verdict.probabilities = NULL;
+    return EG_OK;
+}
+
 enum eg_status eg_evaluate(const eg_net *model, const char *data, const struct eg_evaluate_options *options,
                            struct eg_evaluate_report **report, struct eg_error *err)
 {
@@ -269,6 +286,7 @@ enum eg_status eg_evaluate(const eg_net *model, const char *data, const struct e
     if (!status)
         status = eg__metrics(t.truth, t.verdict.labels, t.verdict.probabilities, t.n, model->n_classes,
                              &t.report.metrics, err);
+    if (!status) status = hand_answers(&t, err);
     eg__verdict_release(&t.verdict);
     free(t.truth);
     free(t.paths);
@@ -281,6 +299,11 @@ enum eg_status eg_evaluate(const eg_net *model, const char *data, const struct e
 
 void eg__evaluate_report_release(struct eg_evaluate_report *report)
 {
+    for (size_t i = 0; report->paths && report->paths[i]; i++) free(report->paths[i]);
+    free(report->paths);
+    free(report->truth);
+    free(report->answers);
+    free(report->probabilities);
     eg_metrics_release(&report->metrics);
     eg__skipped_free(report->unreadable, report->n_unreadable);
     *report = (struct eg_evaluate_report){0};

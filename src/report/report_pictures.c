@@ -180,3 +180,105 @@ char *eg_confusion_svg(const struct eg_metrics *metrics, const char *const *clas
     free(title.chars);
     return svg;
 }
+
+char *eg__reliability_svg(const struct eg_reliability *found, size_t n, double error)
+{
+    double middle[EG_BINS], share[EG_BINS];
+    for (size_t b = 0; b < EG_BINS; b++) {
+        middle[b] = ((double)b + 0.5) / EG_BINS;
+        share[b] = n ? (double)found->count[b] / (double)n : NAN;
+    }
+    char title[96];
+    snprintf(title, sizeof title, "Right as often as sure? Expected calibration error %.3f", error);
+    const struct eg_chart_series series[] = {
+        {.name = "right, with 95 % interval",
+         .x = found->confidence,
+         .y = found->accuracy,
+         .low = found->low,
+         .high = found->high,
+         .n = EG_BINS,
+         .marks = true},
+        {.name = "share of the photos", .x = middle, .y = share, .n = EG_BINS, .kind = EG_SERIES_BARS}};
+    const struct eg_chart chart = {.title = title,
+                                   .x_name = "probability of the answer",
+                                   .y_name = "share that is right",
+                                   .x_range = {0, 1},
+                                   .y_range = {0, 1},
+                                   .whole_y = true,
+                                   .diagonal = true,
+                                   .series = series,
+                                   .n_series = 2};
+    return eg__chart_svg(&chart);
+}
+
+static int worst_first(const void *a, const void *b)
+{
+    const struct eg_class_curve *x = *(const struct eg_class_curve *const *)a,
+                                *y = *(const struct eg_class_curve *const *)b;
+    double p = isfinite(x->average) ? x->average : 2, q = isfinite(y->average) ? y->average : 2;
+    return p < q ? -1 : p > q ? 1 : strcmp(x->name, y->name);
+}
+
+char *eg__precision_recall_svg(const struct eg_class_curve *curves, size_t n)
+{
+    enum { NAMED = 8, NAME = 160 };
+    const struct eg_class_curve **order = eg__alloc(n + 1, sizeof *order);
+    struct eg_chart_series *series = eg__zalloc(n + 1, sizeof *series);
+    char(*names)[NAME] = eg__alloc(n + 1, sizeof *names), *svg = NULL;
+    for (size_t i = 0; order && i < n; i++) order[i] = &curves[i];
+    if (order && n) qsort(order, n, sizeof *order, worst_first);
+    for (size_t i = 0; i < n && order && series && names; i++) {
+        snprintf(names[i], NAME, "%.3f  %s", order[i]->average, order[i]->name);
+        series[i] =
+            (struct eg_chart_series){.name = i < NAMED && isfinite(order[i]->average) ? names[i] : NULL,
+                                     .x = order[i]->recall,
+                                     .y = order[i]->precision,
+                                     .n = order[i]->n,
+                                     .kind = i < NAMED ? EG_SERIES_LINE : EG_SERIES_THIN};
+    }
+    const struct eg_chart chart = {
+        .title = n > NAMED ? "The classes that are hardest to find, and (thin) the others"
+                           : "Precision and recall by class",
+        .x_name = "recall: share of the class that is found",
+        .y_name = "precision: share of what is found",
+        .x_range = {0, 1},
+        .y_range = {0, 1},
+        .whole_y = true,
+        .key_title = "average precision",
+        .series = series,
+        .n_series = n};
+    if (order && series && names) svg = eg__chart_svg(&chart);
+    free(order);
+    free(series);
+    free(names);
+    return svg;
+}
+
+char *eg__learning_curve_svg(const struct eg_learning_point *points, size_t n)
+{
+    double *numbers = eg__alloc(4 * n + 1, sizeof *numbers);
+    if (!numbers) return NULL;
+    for (size_t i = 0; i < n; i++) {
+        numbers[i] = points[i].rows;
+        numbers[n + i] = points[i].accuracy;
+        numbers[2 * n + i] = points[i].low;
+        numbers[3 * n + i] = points[i].high;
+    }
+    const struct eg_chart_series series = {.x = numbers,
+                                           .y = numbers + n,
+                                           .low = numbers + 2 * n,
+                                           .high = numbers + 3 * n,
+                                           .n = n,
+                                           .marks = true};
+    const struct eg_chart chart = {.title =
+                                       "Accuracy by the number of photos learned from, with 95 % intervals",
+                                   .x_name = "photos learned from",
+                                   .y_name = "accuracy on others",
+                                   .y_range = {0, 1},
+                                   .whole_x = true,
+                                   .series = &series,
+                                   .n_series = 1};
+    char *svg = eg__chart_svg(&chart);
+    free(numbers);
+    return svg;
+}

@@ -1,0 +1,37 @@
+# The page's parts as C arrays: cmake -DOUT=page_parts.h -P bundle.cmake
+# Modules are written so that they work as files, too: each line `import ... from "./x.js";` and each
+# word `export` stands at the beginning of a line, and names are unique over all modules. Here they become
+# one script: modules in the order below, those lines left out.
+set(modules dom data corrections photos confusion judged findings map pictures how main)
+set(folder ${CMAKE_CURRENT_LIST_DIR})
+
+set(script "")
+foreach(module ${modules})
+  file(READ ${folder}/${module}.js text)
+  string(REGEX REPLACE "(^|\n)import [^\n]*" "\\1" text "${text}")
+  string(REGEX REPLACE "(^|\n)export " "\\1" text "${text}")
+  string(APPEND script "${text}")
+endforeach()
+file(READ ${folder}/page.css style)
+file(READ ${folder}/page.html page)
+string(REPLACE "/*STYLE*/" "${style}" page "${page}")
+string(REPLACE "/*SCRIPT*/" "${script}" page "${page}")
+
+set(parts "")
+function(add_part name from to)
+  math(EXPR length "${to} - ${from}")
+  string(SUBSTRING "${page}" ${from} ${length} text)
+  string(HEX "${text}" hex)
+  string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
+  set(parts "${parts}static const unsigned char ${name}[] = {\n${hex}};\n" PARENT_SCOPE)
+endfunction()
+string(FIND "${page}" "<!--TITLE-->" title)
+string(FIND "${page}" "<!--DATA-->" data)
+string(LENGTH "${page}" end)
+math(EXPR after_title "${title} + 12")
+math(EXPR after_data "${data} + 11")
+add_part(page_before_title 0 ${title})
+add_part(page_before_data ${after_title} ${data})
+add_part(page_after_data ${after_data} ${end})
+file(WRITE ${OUT} "${parts}")
