@@ -18,9 +18,9 @@ gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 libopenmpi-dev openmpi-bin hdf5-tools debootstrap
 python3-venv python3-numpy python3-torch python3-torchvision"
 
-# Clang's sanitizers, and readers of HDF5 in other languages: what needs them says so and is
+# A browser for the pages, clang's sanitizers, and readers of HDF5 in other languages: what needs them says so and is
 # skipped where they are not to be had.
-optional="libclang-rt-dev default-jre-headless libhdf5-java r-cran-hdf5r"
+optional="chromium chromium-driver libclang-rt-dev default-jre-headless libhdf5-java r-cran-hdf5r"
 
 case "${1:-}" in
 build) packages=$build optional= ;;

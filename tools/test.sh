@@ -6,7 +6,7 @@
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-all_legs="rules gcc crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 mpi wheel debian13"
+all_legs="rules gcc page crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 mpi wheel debian13"
 legs=${*:-$all_legs}
 formatter=14 # the clang-format that formats this tree; others differ
 jobs=$(nproc)
@@ -57,7 +57,12 @@ leg_rules() {
 }
 
 leg_gcc() {
-    build release && python3 tools/check_tree.py build/release && run_ctest release -LE crash
+    build release && python3 tools/check_tree.py build/release && run_ctest release -LE 'crash|page'
+}
+
+# The page of a report in a browser.
+leg_page() {
+    build release && run_ctest release -L page
 }
 
 # A writer killed at every write, and what it left read again and finished.
@@ -77,7 +82,7 @@ leg_demo() {
 }
 
 leg_clang() {
-    build clang && run_ctest clang -LE 'peers|cli|crash'
+    build clang && run_ctest clang -LE 'peers|cli|crash|page'
 }
 
 leg_asan() {

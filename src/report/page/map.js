@@ -105,9 +105,12 @@ class PhotoMap {
     }
     key(event) {
         const way = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
-        if (event.key === "Enter" && this.at) openPhoto(this.at);
-        if (!way) return;
-        event.preventDefault();
+        if (!way && event.key !== "Enter") return;
+        event.preventDefault(); // Enter would go on to the button that has the focus next
+        if (!way) {
+            if (this.at) openPhoto(this.at);
+            return;
+        }
         const list = this.visible();
         if (!list.length) return;
         if (!this.at) return this.point(list[0]);
