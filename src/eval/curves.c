@@ -65,6 +65,7 @@ enum eg_status eg__precision_recall(const float *probabilities, const int32_t *t
         precision[points] = (double)found / (double)(i + 1);
         sum += (recall[points] - before) * precision[points];
         before = recall[points++];
+        if (found == there) break; /* all are found: what follows is of other classes */
     }
     free(judged);
     *n_points = points;

@@ -95,6 +95,7 @@ class Page(Case):
             right = {one["path"] for one in self.data["photos"] if source["id"] in one
                      and self.name_of(one["label"]) == truth and self.name_of(one[source["id"]][0][0]) == answer}
             self.assertEqual(shown, right)
+            self.assertNotIn("null", self.one("#confusion .opened").text)
             self.assertEqual(len(shown), source["confusion"][source["classes"].index(truth)][source["classes"].index(answer)])
         self.click(self.all("#confusion .opened .open")[0])  # and a card its photo
         self.assertTrue(self.one("dialog[open]").is_displayed())

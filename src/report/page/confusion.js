@@ -1,5 +1,5 @@
 // confusion.js: truth against answer; a cell opens the photos in it.
-import {make, named, section, counted} from "./dom.js";
+import {make, fill, named, section, counted} from "./dom.js";
 import {data, judgement, className, sourceTitle} from "./data.js";
 import {gallery, countedPhotos} from "./photos.js";
 
@@ -45,7 +45,7 @@ function view(source) {
     const opened = make("div.opened", {"aria-live": "polite"});
     const open = (t, p) => {
         const truth = source.classes[t], answer = source.classes[p], photos = photosInCell(source, truth, answer), count = source.confusion[t][p];
-        opened.replaceChildren(make("h3", {tabindex: -1}, named(truth), " → ", named(answer), `: ${countedPhotos(count)}`),
+        fill(opened, make("h3", {tabindex: -1}, named(truth), " → ", named(answer), `: ${countedPhotos(count)}`),
             photos.length < count ? make("p.note", {}, `${counted(count - photos.length, "photo")} of them ${count - photos.length === 1 ? "is" : "are"} not in this page`) : null,
             gallery(photos, source.id));
         opened.querySelector("h3").focus();
@@ -62,7 +62,7 @@ export function confusionSection() {
     if (!data.sources.length) return null;
     const place = make("div", {}, view(data.sources[0]));
     const choice = data.sources.length > 1 ? make("label.choice", {}, "judged: ", make("select", {id: "confusion-source",
-        onchange: event => place.replaceChildren(view(data.sources[event.target.selectedIndex]))},
+        onchange: event => fill(place, view(data.sources[event.target.selectedIndex]))},
         data.sources.map(source => make("option", {}, sourceTitle(source))))) : make("p.note", {}, sourceTitle(data.sources[0]));
     return section("confusion", "What is taken for what", make("p", {}, "A cell opens the photos in it."), choice, place);
 }

@@ -10,9 +10,17 @@ export function make(kind, properties, ...children) {
         if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
         else element.setAttribute(name, value === true ? "" : value);
     }
-    for (const child of children.flat(Infinity))
-        if (child !== null && child !== undefined && child !== false) element.append(child);
+    element.append(...there(children));
     return element;
+}
+
+function there(children) {
+    return children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false);
+}
+
+// In place of what an element held.
+export function fill(element, ...children) {
+    element.replaceChildren(...there(children));
 }
 
 // Names may be of any length and direction: they stay apart from the words around them.

@@ -1,5 +1,5 @@
 // judged.js: the worst errors, the least sure, and the classes one by one.
-import {make, named, section, percent, counted} from "./dom.js";
+import {make, fill, named, section, percent, counted} from "./dom.js";
 import {data, judgement, className} from "./data.js";
 import {gallery} from "./photos.js";
 
@@ -35,7 +35,7 @@ export function classesSection() {
     const open = name => {
         const photos = judgedBy(source).filter(photo => className(photo.label) === name)
             .sort((a, b) => judgement(a, source.id).own - judgement(b, source.id).own);
-        place.replaceChildren(make("h3", {tabindex: -1}, named(name), ": from the least to the most like it"), gallery(photos, source.id));
+        fill(place, make("h3", {tabindex: -1}, named(name), ": from the least to the most like it"), gallery(photos, source.id));
         place.querySelector("h3").focus();
     };
     const rows = source.per_class.filter(one => one.support);

@@ -1,5 +1,5 @@
 // main.js: the page, from its data.
-import {make, named, counted, section} from "./dom.js";
+import {make, fill, named, counted, section} from "./dom.js";
 import {data, useData} from "./data.js";
 import {restoreCorrections, correctionBar} from "./corrections.js";
 import {confusionSection} from "./confusion.js";
@@ -45,7 +45,7 @@ export function showPage(place) {
     const sections = [confusionSection(), errorsSection(), suspectsSection(), duplicatesSection(), oddSection(), mapSection(),
                       cutsSection(), picturesSection(), classesSection(), unreadableSection(), howSection()].filter(Boolean);
     const advice = adviceWords(), answer = cutsAnswer() || answerWords(), omitted = omittedWords();
-    place.replaceChildren(
+    fill(place,
         make("header", {}, make("p.kind", {}, data.title ? [make("bdi", {}, data.title), " · "] : null, `engraft ${data.kind}`),
              make("h1", {}, answer || `engraft ${data.kind}`), make("p.made", {}, madeOf()),
              advice.length ? make("ul.advice", {}, advice.map(([words, link]) => make("li", {}, make("a", {href: link}, words)))) : null,

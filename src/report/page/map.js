@@ -1,5 +1,5 @@
 // map.js: all photos on a plane, what is alike near each other; its points open the photos.
-import {make, named, section} from "./dom.js";
+import {make, fill, named, section} from "./dom.js";
 import {data, anyJudgement, className, thumbOf} from "./data.js";
 import {openPhoto} from "./photos.js";
 
@@ -98,7 +98,7 @@ class PhotoMap {
         if (!photo) return;
         const said = anyJudgement(photo), [x, y] = this.place(photo), source = thumbOf(photo);
         const words = `${photo.label >= 0 ? className(photo.label) : "no label"}${said && !said.right ? ` → ${className(said.answer)}` : ""}`;
-        this.tip.replaceChildren(...[source ? make("img", {src: source, alt: ""}) : null, make("div", {}, named(words)), make("div.path", {}, make("bdi", {}, photo.path))].filter(Boolean));
+        fill(this.tip, source ? make("img", {src: source, alt: ""}) : null, make("div", {}, named(words)), make("div.path", {}, make("bdi", {}, photo.path)));
         this.tip.style.left = `${Math.max(0, Math.min(x + 12, this.width - 190))}px`;
         this.tip.style.top = `${y > this.height / 2 ? Math.max(0, y - 190) : y + 12}px`;
         this.said.textContent = `${words}, ${photo.path}`;

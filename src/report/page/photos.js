@@ -1,5 +1,5 @@
 // photos.js: photos as cards, and one of them large with all that is known of it.
-import {make, named, percent, counted} from "./dom.js";
+import {make, fill, named, percent, counted} from "./dom.js";
 import {data, thumbOf, className, judgement, anyJudgement, photoOf} from "./data.js";
 import {correctionControls, correctionOf, onCorrections} from "./corrections.js";
 
@@ -96,7 +96,7 @@ export function openPhoto(photo) {
     }
     if (!dialog.open) opener = document.activeElement;
     const near = (photo.near || []).map(number => data.photos[number]).filter(Boolean);
-    dialog.replaceChildren(
+    fill(dialog,
         make("div.head", {}, make("h2.path", {}, make("bdi", {}, photo.path)), make("button", {type: "button", autofocus: true, onclick: () => dialog.close()}, "Close")),
         make("div.large", {}, picture(photo, photo.path), photo.map ? heat(photo.map) : null),
         make("p", {}, "label: ", named(photo.label >= 0 ? className(photo.label) : "none"),
