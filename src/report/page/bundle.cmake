@@ -1,5 +1,5 @@
 # The page's parts as C arrays: cmake -DOUT=page_parts.h -P bundle.cmake
-# Modules are written so that they work as files, too: each line `import ... from "./x.js";` and each
+# Modules are written so that they work as files, too: each line `import {...} from "./x.js";` and each
 # word `export` stands at the beginning of a line, and names are unique over all modules. Here they become
 # one script: modules in the order below, those lines left out.
 set(modules dom data corrections photos confusion judged findings map pictures how main)
@@ -8,7 +8,7 @@ set(folder ${CMAKE_CURRENT_LIST_DIR})
 set(script "")
 foreach(module ${modules})
   file(READ ${folder}/${module}.js text)
-  string(REGEX REPLACE "(^|\n)import [^\n]*" "\\1" text "${text}")
+  string(REGEX REPLACE "(^|\n)import {[^\n]*" "\\1" text "${text}")
   string(REGEX REPLACE "(^|\n)export " "\\1" text "${text}")
   string(APPEND script "${text}")
 endforeach()
