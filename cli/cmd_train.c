@@ -432,7 +432,7 @@ static const struct option_row options[] = {
      "date by the next run)"},
     {OPTION_LIST, "cut", 0, "CUT[:POOL]", NULL, 0, 0, false,
      "with --model: where (without: the default cut)"},
-    {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem", NULL, 0, 0, false,
+    {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem|cls|cls-avg", NULL, 0, 0, false,
      "with --model: pool volumes at cuts"},
     {OPTION_CHOICE, "classifier", 0, "logistic|svm|forest|mlp|auto", NULL, 0, 0, false,
      "multinomial logistic, linear SVM, random forest, or a network with one hidden layer; auto: the linear "

@@ -310,7 +310,8 @@ struct extent extent_of(struct eg_shape shape)
 {
     struct extent e = {1, 1, 1};
     if (shape.rank >= 1) e.c = shape.dim[shape.rank - 1];
-    if (shape.rank >= 2) e.w = shape.dim[shape.rank - 2];
+    if (shape.rank >= 3) e.w = shape.dim[shape.rank - 2];
+    if (shape.rank == 2) e.h = shape.dim[0];
     for (size_t i = 0; i + 2 < shape.rank; i++) e.h *= shape.dim[i];
     return e;
 }

@@ -22,6 +22,8 @@ static double *reference_param(const struct eg_node *node, unsigned i)
     return d;
 }
 
+#include "reference_arrays.h"
+
 struct reference_value {
     struct eg_map s;
     double *x;
@@ -58,6 +60,16 @@ static double reference_unary(const struct eg_node *n, double x)
     case EG_OP_NEG: return -x;
     case EG_OP_CAST: return n->size == EG_BOOL ? x != 0 : trunc(x); /* to 64 bits */
     case EG_OP_POW: return pow(x, a);
+    case EG_OP_LOG: return log(x);
+    case EG_OP_SOFTPLUS: return log1p(exp(x));
+    case EG_OP_SOFTSIGN: return x / (1 + fabs(x));
+    case EG_OP_MISH: return x * tanh(log1p(exp(x)));
+    case EG_OP_ELU: return x < 0 ? a * (exp(b * x) - 1) : x;
+    case EG_OP_FLOOR: return floor(x);
+    case EG_OP_CEIL: return ceil(x);
+    case EG_OP_ROUND: return rint(x);
+    case EG_OP_SIN: return sin(x);
+    case EG_OP_COS: return cos(x);
     default: return x; /* identity, dropout */
     }
 }
@@ -71,6 +83,7 @@ static double reference_binary(enum eg_op op, double a, double b)
     case EG_OP_DIV: return a / b;
     case EG_OP_MAX: return a > b ? a : b;
     case EG_OP_MIN: return a < b ? a : b;
+    case EG_OP_EQUAL: return a == b;
     default: return a < b;
     }
 }
@@ -163,10 +176,12 @@ static void reference_vector(const struct eg_node *n, const double *x, size_t c,
 {
     double *p0 = n->op == EG_OP_TREE_ENSEMBLE ? NULL : reference_param(n, 0);
     double *p1 = reference_param(n, 1), *p2 = reference_param(n, 2), *p3 = reference_param(n, 3);
-    double sum = 0, squares = 0, most = x[0];
+    double sum = 0, squares = 0, most = x[0], least = x[0], product = 1;
     size_t best = 0;
     for (size_t i = 0; i < c; i++) {
         sum += x[i];
+        product *= x[i];
+        least = x[i] < least ? x[i] : least;
         if (x[i] > most) {
             most = x[i];
             best = i;
@@ -201,6 +216,8 @@ static void reference_vector(const struct eg_node *n, const double *x, size_t c,
     case EG_OP_REDUCE_SUM: y[0] = sum; break;
     case EG_OP_REDUCE_MEAN: y[0] = sum / (double)c; break;
     case EG_OP_REDUCE_MAX: y[0] = most; break;
+    case EG_OP_REDUCE_MIN: y[0] = least; break;
+    case EG_OP_REDUCE_PROD: y[0] = product; break;
     case EG_OP_ARG_MAX: y[0] = (double)best; break;
     case EG_OP_CHANNEL_SHUFFLE:
         for (size_t i = 0; i < c; i++) y[i] = x[i % n->groups * (c / n->groups) + i / n->groups];
@@ -231,21 +248,18 @@ static void reference_node(const struct eg_graph *g, uint32_t index, struct refe
     const struct eg_node *n = &g->nodes[index];
     struct reference_value *out = &v[index], *in = n->n_inputs ? &v[n->inputs[0]] : NULL,
                            operand[2] = {{{0}, NULL}};
-    size_t h = out->s.h, w = out->s.w, c = out->s.c, channel = 0;
+    size_t h = out->s.h, w = out->s.w, c = out->s.c;
+    double *x_of[EG_INPUTS_MAX] = {NULL};
+    for (uint32_t i = 0; i < n->n_inputs; i++) x_of[i] = v[n->inputs[i]].x;
+    if (reference_array(g, index, x_of, out->x)) return;
+    bool reduces = (n->op >= EG_OP_REDUCE_SUM && n->op <= EG_OP_ARG_MAX) || n->op == EG_OP_REDUCE_MIN ||
+                   n->op == EG_OP_REDUCE_PROD;
     switch (n->op) {
     case EG_OP_CONV:
     case EG_OP_LINEAR: reference_conv(n, in, out); return;
     case EG_OP_MAX_POOL:
     case EG_OP_AVG_POOL: reference_window(n, in, out); return;
     case EG_OP_TREE_ENSEMBLE: reference_trees(n, in->x, out); return;
-    case EG_OP_CONCAT:
-        for (uint32_t m = 0; m < n->n_inputs; m++) {
-            const struct reference_value *part = &v[n->inputs[m]];
-            for (size_t i = 0; i < h * w; i++)
-                memcpy(out->x + i * c + channel, part->x + i * part->s.c, part->s.c * sizeof(double));
-            channel += part->s.c;
-        }
-        return;
     case EG_OP_FLATTEN:
         for (size_t i = 0; i < c; i++) {
             size_t pixels = in->s.h * in->s.w;
@@ -254,7 +268,17 @@ static void reference_node(const struct eg_graph *g, uint32_t index, struct refe
         return;
     default: break;
     }
-    bool binary = n->op >= EG_OP_ADD && n->op <= EG_OP_LESS;
+    bool binary = (n->op >= EG_OP_ADD && n->op <= EG_OP_LESS) || n->op == EG_OP_EQUAL;
+    if (binary && !n->params[0]) {
+        const struct eg_shape a = g->nodes[n->inputs[0]].shape, b = g->nodes[n->inputs[1]].shape;
+        for (size_t i = 0; i < eg__shape_count(n->shape); i++) {
+            size_t at[EG_RANK_MAX];
+            reference_sides(n->shape, i, at);
+            out->x[i] = reference_binary(n->op, in->x[reference_flat(a, at, n->shape.rank)],
+                                         x_of[1][reference_flat(b, at, n->shape.rank)]);
+        }
+        return;
+    }
     if (binary) {
         operand[0] = *in;
         if (n->params[0]) {
@@ -262,16 +286,13 @@ static void reference_node(const struct eg_graph *g, uint32_t index, struct refe
             unsigned rank = n->params[0]->rank;
             for (unsigned i = 0; i < rank; i++) side[3 - rank + i] = n->params[0]->dim[i];
             operand[1] = (struct reference_value){{side[0], side[1], side[2]}, reference_param(n, 0)};
-        } else {
-            operand[1] = v[n->inputs[1]];
         }
     }
     for (size_t y = 0; y < h; y++)
         for (size_t x = 0; x < w; x++) {
             double *to = out->x + (y * w + x) * c;
             if (n->op == EG_OP_BATCH_NORM || n->op == EG_OP_LAYER_NORM || n->op == EG_OP_LRN ||
-                n->op == EG_OP_SOFTMAX || n->op == EG_OP_CHANNEL_SHUFFLE ||
-                (n->op >= EG_OP_REDUCE_SUM && n->op <= EG_OP_ARG_MAX)) {
+                n->op == EG_OP_SOFTMAX || n->op == EG_OP_CHANNEL_SHUFFLE || reduces) {
                 reference_vector(n, in->x + (y * w + x) * in->s.c, in->s.c, to);
                 continue;
             }
@@ -282,8 +303,6 @@ static void reference_node(const struct eg_graph *g, uint32_t index, struct refe
                 } else if (n->op == EG_OP_WHERE) {
                     bool yes = reference_at(in, y, x, k) != 0;
                     to[k] = reference_at(&v[n->inputs[yes ? 1 : 2]], y, x, k);
-                } else if (n->op == EG_OP_SLICE) {
-                    to[k] = reference_at(in, y, x, n->begin + k);
                 } else if (n->op == EG_OP_PAD) {
                     size_t iy = y - n->window.pad_top, ix = x - n->window.pad_left;
                     to[k] =

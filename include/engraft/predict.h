@@ -275,7 +275,8 @@ EG_API char *eg_known_net_find_weights(const char *name, const char *folders);
 
 /* ---- run --------------------------------------------------------------------- */
 
-/* A cut is "LAYER" or "LAYER:POOL", POOL one of flatten, avg, max, gem. */
+/* A cut is "LAYER" or "LAYER:POOL", POOL one of flatten, avg, max, gem; of tokens [t][c] avg, max and gem are
+ * of the patches alone, "cls" is the class token, "cls-avg" both joined. */
 struct eg_run_cuts {
     size_t size; /* EG_SIZED(eg_run_cuts) */
     const char *const *cuts;

@@ -12,7 +12,7 @@ struct eg_cut_info {
     const char *op;
     size_t shape[3];   /* h, w, c after pooling */
     const char *order; /* "chw" or "hwc" */
-    const char *pool;  /* "flatten", "avg", "max", "gem" */
+    const char *pool;  /* "flatten", "avg", "max", "gem", "cls", "cls-avg" */
     size_t length;     /* D */
     bool half;         /* float16 on disk */
 };

@@ -214,11 +214,12 @@ enum eg_status eg__graph_rest(const struct eg_graph *graph, uint32_t node, struc
     if (!status) status = eg__graph_share(made, graph, err);
     if (!status) status = eg__graph_add(made, &input, &index, err);
     place[node] = 1;
-    for (uint32_t i = node + 1; i < graph->n_nodes && !status; i++) {
+    for (uint32_t i = 1; i < graph->n_nodes && !status; i++) {
+        if (i <= node && graph->nodes[i].op != EG_OP_CONSTANT) continue; /* constants are of no image */
         struct eg_node copy = graph->nodes[i];
         uint32_t known = 0;
         for (uint32_t k = 0; k < copy.n_inputs; k++) known += place[copy.inputs[k]] > 0;
-        if (!known) continue;
+        if (!known && copy.op != EG_OP_CONSTANT) continue;
         if (known < copy.n_inputs) {
             status = eg__fail(err, EG_E_SHAPE, "layer '%.200s' needs more than what layer '%.200s' gives",
                               copy.name, graph->nodes[node].name);

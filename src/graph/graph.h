@@ -24,8 +24,9 @@ enum eg_op {
 };
 
 struct eg_op_info {
-    const char *text;
+    const char *text, *onnx; /* onnx NULL: it is several operators there */
     uint8_t least_inputs, most_inputs;
+    bool cut;                          /* features may be taken there */
     const char *params[EG_PARAMS_MAX]; /* NULL-terminated if fewer; "bias?" may be absent */
 };
 extern const struct eg_op_info eg__op_info[EG_OP_COUNT];
@@ -57,7 +58,7 @@ struct eg_tensor eg__tensor_channels_reversed(const struct eg_tensor *tensor);
 
 /* ---- shapes -------------------------------------------------------------------- */
 
-/* A value seen as [h][w][c]: a map as it is, tokens as one row of pixels, a vector as one pixel;
+/* A value seen as [h][w][c]: a map as it is, tokens as one column of pixels, a vector as one pixel;
  * of more dimensions the first ones are joined. */
 struct eg_map {
     size_t h, w, c;
@@ -66,7 +67,8 @@ static inline struct eg_map eg__map(struct eg_shape shape)
 {
     struct eg_map map = {1, 1, 1};
     if (shape.rank >= 1) map.c = shape.dim[shape.rank - 1];
-    if (shape.rank >= 2) map.w = shape.dim[shape.rank - 2];
+    if (shape.rank >= 3) map.w = shape.dim[shape.rank - 2];
+    if (shape.rank == 2) map.h = shape.dim[0];
     for (size_t i = 0; i + 2 < shape.rank; i++) map.h *= shape.dim[i];
     return map;
 }
@@ -97,6 +99,24 @@ struct eg_receptive {
     uint32_t field_h, field_w, jump_h, jump_w;
 };
 
+/* How places of a resized map are found in its input, as ONNX Resize has it. */
+enum eg_resize_mode { EG_RESIZE_NEAREST, EG_RESIZE_LINEAR, EG_RESIZE_CUBIC };
+enum eg_resize_place {
+    EG_PLACE_HALF_PIXEL,
+    EG_PLACE_PYTORCH_HALF_PIXEL,
+    EG_PLACE_HALF_PIXEL_SYMMETRIC,
+    EG_PLACE_ALIGN_CORNERS,
+    EG_PLACE_ASYMMETRIC
+};
+enum eg_resize_round { EG_ROUND_PREFER_FLOOR, EG_ROUND_PREFER_CEIL, EG_ROUND_FLOOR, EG_ROUND_CEIL };
+struct eg_resizing {
+    enum eg_resize_mode mode;
+    enum eg_resize_place place;
+    enum eg_resize_round round;
+    float cubic_a, scale_h, scale_w; /* scale 0: output by input */
+    bool exclude_outside, antialias;
+};
+
 struct eg_node {
     enum eg_op op;
     const char *name;           /* unique in the graph */
@@ -113,8 +133,11 @@ struct eg_node {
     bool ceil_mode, count_include_pad, order_chw, swapped;
     bool absorbed; /* a later layer does this one's work: it has no parameters of its own */
     float alpha, beta, bias, epsilon;
-    size_t begin, end;     /* slice */
-    uint8_t axis;          /* that one works along, counted from the last: 0 is the channels */
+    size_t begin, end;          /* slice */
+    uint8_t axis;               /* that one works along, counted from the last: 0 is the channels */
+    uint8_t order[EG_RANK_MAX]; /* transpose */
+    struct eg_shape to;         /* reshape, expand */
+    struct eg_resizing resize;
     uint32_t size;         /* lrn */
     uint32_t out_h, out_w; /* adaptive pool */
 };

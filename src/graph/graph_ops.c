@@ -2,7 +2,8 @@
 #include "graph/graph.h"
 
 const struct eg_op_info eg__op_info[EG_OP_COUNT] = {
-#define EG_OP(name, text, least, most, shape, ...) [EG_OP_##name] = {text, least, most, {__VA_ARGS__}},
+#define EG_OP(name, text, onnx, least, most, shape, run, grad, write, cut, ...)                              \
+    [EG_OP_##name] = {text, onnx, least, most, cut, {__VA_ARGS__}},
 #include "graph/ops.def"
 #undef EG_OP
 };
@@ -56,7 +57,5 @@ uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index)
 
 bool eg__node_is_cut(const struct eg_graph *graph, uint32_t index)
 {
-    enum eg_op op = graph->nodes[index].op;
-    return op != EG_OP_INPUT && op != EG_OP_ARG_MAX && op != EG_OP_LESS &&
-           (!graph->label_output || index != graph->label_output);
+    return eg__op_info[graph->nodes[index].op].cut && (!graph->label_output || index != graph->label_output);
 }

@@ -323,6 +323,138 @@ RULE(reduce)
     return EG_OK;
 }
 
+RULE(transpose)
+{
+    UNUSED_GRAPH;
+    unsigned seen = 0;
+    for (size_t i = 0; i < in.rank; i++) {
+        if (node->order[i] >= in.rank || seen & 1u << node->order[i])
+            return misfit(err, node, "its order is none of %zu axes", in.rank);
+        seen |= 1u << node->order[i];
+        out->dim[i] = in.dim[node->order[i]];
+    }
+    return EG_OK;
+}
+
+RULE(reshape)
+{
+    UNUSED_GRAPH;
+    size_t count = 1;
+    for (size_t i = 0; i < node->to.rank; i++)
+        if (__builtin_mul_overflow(count, node->to.dim[i], &count))
+            return misfit(err, node, "its shape overflows");
+    if (node->to.rank < 1 || node->to.rank > EG_RANK_MAX || count != eg__shape_count(in))
+        return misfit(err, node, "its shape holds %zu numbers, its input %zu (the image size is fixed by it)",
+                      count, eg__shape_count(in));
+    *out = node->to;
+    return EG_OK;
+}
+
+RULE(expand)
+{
+    UNUSED_GRAPH;
+    enum eg_status status = broadcast(node, in, node->to, out, err);
+    return status;
+}
+
+RULE(constant)
+{
+    UNUSED_GRAPH, (void)in, (void)err;
+    if (!node->params[0]->rank) return misfit(err, node, "it has no dimension");
+    *out = tensor_shape(node->params[0]);
+    return EG_OK;
+}
+
+RULE(gather)
+{
+    UNUSED_GRAPH;
+    size_t axis = 0;
+    const struct eg_tensor *index = node->params[0];
+    enum eg_status status = find_axis(node, in, &axis, err);
+    if (status) return status;
+    if (index->rank != 1 || index->dtype != EG_I32 || !index->data)
+        return misfit(err, node, "its places are not a row of integers");
+    for (size_t i = 0; i < index->dim[0]; i++) {
+        int32_t at;
+        memcpy(&at, (const uint8_t *)index->data + (ptrdiff_t)i * index->stride[0] * 4, 4);
+        if (at < 0 || (size_t)at >= in.dim[axis])
+            return misfit(err, node, "place %d of %zu", at, in.dim[axis]);
+    }
+    out->dim[axis] = index->dim[0];
+    return EG_OK;
+}
+
+/* [...][m][k] by [...][k][n], what comes before spread over each other. */
+RULE(matmul)
+{
+    struct eg_shape b = graph->nodes[node->inputs[1]].shape, outer_a = in, outer_b = b;
+    if (in.rank < 2 || b.rank < 2) return misfit(err, node, "its inputs are no matrices");
+    if (in.dim[in.rank - 1] != b.dim[b.rank - 2])
+        return misfit(err, node, "rows of %zu numbers meet columns of %zu", last_side(in), b.dim[b.rank - 2]);
+    outer_a.rank -= 2;
+    outer_b.rank -= 2;
+    enum eg_status status = broadcast(node, outer_a, outer_b, out, err);
+    if (status) return status;
+    out->dim[out->rank++] = in.dim[in.rank - 2];
+    out->dim[out->rank++] = last_side(b);
+    return EG_OK;
+}
+
+/* Queries [...][t][d], keys [...][s][d], values [...][s][e]: [...][t][e]. A fourth input is added to the
+ * products [...][t][s], and may be spread. */
+RULE(attention)
+{
+    struct eg_shape k = graph->nodes[node->inputs[1]].shape, v = graph->nodes[node->inputs[2]].shape;
+    if (in.rank < 2 || k.rank != in.rank || v.rank != in.rank)
+        return misfit(err, node, "its inputs differ in dimensions");
+    for (size_t i = 0; i + 2 < in.rank; i++)
+        if (k.dim[i] != in.dim[i] || v.dim[i] != in.dim[i])
+            return misfit(err, node, "its inputs differ along axis %zu", i);
+    const size_t t = in.rank - 2, d = in.rank - 1;
+    if (k.dim[d] != in.dim[d] || v.dim[t] != k.dim[t])
+        return misfit(err, node, "its queries, keys and values differ in size");
+    out->dim[d] = v.dim[d];
+    if (node->n_inputs < 4 && !node->params[0]) return EG_OK;
+    struct eg_shape products = in, mask, spread;
+    products.dim[d] = k.dim[t];
+    mask = node->params[0] ? tensor_shape(node->params[0]) : graph->nodes[node->inputs[3]].shape;
+    enum eg_status status = broadcast(node, products, mask, &spread, err);
+    if (!status && !eg__shape_is(spread, products)) return misfit(err, node, "its mask is too large");
+    return status;
+}
+
+RULE(resize)
+{
+    UNUSED_GRAPH;
+    *out = eg__map_shape(node->out_h, node->out_w, last_side(in));
+    return check_map(node, in, err);
+}
+
+/* The adjoint of a convolution's window: kernel_* and pads as the convolution has them. */
+RULE(conv_transpose)
+{
+    UNUSED_GRAPH;
+    const struct eg_tensor *weight = node->params[0]; /* [in][kh][kw][out/groups] */
+    const struct eg_window *w = &node->window;
+    struct eg_map map = eg__map(in);
+    enum eg_status status = check_map(node, in, err);
+    if (status) return status;
+    if (weight->rank != 4 || weight->dim[0] != map.c || !node->groups || map.c % node->groups ||
+        weight->dim[1] != w->kernel_h || weight->dim[2] != w->kernel_w || !w->stride_h || !w->stride_w ||
+        !w->kernel_h || !w->kernel_w || w->kernel_h > EG_SIDE_MAX || w->kernel_w > EG_SIDE_MAX ||
+        w->stride_h > EG_SIDE_MAX || w->stride_w > EG_SIDE_MAX || w->dilation_h > EG_SIDE_MAX ||
+        w->dilation_w > EG_SIDE_MAX || weight->dim[3] > EG_SIDE_MAX)
+        return misfit(err, node, "its weight is not [in][%u][%u][out] for %zu channels", w->kernel_h,
+                      w->kernel_w, map.c);
+    size_t h = (map.h - 1) * w->stride_h + (size_t)w->dilation_h * (w->kernel_h - 1) + 1 + node->out_h,
+           w_ = (map.w - 1) * w->stride_w + (size_t)w->dilation_w * (w->kernel_w - 1) + 1 + node->out_w;
+    if (h <= (size_t)w->pad_top + w->pad_bottom || w_ <= (size_t)w->pad_left + w->pad_right)
+        return misfit(err, node, "its padding takes all of it");
+    *out = eg__map_shape(h - w->pad_top - w->pad_bottom, w_ - w->pad_left - w->pad_right,
+                         weight->dim[3] * node->groups);
+    return check_vector(node, 1, weight->dim[3] * node->groups, err);
+}
+
 static int32_t int_at(const struct eg_tensor *tensor, size_t i)
 {
     int32_t x;
@@ -381,7 +513,8 @@ RULE(pad)
 }
 
 static shape_rule *const rules[EG_OP_COUNT] = {
-#define EG_OP(name, text, least, most, shape, ...) [EG_OP_##name] = shape_##shape,
+#define EG_OP(name, text, onnx, least, most, shape, run, grad, write, cut, ...)                              \
+    [EG_OP_##name] = shape_##shape,
 #include "graph/ops.def"
 #undef EG_OP
 };
@@ -391,7 +524,7 @@ enum eg_status eg__infer(const struct eg_graph *graph, struct eg_node *node, str
     enum eg_status status = check_arity(graph, node, err);
     if (status) return status;
     struct eg_shape in = node->n_inputs ? graph->nodes[node->inputs[0]].shape : node->shape, out = in;
-    if (!node->n_inputs && (in.rank < 1 || in.rank > EG_RANK_MAX))
+    if (!node->n_inputs && node->op != EG_OP_CONSTANT && (in.rank < 1 || in.rank > EG_RANK_MAX))
         return misfit(err, node, "%zu dimensions", in.rank);
     if ((status = rules[node->op](graph, node, in, &out, err))) return status;
     size_t count = 1;

@@ -116,7 +116,7 @@ void eg__column_sums(const float *x, size_t rows, size_t c, float *sums, eg_pool
 /* ---- pointwise --------------------------------------------------------------------- */
 
 struct unary_work {
-    enum eg_unary f;
+    enum eg_activation f;
     float alpha, beta;
     const float *x, *y, *dy;
     float *out;
@@ -132,7 +132,8 @@ static void unary_task(void *context, size_t task, unsigned thread)
     loops()->unary(w->f, w->alpha, w->beta, w->x + first, w->out + first, least(POINTS, w->n - first));
 }
 
-void eg__unary(enum eg_unary f, float alpha, float beta, const float *x, float *y, size_t n, eg_pool *pool)
+void eg__unary(enum eg_activation f, float alpha, float beta, const float *x, float *y, size_t n,
+               eg_pool *pool)
 {
     struct unary_work work = {.f = f, .alpha = alpha, .beta = beta, .x = x, .out = y, .n = n};
     eg__pool_run(pool, (n + POINTS - 1) / POINTS, unary_task, &work);
@@ -147,7 +148,7 @@ static void unary_gradient_task(void *context, size_t task, unsigned thread)
                             w->out + first, least(POINTS, w->n - first), w->add);
 }
 
-void eg__unary_gradient(enum eg_unary f, float alpha, float beta, const float *x, const float *y,
+void eg__unary_gradient(enum eg_activation f, float alpha, float beta, const float *x, const float *y,
                         const float *dy, float *dx, size_t n, bool add, eg_pool *pool)
 {
     struct unary_work work = {f, alpha, beta, x, y, dy, dx, n, add};

@@ -5,6 +5,7 @@
 #define EG_KERNELS_GRAD_KERNELS_H
 
 #include "engraft.h"
+#include "kernels/activations.h"
 
 void eg__add_row(float *y, const float *row, size_t rows, size_t c, eg_pool *pool); /* y[r][c] += row[c] */
 /* y[r][c] = x[r][c] a[c] + b[c] (+ y if add); b may be NULL; y may be x. */
@@ -16,29 +17,10 @@ void eg__column_dots(const float *x, const float *z, size_t rows, size_t c, floa
 
 /* ---- pointwise ------------------------------------------------------------------ */
 
-enum eg_unary {
-    EG_UNARY_IDENTITY,
-    EG_UNARY_RELU,
-    EG_UNARY_LEAKY_RELU,
-    EG_UNARY_CLIP,
-    EG_UNARY_SIGMOID,
-    EG_UNARY_HARD_SIGMOID,
-    EG_UNARY_HARD_SWISH,
-    EG_UNARY_SILU,
-    EG_UNARY_GELU,
-    EG_UNARY_GELU_TANH,
-    EG_UNARY_TANH,
-    EG_UNARY_ERF,
-    EG_UNARY_EXP,
-    EG_UNARY_SQRT,
-    EG_UNARY_ABS,
-    EG_UNARY_SIGN,
-    EG_UNARY_NEG,
-    EG_UNARY_POW
-};
-void eg__unary(enum eg_unary f, float alpha, float beta, const float *x, float *y, size_t n, eg_pool *pool);
-/* dx (+)= dy f'(x), where y = f(x). For RELU, CLIP, SIGMOID, TANH, EXP and SQRT x is not read. */
-void eg__unary_gradient(enum eg_unary f, float alpha, float beta, const float *x, const float *y,
+void eg__unary(enum eg_activation f, float alpha, float beta, const float *x, float *y, size_t n,
+               eg_pool *pool);
+/* dx (+)= dy f'(x), where y = f(x). What x holds does not matter where the slope is had from y. */
+void eg__unary_gradient(enum eg_activation f, float alpha, float beta, const float *x, const float *y,
                         const float *dy, float *dx, size_t n, bool add, eg_pool *pool);
 
 /* ---- convolutions ----------------------------------------------------------------- */

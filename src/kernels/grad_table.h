@@ -9,8 +9,8 @@ struct eg_grad_loops {
     void (*affine_rows)(const float *x, const float *a, const float *b, float *y, size_t rows, size_t c,
                         bool add);
     void (*column_sums)(const float *x, const float *z, size_t rows, size_t c, size_t stride, float *sums);
-    void (*unary)(enum eg_unary f, float alpha, float beta, const float *x, float *y, size_t n);
-    void (*unary_gradient)(enum eg_unary f, float alpha, float beta, const float *x, const float *y,
+    void (*unary)(enum eg_activation f, float alpha, float beta, const float *x, float *y, size_t n);
+    void (*unary_gradient)(enum eg_activation f, float alpha, float beta, const float *x, const float *y,
                            const float *dy, float *dx, size_t n, bool add);
     void (*depthwise_line)(const struct eg_conv_geometry *g, const float *x, const float *weight,
                            const float *bias, float *y, size_t oy);

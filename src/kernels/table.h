@@ -4,33 +4,21 @@
 #ifndef EG_KERNELS_TABLE_H
 #define EG_KERNELS_TABLE_H
 
+#include "kernels/activations.h"
 #include "kernels/kernels.h"
 
 enum { EG_TILE_ROWS_MAX = 12, EG_PANEL_MAX = 64 };
 
-/* The functions of one number that a kernel may apply; a, b are their constants. */
-enum eg_activation {
-    EG_ACT_NONE,
-    EG_ACT_CLAMP,        /* min(max(x, a), b) */
-    EG_ACT_LEAKY,        /* x < 0 ? a x : x */
-    EG_ACT_HARD_SWISH,   /* x max(0, min(1, x/6 + 1/2)) */
-    EG_ACT_HARD_SIGMOID, /* max(0, min(1, a x + b)) */
-    EG_ACT_SIGMOID,
-    EG_ACT_SILU, /* x sigmoid(x) */
-    EG_ACT_ABS,
-    EG_ACT_NEG,
-    EG_ACT_SQRT,
-    EG_ACT_EXP,
-    EG_ACT_TANH,
-    EG_ACT_ERF,
-    EG_ACT_GELU, /* x/2 (1 + erf(x/sqrt 2)) */
-    EG_ACT_GELU_TANH,
-    /* these call the C library lane by lane */
-    EG_ACT_SIGN,
-    EG_ACT_POW, /* x^a */
+enum eg_binary {
+    EG_BIN_ADD,
+    EG_BIN_SUB,
+    EG_BIN_MUL,
+    EG_BIN_DIV,
+    EG_BIN_MAX,
+    EG_BIN_MIN,
+    EG_BIN_LESS,
+    EG_BIN_EQUAL
 };
-
-enum eg_binary { EG_BIN_ADD, EG_BIN_SUB, EG_BIN_MUL, EG_BIN_DIV, EG_BIN_MAX, EG_BIN_MIN, EG_BIN_LESS };
 
 /* What happens to a sum before it is stored: + bias, + residual, activation. */
 struct eg_epilogue {

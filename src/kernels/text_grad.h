@@ -49,53 +49,18 @@ static void grad_column_sums(const float *restrict x, const float *restrict z, s
 
 /* ---- pointwise ------------------------------------------------------------------ */
 
-#define EACH_VECTOR(expression)                                                                              \
-    do {                                                                                                     \
-        size_t i = 0;                                                                                        \
-        for (; i + VL <= n; i += VL) {                                                                       \
-            vf v = vload(x + i);                                                                             \
-            vstore(y + i, (expression));                                                                     \
-        }                                                                                                    \
-        if (i < n) {                                                                                         \
-            vf v = vload_n(x + i, n - i);                                                                    \
-            vstore_n(y + i, (expression), n - i);                                                            \
-        }                                                                                                    \
-    } while (0)
-
-#define EACH(expression)                                                                                     \
-    for (size_t i = 0; i < n; i++) {                                                                         \
-        float v = x[i];                                                                                      \
-        y[i] = (expression);                                                                                 \
-    }                                                                                                        \
-    return
-
-static void grad_unary(enum eg_unary f, float alpha, float beta, const float *x, float *y, size_t n)
+static inline vf hard_swish_slope(vf v)
 {
-    switch (f) {
-    case EG_UNARY_IDENTITY:
-        if (x != y) memcpy(y, x, n * sizeof *y);
-        return;
-    case EG_UNARY_RELU: EACH(v > 0 ? v : 0);
-    case EG_UNARY_LEAKY_RELU: EACH(v > 0 ? v : alpha * v);
-    case EG_UNARY_CLIP: EACH(v < alpha ? alpha : v > beta ? beta : v);
-    case EG_UNARY_SIGMOID: EACH_VECTOR(vsigmoid(v)); return;
-    case EG_UNARY_HARD_SIGMOID: EACH(fminf(1, fmaxf(0, alpha * v + beta)));
-    case EG_UNARY_HARD_SWISH: EACH(v * fminf(1, fmaxf(0, v * (1.0f / 6) + 0.5f)));
-    case EG_UNARY_SILU: EACH_VECTOR(v * vsigmoid(v)); return;
-    case EG_UNARY_GELU: EACH_VECTOR(vgelu(v)); return;
-    case EG_UNARY_GELU_TANH: EACH_VECTOR(v * vgelu_tanh_gate(v)); return;
-    case EG_UNARY_TANH: EACH_VECTOR(vtanh(v)); return;
-    case EG_UNARY_ERF: EACH_VECTOR(verf(v)); return;
-    case EG_UNARY_EXP: EACH_VECTOR(vexp(v)); return;
-    case EG_UNARY_SQRT: EACH(sqrtf(v));
-    case EG_UNARY_ABS: EACH(fabsf(v));
-    case EG_UNARY_SIGN: EACH((float)((v > 0) - (v < 0)));
-    case EG_UNARY_NEG: EACH(-v);
-    case EG_UNARY_POW: EACH(powf(v, alpha));
-    }
+    const vf zero = {0}, one = vset(1.0f);
+    return vselect(v <= vset(-3.0f), zero,
+                   vselect(v >= vset(3.0f), one, vfma(v, vset(1.0f / 3), vset(0.5f))));
 }
 
-static inline float hard_swish_slope(float v) { return v <= -3 ? 0 : v >= 3 ? 1 : v * (1.0f / 3) + 0.5f; }
+/* Of max(0, min(1, u)), u = a x + b. */
+static inline vf hard_sigmoid_slope(float a, vf u)
+{
+    return vselect((u > (vf){0}) & (u < vset(1.0f)), vset(a), (vf){0});
+}
 
 static inline vf silu_slope(vf v)
 {
@@ -117,52 +82,62 @@ static inline vf gelu_tanh_slope(vf v)
     return vfma(v * p * (vset(1.0f) - p), inner, p);
 }
 
-/* dx (+)= dy slope(x) */
-#define EACH_DX_VECTOR(slope)                                                                                \
-    do {                                                                                                     \
-        size_t i = 0;                                                                                        \
-        for (; i + VL <= n; i += VL) {                                                                       \
-            vf d = vload(dy + i) * slope(vload(x + i));                                                      \
-            vstore(dx + i, add ? vload(dx + i) + d : d);                                                     \
-        }                                                                                                    \
-        if (i < n) {                                                                                         \
-            vf d = vload_n(dy + i, n - i) * slope(vload_n(x + i, n - i));                                    \
-            vstore_n(dx + i, add ? vload_n(dx + i, n - i) + d : d, n - i);                                   \
-        }                                                                                                    \
-    } while (0)
+static inline vf mish_slope(vf v)
+{
+    vf t = vtanh(vlanes(softplus, v));
+    return vfma(v * vsigmoid(v), vset(1.0f) - t * t, t);
+}
 
-/* The slope from x (v) or from y (w); the unused one is not read, as it may be overwritten. */
-#define EACH_DX(expression)                                                                                  \
-    if (add)                                                                                                 \
-        for (size_t i = 0; i < n; i++) dx[i] += dy[i] * (expression);                                        \
-    else                                                                                                     \
-        for (size_t i = 0; i < n; i++) dx[i] = dy[i] * (expression);                                         \
-    return
-#define V x[i]
-#define W y[i]
+static void grad_unary(enum eg_activation f, float alpha, float beta, const float *x, float *y, size_t n)
+{
+    if (f != EG_ACT_NONE)
+        activate(f, alpha, beta, x, y, n);
+    else if (x != y)
+        memcpy(y, x, n * sizeof *y);
+}
 
-static void grad_unary_gradient(enum eg_unary f, float alpha, float beta, const float *x, const float *y,
+ALWAYS_INLINE vf act_slope(enum eg_activation f, float a, float b, vf X, vf Y)
+{
+    const vf zero = {0}, one = vset(1.0f);
+    (void)zero, (void)one;
+    switch (f) {
+#define EG_ACT(name, value, slope)                                                                           \
+    case EG_ACT_##name:                                                                                      \
+        return slope;
+#include "kernels/activations.def"
+#undef EG_ACT
+    case EG_ACT_COUNT: break;
+    }
+    return one;
+}
+
+/* dx (+)= dy slope */
+ALWAYS_INLINE void gradient_as(const enum eg_activation f, float a, float b, const float *x, const float *y,
+                               const float *dy, float *dx, size_t n, bool add)
+{
+    for (size_t i = 0; i < n; i += VL) {
+        size_t m = n - i < VL ? n - i : VL;
+        if (m == VL) {
+            vf d = vload(dy + i) * act_slope(f, a, b, vload(x + i), vload(y + i));
+            vstore(dx + i, add ? vload(dx + i) + d : d);
+        } else {
+            vf d = vload_n(dy + i, m) * act_slope(f, a, b, vload_n(x + i, m), vload_n(y + i, m));
+            vstore_n(dx + i, add ? vload_n(dx + i, m) + d : d, m);
+        }
+    }
+}
+
+static void grad_unary_gradient(enum eg_activation f, float alpha, float beta, const float *x, const float *y,
                                 const float *dy, float *dx, size_t n, bool add)
 {
     switch (f) {
-    case EG_UNARY_IDENTITY: EACH_DX(1);
-    case EG_UNARY_RELU: EACH_DX(W > 0 ? 1.0f : 0.0f);
-    case EG_UNARY_LEAKY_RELU: EACH_DX(V > 0 ? 1.0f : alpha);
-    case EG_UNARY_CLIP: EACH_DX(W > alpha && W < beta ? 1.0f : 0.0f);
-    case EG_UNARY_SIGMOID: EACH_DX(W * (1 - W));
-    case EG_UNARY_HARD_SIGMOID: EACH_DX(alpha * V + beta > 0 && alpha * V + beta < 1 ? alpha : 0.0f);
-    case EG_UNARY_HARD_SWISH: EACH_DX(hard_swish_slope(V));
-    case EG_UNARY_SILU: EACH_DX_VECTOR(silu_slope); return;
-    case EG_UNARY_GELU: EACH_DX_VECTOR(gelu_slope); return;
-    case EG_UNARY_GELU_TANH: EACH_DX_VECTOR(gelu_tanh_slope); return;
-    case EG_UNARY_TANH: EACH_DX(1 - W * W);
-    case EG_UNARY_ERF: EACH_DX(1.1283791670955126f * expf(-V * V));
-    case EG_UNARY_EXP: EACH_DX(W);
-    case EG_UNARY_SQRT: EACH_DX(0.5f / W);
-    case EG_UNARY_ABS: EACH_DX((float)((V > 0) - (V < 0)));
-    case EG_UNARY_SIGN: EACH_DX(0.0f);
-    case EG_UNARY_NEG: EACH_DX(-1.0f);
-    case EG_UNARY_POW: EACH_DX(alpha * powf(V, alpha - 1));
+#define EG_ACT(name, value, slope)                                                                           \
+    case EG_ACT_##name:                                                                                      \
+        gradient_as(EG_ACT_##name, alpha, beta, x, y, dy, dx, n, add);                                       \
+        break;
+#include "kernels/activations.def"
+#undef EG_ACT
+    case EG_ACT_COUNT: break;
     }
 }
 

@@ -89,43 +89,43 @@ static inline vf vgelu_tanh_gate(vf x)
     return vsigmoid(vset(1.59576912160573071f) * x * vfma(x * x, vset(0.044715f), vset(1.0f)));
 }
 
-static inline float act_scalar(enum eg_activation act, float a, float x)
+static inline vf vabs(vf x) { return (vf)((vi)x & 0x7fffffff); }
+static inline vf vsign(vf x)
 {
-    switch (act) {
-    case EG_ACT_SIGN: return x > 0 ? 1.0f : x < 0 ? -1.0f : x;
-    case EG_ACT_POW: return powf(x, a);
-    default: return x;
-    }
+    const vf zero = {0};
+    return vselect(x > zero, vset(1.0f), vselect(x < zero, vset(-1.0f), x));
 }
 
-static __attribute__((noinline)) vf act_lanes(enum eg_activation act, float a, vf x)
+/* What the C library does lane by lane. */
+static __attribute__((noinline)) vf vlanes(float (*f)(float), vf x)
 {
     float lanes[VL];
     vstore(lanes, x);
-    for (size_t i = 0; i < VL; i++) lanes[i] = act_scalar(act, a, lanes[i]);
+    for (size_t i = 0; i < VL; i++) lanes[i] = f(lanes[i]);
     return vload(lanes);
 }
+
+static __attribute__((noinline)) vf vpow(vf x, float power)
+{
+    float lanes[VL];
+    vstore(lanes, x);
+    for (size_t i = 0; i < VL; i++) lanes[i] = powf(lanes[i], power);
+    return vload(lanes);
+}
+
+static float softplus(float x) { return x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x)); }
 
 ALWAYS_INLINE vf act_vector(enum eg_activation act, float a, float b, vf x)
 {
     const vf zero = {0}, one = vset(1.0f);
+    (void)zero, (void)one;
     switch (act) {
-    case EG_ACT_NONE: break;
-    case EG_ACT_CLAMP: return vmin(vset(b), vmax(vset(a), x));
-    case EG_ACT_LEAKY: return vselect(x < zero, x * vset(a), x);
-    case EG_ACT_HARD_SWISH: return x * vmin(one, vmax(zero, vfma(x, vset(1.0f / 6), vset(0.5f))));
-    case EG_ACT_HARD_SIGMOID: return vmin(one, vmax(zero, vfma(x, vset(a), vset(b))));
-    case EG_ACT_SIGMOID: return vsigmoid(x);
-    case EG_ACT_SILU: return x * vsigmoid(x);
-    case EG_ACT_ABS: return (vf)((vi)x & 0x7fffffff);
-    case EG_ACT_NEG: return -x;
-    case EG_ACT_SQRT: return vsqrt(x);
-    case EG_ACT_EXP: return vexp(x);
-    case EG_ACT_TANH: return vtanh(x);
-    case EG_ACT_ERF: return verf(x);
-    case EG_ACT_GELU: return vgelu(x);
-    case EG_ACT_GELU_TANH: return x * vgelu_tanh_gate(x);
-    default: return act_lanes(act, a, x);
+#define EG_ACT(name, value, slope)                                                                           \
+    case EG_ACT_##name:                                                                                      \
+        return value;
+#include "kernels/activations.def"
+#undef EG_ACT
+    case EG_ACT_COUNT: break;
     }
     return x;
 }
@@ -139,7 +139,7 @@ static __attribute__((noinline)) vf act_any(enum eg_activation act, float a, flo
 /* Those worth a loop of their own, in which a few vectors are on their way at once. */
 #define ACT_LOOPS(X)                                                                                         \
     X(EG_ACT_CLAMP)                                                                                          \
-    X(EG_ACT_LEAKY)                                                                                          \
+    X(EG_ACT_LEAKY_RELU)                                                                                     \
     X(EG_ACT_HARD_SWISH)                                                                                     \
     X(EG_ACT_HARD_SIGMOID)                                                                                   \
     X(EG_ACT_SIGMOID) X(EG_ACT_SILU) X(EG_ACT_TANH) X(EG_ACT_ERF) X(EG_ACT_GELU) X(EG_ACT_GELU_TANH)

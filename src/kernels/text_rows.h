@@ -51,6 +51,7 @@ ALWAYS_INLINE vf binary_vector(enum eg_binary op, vf x, vf y)
     case EG_BIN_MAX: return vselect(x != x, x, vmax(x, y)); /* NaN on either side stays */
     case EG_BIN_MIN: return vselect(x != x, x, vmin(x, y));
     case EG_BIN_LESS: return vselect(x < y, vset(1.0f), (vf){0});
+    case EG_BIN_EQUAL: return vselect(x == y, vset(1.0f), (vf){0});
     }
     return x;
 }
@@ -96,5 +97,90 @@ static void mean_pixels(const float *const *pixels, size_t count, float factor, 
             vstore(y + c, sum);
         else
             vstore_n(y + c, sum, m);
+    }
+}
+
+/* y = softmax(scale x + mask) over n numbers; mask NULL: none. y may be x. */
+static void softmax_row(const float *x, float scale, const float *mask, float *y, size_t n)
+{
+    vf most = vset(-INFINITY), sums = {0};
+    const vf factor = vset(scale);
+    for (size_t i = 0; i < n; i += VL) {
+        size_t m = n - i < VL ? n - i : VL;
+        vf v = (m == VL ? vload(x + i) : vload_n(x + i, m)) * factor;
+        if (mask) v += m == VL ? vload(mask + i) : vload_n(mask + i, m);
+        if (m == VL) {
+            vstore(y + i, v);
+            most = vmax(v, most);
+        } else {
+            vstore_n(y + i, v, m);
+            for (size_t j = 0; j < m; j++) most = vmax(vset(y[i + j]), most);
+        }
+    }
+    float lanes[VL], largest;
+    vstore(lanes, most);
+    largest = lanes[0];
+    for (size_t i = 1; i < VL; i++) largest = lanes[i] > largest ? lanes[i] : largest;
+    if (!(largest > -INFINITY)) largest = 0; /* all of it masked away: 0 / 0 */
+    const vf top = vset(largest);
+    for (size_t i = 0; i < n; i += VL) {
+        size_t m = n - i < VL ? n - i : VL;
+        if (m == VL) {
+            vf e = vexp(vload(y + i) - top);
+            vstore(y + i, e);
+            sums += e;
+        } else {
+            float last[VL] = {0};
+            vstore_n(y + i, vexp(vload_n(y + i, m) - top), m);
+            memcpy(last, y + i, m * sizeof *last);
+            sums += vload(last);
+        }
+    }
+    const vf inverse = vset(1.0f / vsum(sums));
+    for (size_t i = 0; i < n; i += VL) {
+        size_t m = n - i < VL ? n - i : VL;
+        if (m == VL)
+            vstore(y + i, vload(y + i) * inverse);
+        else
+            vstore_n(y + i, vload_n(y + i, m) * inverse, m);
+    }
+}
+
+/* y = (x - mean) / sqrt(variance + epsilon) gamma + beta; gamma, beta NULL: none. The mean first, then the
+ * squares about it, in a few vectors of sums. */
+static void layer_norm_row(const float *x, const float *gamma, const float *beta, float epsilon, float *y,
+                           size_t n)
+{
+    vf sum = {0}, sum2 = {0};
+    size_t i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        sum += vload(x + i);
+        sum2 += vload(x + i + VL);
+    }
+    double total = (double)vsum(sum + sum2);
+    for (; i < n; i++) total += (double)x[i];
+    const float mean = (float)(total / (double)n);
+    const vf centre = vset(mean);
+    sum = sum2 = (vf){0};
+    for (i = 0; i + 2 * VL <= n; i += 2 * VL) {
+        vf d = vload(x + i) - centre, e = vload(x + i + VL) - centre;
+        sum = vfma(d, d, sum);
+        sum2 = vfma(e, e, sum2);
+    }
+    double squares = (double)vsum(sum + sum2);
+    for (; i < n; i++) squares += (double)(x[i] - mean) * (double)(x[i] - mean);
+    const vf factor = vset((float)(1 / sqrt(squares / (double)n + (double)epsilon))), one = vset(1.0f);
+    for (i = 0; i < n; i += VL) {
+        size_t m = n - i < VL ? n - i : VL;
+        if (m == VL) {
+            vf v = (vload(x + i) - centre) * factor;
+            if (gamma || beta) v = vfma(v, gamma ? vload(gamma + i) : one, beta ? vload(beta + i) : (vf){0});
+            vstore(y + i, v);
+        } else {
+            vf v = (vload_n(x + i, m) - centre) * factor;
+            if (gamma || beta)
+                v = vfma(v, gamma ? vload_n(gamma + i, m) : one, beta ? vload_n(beta + i, m) : (vf){0});
+            vstore_n(y + i, v, m);
+        }
     }
 }

@@ -8,15 +8,16 @@
 #include "base/text.h"
 #include "base/versioned.h"
 #include "graph/checks.h"
+#include "model/cut_tokens.h"
 #include "model/model.h"
 
 static const struct {
     const char *name;
     enum eg_op op;
-} pools[] = {{"flatten", EG_OP_FLATTEN},
-             {"avg", EG_OP_GLOBAL_AVG},
-             {"max", EG_OP_GLOBAL_MAX},
-             {"gem", EG_OP_GLOBAL_GEM}};
+    bool cls, patches; /* of tokens */
+} pools[] = {{"flatten", EG_OP_FLATTEN, false, false}, {"avg", EG_OP_GLOBAL_AVG, false, true},
+             {"max", EG_OP_GLOBAL_MAX, false, true},   {"gem", EG_OP_GLOBAL_GEM, false, true},
+             {"cls", EG_OP_GLOBAL_AVG, true, false},   {"cls-avg", EG_OP_GLOBAL_AVG, true, true}};
 enum { N_POOLS = sizeof pools / sizeof *pools };
 
 static int find_pool(const char *name)
@@ -66,7 +67,8 @@ static enum eg_status parse_cut(const struct eg_net *net, const char *text, cons
     if (!cut->layer) return eg__fail_memory(err, "a layer's name");
     cut->pool = pool >= 0 ? pool : find_pool(default_pool);
     if (cut->pool < 0)
-        return eg__fail(err, EG_E_ARGUMENT, "pool '%s' is none of flatten, avg, max, gem", default_pool);
+        return eg__fail(err, EG_E_ARGUMENT, "pool '%s' is none of flatten, avg, max, gem, cls, cls-avg",
+                        default_pool);
     enum eg_status status = eg__graph_find(net->graph, cut->layer, &cut->node, err);
     if (status && eg__graph_metadata(net->graph, EG_GRAPH_LEFT_OUT)) {
         char what[160];
@@ -119,7 +121,17 @@ static enum eg_status add_pool(struct eg_cut_plan *plan, size_t i, const struct 
     if (node.name && !flatten) node.name = eg__join(graph, node.name, ":");
     if (node.name && !flatten) node.name = eg__join(graph, node.name, pools[cut->pool].name);
     if (!node.name) return eg__fail_memory(err, "a layer's name");
-    if (!flatten || !vector || taken) {
+    const bool tokens = at.shape.rank == 2, array = tokens || at.shape.rank > 3; /* in their own order */
+    if (array) node.order_chw = chw = false;
+    if (pools[cut->pool].cls && !tokens)
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "layer '%.200s' has no tokens, of which there could be a class token", at.name);
+    if (tokens && !flatten) {
+        enum eg_status status =
+            eg__token_pool(graph, plan->outputs[i], node.op, pools[cut->pool].cls, pools[cut->pool].patches,
+                           node.name + strlen(at.name), &plan->outputs[i], err);
+        if (status) return status;
+    } else if (!flatten || !vector || taken) {
         enum eg_status status = eg__graph_add(graph, &node, &plan->outputs[i], err);
         if (status) return status;
     }

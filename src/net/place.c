@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "net/array.h"
 
 enum {
     ALIGN_FLOATS = 16,
@@ -57,7 +58,8 @@ static void place_members(struct eg_run *run, const struct eg_graph *graph, uint
         uint32_t member = maker(graph, node->inputs[i]);
         struct eg_value *v = &run->values[member];
         enum eg_op op = graph->nodes[member].op;
-        if (!placed[member] && op != EG_OP_INPUT && op != EG_OP_SLICE && op != EG_OP_FLATTEN) {
+        if (!placed[member] && op != EG_OP_INPUT && op != EG_OP_SLICE && op != EG_OP_FLATTEN &&
+            op != EG_OP_RESHAPE && op != EG_OP_TRANSPOSE) {
             v->root = whole->root;
             v->first = channel;
             placed[member] = true;
@@ -76,10 +78,19 @@ static bool flatten_is_view(const struct eg_run *run, const struct eg_graph *gra
            eg__map(run->values[in->root].shape).c == eg__map(in->shape).c;
 }
 
+static bool moves(enum eg_op op)
+{
+    return op == EG_OP_SLICE || op == EG_OP_FLATTEN || op == EG_OP_RESHAPE || op == EG_OP_TRANSPOSE;
+}
+
 bool eg__place_is_view(const struct eg_run *run, const struct eg_graph *graph, uint32_t node)
 {
     enum eg_op op = graph->nodes[node].op;
-    return passes_on(op) || op == EG_OP_SLICE || (op == EG_OP_FLATTEN && run->values[node].root != node);
+    if (op == EG_OP_TRANSPOSE) { /* its input's maker writes it */
+        const struct eg_value *in = &run->values[graph->nodes[node].inputs[0]];
+        if (in->root == node) return true;
+    }
+    return passes_on(op) || (moves(op) && run->values[node].root != node);
 }
 
 bool eg__place_is_member(const struct eg_run *run, uint32_t concat, uint32_t input, size_t first)
@@ -88,15 +99,92 @@ bool eg__place_is_member(const struct eg_run *run, uint32_t concat, uint32_t inp
     return part->root == whole->root && part->first == whole->first + first;
 }
 
-void eg__place_roots(struct eg_run *run, const struct eg_graph *graph, const bool *needed, bool *placed)
+/* The strides of a value, as eg__run_array will give them. */
+static struct eg_array array_of(const struct eg_run *run, uint32_t value)
+{
+    const struct eg_value *v = &run->values[value], *root = &run->values[v->root];
+    struct eg_array a = {.rank = v->shape.rank};
+    const struct eg_map map = eg__map(v->shape);
+    size_t step = 1;
+    for (size_t i = a.rank; i-- > 0;) {
+        a.dim[i] = v->shape.dim[i];
+        a.stride[i] = v->strided ? v->stride[i] : (ptrdiff_t)step;
+        step = i + 1 == a.rank ? eg__shape_count(root->shape) / (map.h * map.w) : step * a.dim[i];
+    }
+    return a;
+}
+
+static void see_through_strides(struct eg_run *run, uint32_t value, uint32_t root, size_t first,
+                                const struct eg_array *a)
+{
+    struct eg_value *v = &run->values[value];
+    v->root = root;
+    v->first = first;
+    v->strided = true;
+    memcpy(v->stride, a->stride, sizeof v->stride);
+}
+
+/* A turned product, that nothing else wants, is written turned. */
+static bool written_turned(struct eg_run *run, const struct eg_graph *graph,
+                           const struct eg_place_users *users, uint32_t i)
+{
+    const struct eg_node *node = &graph->nodes[i];
+    const uint32_t from = node->inputs[0];
+    struct eg_value *in = &run->values[from];
+    const size_t rank = node->shape.rank;
+    if (!eg__writes_arrays(&graph->nodes[from]) || users->wanted[from] || users->n[from] != 1 ||
+        in->root != from || node->order[rank - 1] != rank - 1 || run->values[i].root != i)
+        return false;
+    struct eg_array dense = array_of(run, i), turned = dense;
+    for (size_t k = 0; k < rank; k++) turned.stride[node->order[k]] = dense.stride[k];
+    see_through_strides(run, from, i, run->values[i].first, &turned);
+    return true;
+}
+
+/* Transpose, reshape and slices along other sides than the channels: nothing is moved where all that use
+ * the value can read strides. */
+static void place_array(struct eg_run *run, const struct eg_graph *graph, const struct eg_place_users *users,
+                        uint32_t i)
+{
+    const struct eg_node *node = &graph->nodes[i];
+    if (node->op != EG_OP_TRANSPOSE && node->op != EG_OP_RESHAPE && node->op != EG_OP_SLICE) return;
+    const uint32_t from = node->inputs[0];
+    const struct eg_value *in = &run->values[from];
+    const struct eg_array a = array_of(run, from);
+    struct eg_array made = a;
+    if (node->op == EG_OP_RESHAPE && !in->strided && in->first == 0 &&
+        eg__shape_count(in->shape) == eg__shape_count(run->values[in->root].shape)) {
+        run->values[i].root = in->root;
+        return;
+    }
+    if (node->op == EG_OP_TRANSPOSE && written_turned(run, graph, users, i)) return;
+    if (!users->by_strides[i]) return;
+    size_t first = in->first;
+    if (node->op == EG_OP_TRANSPOSE) {
+        for (size_t k = 0; k < a.rank; k++) made.stride[k] = a.stride[node->order[k]];
+    } else if (node->op == EG_OP_SLICE) {
+        first += node->begin * (size_t)a.stride[a.rank - 1 - node->axis];
+    } else if (!eg__array_reshape(&a, node->shape, &made)) {
+        return;
+    }
+    see_through_strides(run, i, in->root, first, &made);
+}
+
+void eg__place_roots(struct eg_run *run, const struct eg_graph *graph, const bool *needed,
+                     const struct eg_place_users *users, bool *placed)
 {
     for (uint32_t i = 0; i < graph->n_nodes; i++)
         run->values[i] = (struct eg_value){.shape = graph->nodes[i].shape, .root = i};
     for (uint32_t i = graph->n_nodes; i-- > 0;)
-        if (needed[i] && graph->nodes[i].op == EG_OP_CONCAT) place_members(run, graph, i, placed);
+        if (needed[i] && graph->nodes[i].op == EG_OP_CONCAT && !graph->nodes[i].axis)
+            place_members(run, graph, i, placed);
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const struct eg_node *node = &graph->nodes[i];
         struct eg_value *v = &run->values[i];
+        if (needed[i] && (node->op == EG_OP_TRANSPOSE || node->op == EG_OP_RESHAPE || node->axis)) {
+            place_array(run, graph, users, i);
+            continue;
+        }
         if (!passes_on(node->op) && node->op != EG_OP_SLICE &&
             !(node->op == EG_OP_FLATTEN && flatten_is_view(run, graph, i)))
             continue;

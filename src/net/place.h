@@ -5,7 +5,13 @@
 #include "net/plan.h"
 
 /* Before steps are planned: which values share a storage. placed [nodes], cleared, is scratch. */
-void eg__place_roots(struct eg_run *run, const struct eg_graph *graph, const bool *needed, bool *placed);
+struct eg_place_users {
+    const uint32_t *n;      /* [nodes] that use a value, among the needed */
+    const bool *wanted;     /* [nodes] it is asked for */
+    const bool *by_strides; /* [nodes] all that use it read strides */
+};
+void eg__place_roots(struct eg_run *run, const struct eg_graph *graph, const bool *needed,
+                     const struct eg_place_users *users, bool *placed);
 /* Is the node's value its input's, seen another way, so that nothing is to be computed? */
 bool eg__place_is_view(const struct eg_run *run, const struct eg_graph *graph, uint32_t node);
 /* Does input's value lie in concat's storage, `first` channels in? */

@@ -28,6 +28,14 @@ eg_plain_line eg__line_layer_norm, eg__line_lrn, eg__line_softmax, eg__line_redu
 EG_MUST_CHECK enum eg_status eg__plan_trees(struct eg_run *run, struct eg_run_step *step,
                                             const struct eg_node *node, struct eg_error *err);
 
+EG_MUST_CHECK enum eg_status eg__plan_resize(struct eg_run *run, struct eg_run_step *step,
+                                             const struct eg_node *node, struct eg_error *err);
+eg_plain_line eg__line_cum_sum, eg__line_conv_transpose;
+EG_MUST_CHECK enum eg_status eg__plan_conv_transpose(struct eg_run *run, struct eg_run_step *step,
+                                                     const struct eg_node *node, struct eg_error *err);
+
+/* The kernel's name of a two-value operator. */
+enum eg_binary eg__binary_of(enum eg_op op);
 /* The kernel activation that node is; false: it is none. */
 bool eg__node_activation(const struct eg_node *node, enum eg_activation *act, float *a, float *b);
 /* y = x scale + shift, c numbers each; false: no memory. */

@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "base/mem.h"
 #include "graph/checks.h"
+#include "net/array.h"
 #include "net/place.h"
 #include "net/plain.h"
 
@@ -19,6 +20,7 @@ struct planner {
     bool *wanted;                       /* [nodes] is an output */
     bool *made;                         /* [nodes] its value is in memory behind the steps so far */
     bool *done;                         /* [nodes] made, or inside a step */
+    bool *by_strides;                   /* [nodes] not asked for, and all that use it read strides */
     uint32_t *users;                    /* [nodes] in the whole graph */
     uint32_t *needed_users, *last_user; /* [nodes] among the needed; the last of those */
     size_t names_length;
@@ -33,10 +35,12 @@ static enum eg_status start(struct planner *p, const uint32_t *outputs, size_t n
     p->wanted = eg__zalloc(n, sizeof *p->wanted);
     p->made = eg__zalloc(n, sizeof *p->made);
     p->done = eg__zalloc(n, sizeof *p->done);
+    p->by_strides = eg__zalloc(n, sizeof *p->by_strides);
     p->users = eg__zalloc(n, sizeof *p->users);
     p->needed_users = eg__zalloc(n, sizeof *p->needed_users);
     p->last_user = eg__zalloc(n, sizeof *p->last_user);
-    if (!p->needed || !p->wanted || !p->made || !p->done || !p->users || !p->needed_users || !p->last_user)
+    if (!p->needed || !p->wanted || !p->made || !p->done || !p->by_strides || !p->users || !p->needed_users ||
+        !p->last_user)
         return eg__fail_memory(err, "the plan");
     for (size_t i = 0; i < n_outputs; i++) {
         if (outputs[i] >= n) return eg__fail(err, EG_E_ARGUMENT, "there is no layer #%u", outputs[i]);
@@ -45,6 +49,7 @@ static enum eg_status start(struct planner *p, const uint32_t *outputs, size_t n
                             g->nodes[outputs[i]].name);
         p->wanted[outputs[i]] = p->needed[outputs[i]] = true;
     }
+    for (size_t i = 0; i < n; i++) p->by_strides[i] = !p->wanted[i];
     for (size_t i = n; i-- > 0;)
         for (uint32_t j = 0; j < g->nodes[i].n_inputs; j++) {
             uint32_t input = g->nodes[i].inputs[j];
@@ -52,6 +57,7 @@ static enum eg_status start(struct planner *p, const uint32_t *outputs, size_t n
             if (!p->needed[i]) continue;
             p->needed[input] = true;
             p->needed_users[input]++;
+            p->by_strides[input] &= eg__reads_arrays(&g->nodes[i], j);
             if (p->last_user[input] < i) p->last_user[input] = (uint32_t)i;
         }
     for (size_t i = 0; i < n; i++) {
@@ -220,6 +226,12 @@ static enum eg_status plan_conv(struct planner *p, uint32_t index, bool fold, st
     return status;
 }
 
+static bool is_move(const struct eg_node *node)
+{
+    return node->op == EG_OP_CONSTANT || node->op == EG_OP_TRANSPOSE || node->op == EG_OP_RESHAPE ||
+           node->op == EG_OP_EXPAND || node->op == EG_OP_GATHER || node->axis;
+}
+
 static enum eg_status plan_node(struct planner *p, uint32_t index, struct eg_error *err)
 {
     const struct eg_node *node = &p->graph->nodes[index];
@@ -236,7 +248,7 @@ static enum eg_status plan_node(struct planner *p, uint32_t index, struct eg_err
         p->made[index] = true;
         return EG_OK;
     }
-    if (node->op == EG_OP_CONCAT) { /* what could not be made in place is copied */
+    if (node->op == EG_OP_CONCAT && !node->axis) { /* what could not be made in place is copied */
         for (uint32_t i = 0, first = 0; i < node->n_inputs; i++) {
             uint32_t c = (uint32_t)eg__map(p->graph->nodes[node->inputs[i]].shape).c;
             if (!eg__place_is_member(p->run, index, node->inputs[i], first)) {
@@ -253,7 +265,14 @@ static enum eg_status plan_node(struct planner *p, uint32_t index, struct eg_err
         return EG_OK;
     }
     status = eg__run_add_step(p->run, node, index, node->inputs, node->n_inputs, &step, err);
-    if (!status) status = eg__plan_plain(p->run, step, node, err);
+    if (!status && node->op == EG_OP_MATMUL)
+        status = eg__plan_matmul(p->run, step, node, err);
+    else if (!status && node->op == EG_OP_ATTENTION)
+        status = eg__plan_attention(p->run, step, node, err);
+    else if (!status && is_move(node))
+        status = eg__plan_move(p->run, step, node, err);
+    else if (!status)
+        status = eg__plan_plain(p->run, step, node, err);
     if (status) return status;
     const bool binary = node->op >= EG_OP_ADD && node->op <= EG_OP_MIN;
     if (binary || node->op == EG_OP_BATCH_NORM) fuse_tail(p, step, false, false);
@@ -288,7 +307,8 @@ static enum eg_status create(const struct eg_graph *graph, const uint32_t *outpu
     run->n_values = graph->n_nodes + (uint32_t)n_outputs; /* the last are copies for the caller */
     for (size_t i = 0; i < n_outputs; i++) run->outputs[i] = outputs[i];
     run->n_outputs = n_outputs;
-    eg__place_roots(run, graph, p->needed, p->done);
+    eg__place_roots(run, graph, p->needed,
+                    &(struct eg_place_users){p->needed_users, p->wanted, p->by_strides}, p->done);
     memset(p->done, 0, graph->n_nodes * sizeof *p->done);
     status = plan_steps(p, err);
     if (!status) status = eg__place_values(run, graph, err);
@@ -313,6 +333,7 @@ enum eg_status eg__run_create(const struct eg_graph *graph, const uint32_t *outp
     free(p.wanted);
     free(p.made);
     free(p.done);
+    free(p.by_strides);
     free(p.users);
     free(p.needed_users);
     free(p.last_user);

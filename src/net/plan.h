@@ -20,7 +20,9 @@ enum eg_place { EG_PLACE_NONE, EG_PLACE_INPUT, EG_PLACE_ARENA, EG_PLACE_USER };
 struct eg_value {
     struct eg_shape shape;
     uint32_t root; /* whose storage this value lies in */
-    size_t first;  /* channel of the storage where it starts */
+    size_t first;  /* float of the storage where it starts */
+    bool strided;  /* only steps that read strides see it (array.h) */
+    ptrdiff_t stride[EG_RANK_MAX];
     /* of a root */
     size_t ld; /* floats from pixel to pixel of the storage */
     enum eg_place place;

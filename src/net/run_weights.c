@@ -83,30 +83,22 @@ enum eg_status eg__plan_bias(struct eg_run *run, struct eg_run_step *step, const
 
 bool eg__node_activation(const struct eg_node *node, enum eg_activation *act, float *a, float *b)
 {
+    enum { EG_OP_NONE = EG_OP_COUNT, EG_OP_CLAMP }; /* rows that are no operator of their own name */
     *a = node->alpha;
     *b = node->beta;
-    switch (node->op) {
+    switch ((unsigned)node->op) {
     case EG_OP_RELU:
         *act = EG_ACT_CLAMP;
         *a = 0;
         *b = INFINITY;
         return true;
     case EG_OP_CLIP: *act = EG_ACT_CLAMP; return true;
-    case EG_OP_LEAKY_RELU: *act = EG_ACT_LEAKY; return true;
-    case EG_OP_SIGMOID: *act = EG_ACT_SIGMOID; return true;
-    case EG_OP_HARD_SIGMOID: *act = EG_ACT_HARD_SIGMOID; return true;
-    case EG_OP_HARD_SWISH: *act = EG_ACT_HARD_SWISH; return true;
-    case EG_OP_SILU: *act = EG_ACT_SILU; return true;
-    case EG_OP_GELU: *act = EG_ACT_GELU; return true;
-    case EG_OP_GELU_TANH: *act = EG_ACT_GELU_TANH; return true;
-    case EG_OP_TANH: *act = EG_ACT_TANH; return true;
-    case EG_OP_ERF: *act = EG_ACT_ERF; return true;
-    case EG_OP_EXP: *act = EG_ACT_EXP; return true;
-    case EG_OP_SQRT: *act = EG_ACT_SQRT; return true;
-    case EG_OP_ABS: *act = EG_ACT_ABS; return true;
-    case EG_OP_SIGN: *act = EG_ACT_SIGN; return true;
-    case EG_OP_NEG: *act = EG_ACT_NEG; return true;
-    case EG_OP_POW: *act = EG_ACT_POW; return true;
+#define EG_ACT(name, value, slope)                                                                           \
+    case EG_OP_##name:                                                                                       \
+        *act = EG_ACT_##name;                                                                                \
+        return node->op < EG_OP_COUNT;
+#include "kernels/activations.def"
+#undef EG_ACT
     default: return false;
     }
 }

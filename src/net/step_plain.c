@@ -12,6 +12,7 @@
 #include "base/half.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "net/array.h"
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -59,15 +60,24 @@ static const float *spread_pixel(const struct eg_view *v, size_t image, size_t y
     return pixel_at(v, image, v->h > 1 ? y : 0, v->w > 1 ? x : 0);
 }
 
+enum eg_binary eg__binary_of(enum eg_op op)
+{
+    switch (op) {
+    case EG_OP_SUB: return EG_BIN_SUB;
+    case EG_OP_MUL: return EG_BIN_MUL;
+    case EG_OP_DIV: return EG_BIN_DIV;
+    case EG_OP_MAX: return EG_BIN_MAX;
+    case EG_OP_MIN: return EG_BIN_MIN;
+    case EG_OP_LESS: return EG_BIN_LESS;
+    case EG_OP_EQUAL: return EG_BIN_EQUAL;
+    default: return EG_BIN_ADD;
+    }
+}
+
 static void line_binary(const struct eg_plain_pass *p, size_t image, size_t y, float *scratch)
 {
     (void)scratch;
     const struct eg_run_step *s = p->step;
-    static const enum eg_binary ops[EG_OP_COUNT] = {
-        [EG_OP_ADD] = EG_BIN_ADD,   [EG_OP_SUB] = EG_BIN_SUB, [EG_OP_MUL] = EG_BIN_MUL,
-        [EG_OP_DIV] = EG_BIN_DIV,   [EG_OP_MAX] = EG_BIN_MAX, [EG_OP_MIN] = EG_BIN_MIN,
-        [EG_OP_LESS] = EG_BIN_LESS,
-    };
     const struct eg_view *a = &p->in[0], *b = &p->in[1];
     const size_t c = p->out.c;
     const bool dense = a->c == c && b->c == c && a->ld == c && b->ld == c && p->out.ld == c &&
@@ -79,7 +89,7 @@ static void line_binary(const struct eg_plain_pass *p, size_t image, size_t y, f
                     *right = spread_pixel(b, image, y, x, &step_b);
         float *to = out_pixel(p, image, y, x);
         if (dense) step_a = step_b = 1;
-        p->run->kernels->binary(ops[s->node.op], left, step_a, right, step_b, to, length);
+        p->run->kernels->binary(eg__binary_of(s->node.op), left, step_a, right, step_b, to, length);
         if (s->act) p->run->kernels->activate(s->act, s->act_a, s->act_b, to, to, length);
     }
 }
@@ -300,14 +310,17 @@ static void run_lines(struct eg_run *run, struct eg_run_step *step, size_t n)
 }
 
 static enum eg_status plan_constant(struct eg_run *run, struct eg_plain_work *work, struct eg_run_step *step,
-                                    const struct eg_tensor *tensor, struct eg_error *err)
+                                    const struct eg_node *node, struct eg_error *err)
 {
-    size_t side[3] = {1, 1, 1};
-    for (unsigned i = 0; i < tensor->rank; i++) side[3 - tensor->rank + i] = tensor->dim[i];
+    const struct eg_tensor *tensor = node->params[0];
+    struct eg_shape shape = node->shape; /* of the result, where the constant has no sides of its own 1 */
+    for (size_t i = 0; i < shape.rank; i++)
+        shape.dim[i] = i < shape.rank - tensor->rank ? 1 : tensor->dim[i - (shape.rank - tensor->rank)];
+    const struct eg_map map = eg__map(shape);
     work->constant = true;
     step->weights = eg__read_weights(run, tensor);
     if (!step->weights) return eg__fail_memory(err, "the weights");
-    work->constant_view = (struct eg_view){step->weights, side[0], side[1], side[2], 0};
+    work->constant_view = (struct eg_view){step->weights, map.h, map.w, map.c, 0};
     return EG_OK;
 }
 
@@ -321,50 +334,36 @@ static enum eg_status plan_batch_norm(struct eg_run *run, struct eg_run_step *st
     return EG_OK;
 }
 
+/* The lines of other files under the names of the table. */
+#define line_none NULL
+#define line_layer_norm eg__line_layer_norm
+#define line_lrn eg__line_lrn
+#define line_softmax eg__line_softmax
+#define line_reduce eg__line_reduce
+#define line_arg_max eg__line_arg_max
+#define line_trees eg__line_trees
+#define line_cum_sum eg__line_cum_sum
+#define line_conv_transpose eg__line_conv_transpose
+#define line_resize line_copy /* its own once the taps are known */
+
 enum eg_status eg__plan_plain(struct eg_run *run, struct eg_run_step *step, const struct eg_node *node,
                               struct eg_error *err)
 {
     static eg_plain_line *const lines[EG_OP_COUNT] = {
-        [EG_OP_BATCH_NORM] = line_scale_shift,
-        [EG_OP_LAYER_NORM] = eg__line_layer_norm,
-        [EG_OP_LRN] = eg__line_lrn,
-        [EG_OP_MAX_POOL] = line_window_pool,
-        [EG_OP_AVG_POOL] = line_window_pool,
-        [EG_OP_ADAPTIVE_POOL] = line_adaptive_pool,
-        [EG_OP_GLOBAL_AVG] = line_global_pool,
-        [EG_OP_GLOBAL_MAX] = line_global_pool,
-        [EG_OP_GLOBAL_GEM] = line_gem,
-        [EG_OP_ADD] = line_binary,
-        [EG_OP_SUB] = line_binary,
-        [EG_OP_MUL] = line_binary,
-        [EG_OP_DIV] = line_binary,
-        [EG_OP_MAX] = line_binary,
-        [EG_OP_MIN] = line_binary,
-        [EG_OP_LESS] = line_binary,
-        [EG_OP_WHERE] = line_where,
-        [EG_OP_CAST] = line_cast,
-        [EG_OP_CONCAT] = line_copy, /* one member */
-        [EG_OP_SLICE] = line_copy,
-        [EG_OP_IDENTITY] = line_copy,
-        [EG_OP_DROPOUT] = line_copy,
-        [EG_OP_CHANNEL_SHUFFLE] = line_shuffle,
-        [EG_OP_PAD] = line_pad,
-        [EG_OP_FLATTEN] = line_flatten,
-        [EG_OP_SOFTMAX] = eg__line_softmax,
-        [EG_OP_REDUCE_SUM] = eg__line_reduce,
-        [EG_OP_REDUCE_MEAN] = eg__line_reduce,
-        [EG_OP_REDUCE_MAX] = eg__line_reduce,
-        [EG_OP_ARG_MAX] = eg__line_arg_max,
-        [EG_OP_TREE_ENSEMBLE] = eg__line_trees,
+#define EG_OP(name, text, onnx, least, most, shape, run, grad, write, cut, ...) [EG_OP_##name] = line_##run,
+#include "graph/ops.def"
+#undef EG_OP
     };
+    if (lines[node->op] == line_binary || node->op == EG_OP_WHERE)
+        if (!eg__spreads_as_map(run, step, node)) return eg__plan_spread(run, step, node, err);
     struct eg_plain_work *work = eg__zalloc(1, sizeof *work);
     if (!work) return eg__fail_memory(err, "a layer");
     step->work = work;
     step->run = run_lines;
     step->info.algorithm = eg__op_info[node->op].text;
     work->line = lines[node->op];
-    if (!work->line && eg__node_activation(node, &step->act, &step->act_a, &step->act_b))
-        work->line = line_activation;
+    if (work->line == line_activation && !eg__node_activation(node, &step->act, &step->act_a, &step->act_b))
+        work->line = NULL;
     if (!work->line) /* INPUT and the convolutions never come here */
         return eg__fail(err, EG_E_UNSUPPORTED, "layer '%.200s': %s cannot be computed", node->name,
                         eg__op_info[node->op].text);
@@ -376,6 +375,8 @@ enum eg_status eg__plan_plain(struct eg_run *run, struct eg_run_step *step, cons
     case EG_OP_GLOBAL_AVG:
     case EG_OP_GLOBAL_MAX: pointers = step->in.h * step->in.w; break;
     case EG_OP_BATCH_NORM: return plan_batch_norm(run, step, node, err);
+    case EG_OP_RESIZE: return eg__plan_resize(run, step, node, err);
+    case EG_OP_CONV_TRANSPOSE: return eg__plan_conv_transpose(run, step, node, err);
     case EG_OP_LAYER_NORM:
         if (node->params[0] && !(step->scale = eg__read_weights(run, node->params[0])))
             return eg__fail_memory(err, "the weights");
@@ -384,7 +385,7 @@ enum eg_status eg__plan_plain(struct eg_run *run, struct eg_run_step *step, cons
         break;
     case EG_OP_TREE_ENSEMBLE: return eg__plan_trees(run, step, node, err);
     default:
-        if (node->params[0]) return plan_constant(run, work, step, node->params[0], err);
+        if (node->params[0]) return plan_constant(run, work, step, node, err);
     }
     step->scratch_thread = pointers * sizeof(float *) / sizeof(float);
     return EG_OK;

@@ -23,20 +23,9 @@ void eg__line_layer_norm(const struct eg_plain_pass *p, size_t image, size_t y, 
 {
     (void)scratch;
     const struct eg_run_step *s = p->step;
-    const size_t c = p->out.c;
     for (size_t x = 0; x < p->out.w; x++) {
         struct pixel at = pixel(p, image, y, x);
-        double sum = 0, squares = 0;
-        for (size_t i = 0; i < c; i++) sum += (double)at.x[i];
-        double mean = sum / (double)c;
-        for (size_t i = 0; i < c; i++) squares += ((double)at.x[i] - mean) * ((double)at.x[i] - mean);
-        double factor = 1 / sqrt(squares / (double)c + (double)s->node.epsilon);
-        for (size_t i = 0; i < c; i++) {
-            double value = ((double)at.x[i] - mean) * factor;
-            if (s->scale) value *= (double)s->scale[i];
-            if (s->shift) value += (double)s->shift[i];
-            at.y[i] = (float)value;
-        }
+        p->run->kernels->layer_norm_row(at.x, s->scale, s->shift, s->node.epsilon, at.y, p->out.c);
     }
 }
 
@@ -62,19 +51,9 @@ void eg__line_lrn(const struct eg_plain_pass *p, size_t image, size_t y, float *
 void eg__line_softmax(const struct eg_plain_pass *p, size_t image, size_t y, float *scratch)
 {
     (void)scratch;
-    const size_t c = p->out.c;
     for (size_t x = 0; x < p->out.w; x++) {
         struct pixel at = pixel(p, image, y, x);
-        float most = at.x[0];
-        for (size_t i = 1; i < c; i++)
-            if (at.x[i] > most) most = at.x[i];
-        double sum = 0;
-        for (size_t i = 0; i < c; i++) {
-            double e = exp((double)at.x[i] - (double)most);
-            at.y[i] = (float)e;
-            sum += e;
-        }
-        for (size_t i = 0; i < c; i++) at.y[i] = (float)((double)at.y[i] / sum);
+        p->run->kernels->softmax_row(at.x, 1, NULL, at.y, p->out.c);
     }
 }
 
@@ -84,14 +63,21 @@ void eg__line_reduce(const struct eg_plain_pass *p, size_t image, size_t y, floa
     const size_t c = p->in[0].c;
     for (size_t x = 0; x < p->out.w; x++) {
         struct pixel at = pixel(p, image, y, x);
-        double sum = 0;
-        float most = at.x[0];
+        double sum = 0, product = 1;
+        float most = at.x[0], least = at.x[0];
         for (size_t i = 0; i < c; i++) {
             sum += (double)at.x[i];
+            product *= (double)at.x[i];
             if (at.x[i] > most || at.x[i] != at.x[i]) most = at.x[i];
+            if (at.x[i] < least || at.x[i] != at.x[i]) least = at.x[i];
         }
-        if (p->step->node.op == EG_OP_REDUCE_MEAN) sum /= (double)c;
-        *at.y = p->step->node.op == EG_OP_REDUCE_MAX ? most : (float)sum;
+        switch (p->step->node.op) {
+        case EG_OP_REDUCE_MEAN: *at.y = (float)(sum / (double)c); break;
+        case EG_OP_REDUCE_MAX: *at.y = most; break;
+        case EG_OP_REDUCE_MIN: *at.y = least; break;
+        case EG_OP_REDUCE_PROD: *at.y = (float)product; break;
+        default: *at.y = (float)sum; break;
+        }
     }
 }
 

@@ -54,6 +54,10 @@ static bool is_learned(const struct eg_tape_node *node, const bool *trainable, u
     switch (node->node->op) {
     case EG_OP_BATCH_NORM: return node->batch_stats && slot < 2;
     case EG_OP_TREE_ENSEMBLE:
+    case EG_OP_CONSTANT:
+    case EG_OP_GATHER:
+    case EG_OP_ATTENTION:
+    case EG_OP_EQUAL:
     case EG_OP_LESS: return false;
     default: return true;
     }
@@ -88,7 +92,10 @@ static enum eg_status find_active(struct eg_tape *tape, const struct eg_tape_opt
         return eg__fail(err, EG_E_ARGUMENT, "nothing to learn: no layer that is unfrozen has parameters");
     for (uint32_t i = 0; i <= graph->output; i++) {
         const struct eg_tape_node *node = &tape->nodes[i];
-        if (node->active && node->node->op != EG_OP_INPUT && !eg__tape_ops[node->node->op].backward)
+        const bool learned_mask = node->node && node->node->op == EG_OP_ATTENTION &&
+                                  node->node->n_inputs > 3 && tape->nodes[node->node->inputs[3]].active;
+        if (node->active && node->node->op != EG_OP_INPUT &&
+            (learned_mask || !eg__tape_ops[node->node->op].backward))
             return eg__fail(err, EG_E_UNSUPPORTED,
                             "layer '%s' (%s) has no gradient: keep it and what is below frozen",
                             node->node->name, eg__op_info[node->node->op].text);
@@ -254,7 +261,7 @@ static enum eg_status place_values(struct eg_tape *tape, struct eg_error *err)
         node->y =
             node->in_place ? tape->nodes[node->node->inputs[0]].y : take(tape, node->count * tape->max_batch);
         if (!node->y) return eg__fail_memory(err, "the activations");
-        size_t bytes = op->saved_bytes ? op->saved_bytes(node, tape->max_batch) : 0;
+        size_t bytes = op->saved_bytes ? op->saved_bytes(tape->nodes, node, tape->max_batch) : 0;
         if (bytes && !(node->saved = take(tape, (bytes + sizeof(float) - 1) / sizeof(float))))
             return eg__fail_memory(err, "the activations");
         size_t floats = op->scratch ? op->scratch(tape->nodes, node, tape->max_batch) : 0;

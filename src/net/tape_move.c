@@ -83,7 +83,7 @@ static void move_task(void *context, size_t image, unsigned thread)
 enum eg_status eg__tape_move_forward(struct eg_tape_step *step, struct eg_tape_node *node,
                                      struct eg_error *err)
 {
-    (void)err;
+    if (node->node->axis) return eg__tape_array_forward(step, node, err);
     struct move_work work = {step, node, false};
     eg__pool_run(step->pool, step->n, move_task, &work);
     return EG_OK;
@@ -92,7 +92,7 @@ enum eg_status eg__tape_move_forward(struct eg_tape_step *step, struct eg_tape_n
 enum eg_status eg__tape_move_backward(struct eg_tape_step *step, struct eg_tape_node *node,
                                       struct eg_error *err)
 {
-    (void)err;
+    if (node->node->axis) return eg__tape_array_backward(step, node, err);
     struct move_work work = {step, node, true};
     eg__pool_run(step->pool, step->n, move_task, &work);
     return EG_OK;

@@ -13,8 +13,10 @@
 
 enum { BN_ROWS = 6 };
 
-size_t eg__tape_batch_norm_saved(const struct eg_tape_node *node, size_t max_batch)
+size_t eg__tape_batch_norm_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                                 size_t max_batch)
 {
+    (void)nodes;
     (void)max_batch;
     return BN_ROWS * eg__map(node->node->shape).c * sizeof(float);
 }
@@ -98,8 +100,10 @@ enum eg_status eg__tape_batch_norm_backward(struct eg_tape_step *step, struct eg
 /* ---- layer norm over c (Ba et al. 2016) ----------------------------------------------------- *
  * saved: mean and inverse of every row. */
 
-size_t eg__tape_layer_norm_saved(const struct eg_tape_node *node, size_t max_batch)
+size_t eg__tape_layer_norm_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                                 size_t max_batch)
 {
+    (void)nodes;
     return 2 * max_batch * (node->count / eg__map(node->node->shape).c) * sizeof(float);
 }
 
@@ -184,8 +188,9 @@ enum eg_status eg__tape_layer_norm_backward(struct eg_tape_step *step, struct eg
 /* ---- local response normalisation (Krizhevsky et al. 2012) ------------------------------------ *
  * y = x s^-beta, s = bias + alpha/size sum of x^2 over size channels. saved: s. */
 
-size_t eg__tape_lrn_saved(const struct eg_tape_node *node, size_t max_batch)
+size_t eg__tape_lrn_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node, size_t max_batch)
 {
+    (void)nodes;
     return max_batch * node->count * sizeof(float);
 }
 

@@ -42,7 +42,8 @@ struct eg_tape_op {
     bool reads_y;                   /* backward reads its own y: a consumer may not overwrite it */
     /* floats of shared scratch, and bytes kept from forward to backward; NULL: none */
     size_t (*scratch)(const struct eg_tape_node *nodes, const struct eg_tape_node *node, size_t max_batch);
-    size_t (*saved_bytes)(const struct eg_tape_node *node, size_t max_batch);
+    size_t (*saved_bytes)(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                          size_t max_batch);
 };
 extern const struct eg_tape_op eg__tape_ops[EG_OP_COUNT];
 
@@ -64,15 +65,19 @@ size_t eg__tape_conv_scratch(const struct eg_tape_node *nodes, const struct eg_t
                              size_t max_batch);
 eg_tape_fn eg__tape_linear_forward, eg__tape_linear_backward;
 eg_tape_fn eg__tape_batch_norm_forward, eg__tape_batch_norm_backward;
-size_t eg__tape_batch_norm_saved(const struct eg_tape_node *node, size_t max_batch);
+size_t eg__tape_batch_norm_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                                 size_t max_batch);
 eg_tape_fn eg__tape_layer_norm_forward, eg__tape_layer_norm_backward;
-size_t eg__tape_layer_norm_saved(const struct eg_tape_node *node, size_t max_batch);
+size_t eg__tape_layer_norm_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                                 size_t max_batch);
 size_t eg__tape_layer_norm_scratch(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
                                    size_t max_batch);
 eg_tape_fn eg__tape_lrn_forward, eg__tape_lrn_backward;
-size_t eg__tape_lrn_saved(const struct eg_tape_node *node, size_t max_batch);
+size_t eg__tape_lrn_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                          size_t max_batch);
 eg_tape_fn eg__tape_max_pool_forward, eg__tape_max_pool_backward;
-size_t eg__tape_max_pool_saved(const struct eg_tape_node *node, size_t max_batch);
+size_t eg__tape_max_pool_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                               size_t max_batch);
 eg_tape_fn eg__tape_avg_pool_forward, eg__tape_avg_pool_backward;       /* avg, adaptive, global avg */
 eg_tape_fn eg__tape_global_pool_forward, eg__tape_global_pool_backward; /* global max, gem */
 eg_tape_fn eg__tape_unary_forward, eg__tape_unary_backward;
@@ -80,8 +85,16 @@ eg_tape_fn eg__tape_binary_forward, eg__tape_binary_backward;
 eg_tape_fn eg__tape_where_forward, eg__tape_where_backward;
 eg_tape_fn eg__tape_move_forward, eg__tape_move_backward; /* concat, slice, shuffle, pad, flatten */
 eg_tape_fn eg__tape_dropout_forward, eg__tape_dropout_backward;
-size_t eg__tape_dropout_saved(const struct eg_tape_node *node, size_t max_batch);
+size_t eg__tape_dropout_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                              size_t max_batch);
 eg_tape_fn eg__tape_softmax_forward, eg__tape_softmax_backward;
+eg_tape_fn eg__tape_array_forward, eg__tape_array_backward; /* any rank: transpose, reshape, ... */
+eg_tape_fn eg__tape_matmul_forward, eg__tape_matmul_backward;
+eg_tape_fn eg__tape_attention_forward, eg__tape_attention_backward;
+size_t eg__tape_attention_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                                size_t max_batch);
+size_t eg__tape_attention_scratch(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                                  size_t max_batch);
 eg_tape_fn eg__tape_reduce_forward, eg__tape_reduce_backward;
 
 #endif

@@ -6,38 +6,23 @@
 #include "base/pool.h"
 #include "base/rng.h"
 #include "kernels/grad_kernels.h"
+#include "net/plain.h"
 #include "net/tape_ops.h"
 
-static enum eg_unary unary_of(enum eg_op op)
+/* Identity passes on what it gets. */
+static enum eg_activation activation_of(const struct eg_node *node, float *a, float *b)
 {
-    switch (op) {
-    case EG_OP_RELU: return EG_UNARY_RELU;
-    case EG_OP_LEAKY_RELU: return EG_UNARY_LEAKY_RELU;
-    case EG_OP_CLIP: return EG_UNARY_CLIP;
-    case EG_OP_SIGMOID: return EG_UNARY_SIGMOID;
-    case EG_OP_HARD_SIGMOID: return EG_UNARY_HARD_SIGMOID;
-    case EG_OP_HARD_SWISH: return EG_UNARY_HARD_SWISH;
-    case EG_OP_SILU: return EG_UNARY_SILU;
-    case EG_OP_GELU: return EG_UNARY_GELU;
-    case EG_OP_GELU_TANH: return EG_UNARY_GELU_TANH;
-    case EG_OP_TANH: return EG_UNARY_TANH;
-    case EG_OP_ERF: return EG_UNARY_ERF;
-    case EG_OP_EXP: return EG_UNARY_EXP;
-    case EG_OP_SQRT: return EG_UNARY_SQRT;
-    case EG_OP_ABS: return EG_UNARY_ABS;
-    case EG_OP_SIGN: return EG_UNARY_SIGN;
-    case EG_OP_NEG: return EG_UNARY_NEG;
-    case EG_OP_POW: return EG_UNARY_POW;
-    default: return EG_UNARY_IDENTITY;
-    }
+    enum eg_activation act;
+    return eg__node_activation(node, &act, a, b) ? act : EG_ACT_NONE;
 }
 
 enum eg_status eg__tape_unary_forward(struct eg_tape_step *step, struct eg_tape_node *node,
                                       struct eg_error *err)
 {
     (void)err;
-    eg__unary(unary_of(node->node->op), node->node->alpha, node->node->beta, eg__tape_input(step, node, 0)->y,
-              node->y, step->n * node->count, step->pool);
+    float a, b;
+    enum eg_activation act = activation_of(node->node, &a, &b);
+    eg__unary(act, a, b, eg__tape_input(step, node, 0)->y, node->y, step->n * node->count, step->pool);
     return EG_OK;
 }
 
@@ -45,64 +30,69 @@ enum eg_status eg__tape_unary_backward(struct eg_tape_step *step, struct eg_tape
                                        struct eg_error *err)
 {
     (void)err;
-    float *dx = eg__tape_dx(step, node, 0);
-    if (dx && !(node->in_place && unary_of(node->node->op) == EG_UNARY_IDENTITY))
-        eg__unary_gradient(unary_of(node->node->op), node->node->alpha, node->node->beta,
-                           eg__tape_input(step, node, 0)->y, node->y, node->dy, dx, step->n * node->count,
-                           node->add_dx[0], step->pool);
+    float *dx = eg__tape_dx(step, node, 0), a, b;
+    enum eg_activation act = activation_of(node->node, &a, &b);
+    if (dx && !(node->in_place && act == EG_ACT_NONE))
+        eg__unary_gradient(act, a, b, eg__tape_input(step, node, 0)->y, node->y, node->dy, dx,
+                           step->n * node->count, node->add_dx[0], step->pool);
     return EG_OK;
 }
 
 /* ---- two values ------------------------------------------------------------------------------ */
 
-/* One side: where its element for output (y, x, k) of image i is; strides are 0 where it
- * broadcasts. */
+/* One side: strides are 0 where it is spread. */
 struct side {
     const float *values;
     float *d;
     bool add;
-    size_t image, h, w, c;
+    size_t image, stride[EG_RANK_MAX];
 };
 
-static struct side side_of_shape(struct eg_map s, bool image)
+static struct side side_of_shape(struct eg_shape s, struct eg_shape whole, bool image)
 {
-    return (struct side){.image = image ? s.h * s.w * s.c : 0,
-                         .h = s.h > 1 ? s.w * s.c : 0,
-                         .w = s.w > 1 ? s.c : 0,
-                         .c = s.c > 1 ? 1 : 0};
+    struct side side = {.image = image ? eg__shape_count(s) : 0};
+    const size_t missing = whole.rank - s.rank;
+    for (size_t i = whole.rank, step = 1; i-- > missing; step *= s.dim[i - missing])
+        side.stride[i] = s.dim[i - missing] > 1 ? step : 0;
+    return side;
+}
+
+/* Where row r of the whole (all but its last side) starts. */
+static inline size_t row_at(const struct side *side, const struct eg_shape *whole, size_t r)
+{
+    size_t at = 0;
+    for (size_t i = whole->rank - 1; i-- > 0; r /= whole->dim[i]) at += r % whole->dim[i] * side->stride[i];
+    return at;
 }
 
 struct binary_work {
     const struct eg_node *node;
     struct side a, b;
-    struct eg_map shape;
+    struct eg_shape shape;
     const float *dy;
     float *y;
-    size_t count;
+    size_t count, rows, c;
 };
 
 static struct binary_work binary_of(struct eg_tape_step *step, struct eg_tape_node *node)
 {
-    struct binary_work w = {.node = node->node,
-                            .shape = eg__map(node->node->shape),
-                            .dy = node->dy,
-                            .y = node->y,
-                            .count = node->count};
+    struct binary_work w = {
+        .node = node->node, .shape = node->node->shape, .dy = node->dy, .y = node->y, .count = node->count};
     struct side sides[2];
+    w.c = w.shape.dim[w.shape.rank - 1];
+    w.rows = w.count / w.c;
     for (uint32_t i = 0; i < 2; i++) {
         if (i < node->node->n_inputs) {
             struct eg_tape_node *input = eg__tape_input(step, node, i);
-            sides[i] = side_of_shape(eg__map(input->node->shape), true);
+            sides[i] = side_of_shape(input->node->shape, w.shape, true);
             sides[i].values = input->y;
             sides[i].d = eg__tape_dx(step, node, i);
             sides[i].add = node->add_dx[i];
-        } else { /* dimensions from the right: [c], [w][c], [h][w][c] */
+        } else {
             const struct eg_tensor *t = node->node->params[0];
-            struct eg_map s = {1, 1, 1};
-            if (t->rank >= 1) s.c = t->dim[t->rank - 1];
-            if (t->rank >= 2) s.w = t->dim[t->rank - 2];
-            if (t->rank >= 3) s.h = t->dim[t->rank - 3];
-            sides[i] = side_of_shape(s, false);
+            struct eg_shape s = {.rank = t->rank};
+            memcpy(s.dim, t->dim, sizeof s.dim);
+            sides[i] = side_of_shape(s, w.shape, false);
             sides[i].values = node->param[0];
             sides[i].d = node->grad[0];
         }
@@ -143,19 +133,19 @@ static void binary_task(void *context, size_t image, unsigned thread)
 {
     (void)thread;
     const struct binary_work *w = context;
+    const enum eg_op op = w->node->op;
+    const size_t last = w->shape.rank - 1, as = w->a.stride[last], bs = w->b.stride[last];
     float *y = w->y + image * w->count;
-    for (size_t i = 0; i < w->shape.h; i++)
-        for (size_t j = 0; j < w->shape.w; j++, y += w->shape.c) {
-            const float *a = w->a.values + image * w->a.image + i * w->a.h + j * w->a.w;
-            const float *b = w->b.values + image * w->b.image + i * w->b.h + j * w->b.w;
-            enum eg_op op = w->node->op;
-            if (op == EG_OP_ADD && w->a.c && w->b.c)
-                for (size_t k = 0; k < w->shape.c; k++) y[k] = a[k] + b[k];
-            else if (op == EG_OP_MUL && w->a.c && w->b.c)
-                for (size_t k = 0; k < w->shape.c; k++) y[k] = a[k] * b[k];
-            else
-                for (size_t k = 0; k < w->shape.c; k++) y[k] = apply(op, a[k * w->a.c], b[k * w->b.c]);
-        }
+    for (size_t r = 0; r < w->rows; r++, y += w->c) {
+        const float *a = w->a.values + image * w->a.image + row_at(&w->a, &w->shape, r);
+        const float *b = w->b.values + image * w->b.image + row_at(&w->b, &w->shape, r);
+        if (op == EG_OP_ADD && as && bs)
+            for (size_t k = 0; k < w->c; k++) y[k] = a[k] + b[k];
+        else if (op == EG_OP_MUL && as && bs)
+            for (size_t k = 0; k < w->c; k++) y[k] = a[k] * b[k];
+        else
+            for (size_t k = 0; k < w->c; k++) y[k] = apply(op, a[k * as], b[k * bs]);
+    }
 }
 
 enum eg_status eg__tape_binary_forward(struct eg_tape_step *step, struct eg_tape_node *node,
@@ -167,23 +157,23 @@ enum eg_status eg__tape_binary_forward(struct eg_tape_step *step, struct eg_tape
     return EG_OK;
 }
 
-/* The gradient of one side for one image, added up over what it broadcasts to. */
+/* The gradient of one side for one image, added up over what it is spread to. */
 static void side_gradient(const struct binary_work *w, const struct side *side, size_t image, float *d)
 {
-    bool of_a = side == &w->a;
+    const bool of_a = side == &w->a;
+    const enum eg_op op = w->node->op;
+    const size_t last = w->shape.rank - 1, as = w->a.stride[last], bs = w->b.stride[last];
     const float *dy = w->dy + image * w->count;
-    for (size_t i = 0; i < w->shape.h; i++)
-        for (size_t j = 0; j < w->shape.w; j++, dy += w->shape.c) {
-            const float *a = w->a.values + image * w->a.image + i * w->a.h + j * w->a.w;
-            const float *b = w->b.values + image * w->b.image + i * w->b.h + j * w->b.w;
-            float *to = d + i * side->h + j * side->w;
-            enum eg_op op = w->node->op;
-            if (op == EG_OP_ADD && side->c)
-                for (size_t k = 0; k < w->shape.c; k++) to[k] += dy[k];
-            else
-                for (size_t k = 0; k < w->shape.c; k++)
-                    to[k * side->c] += dy[k] * slope(op, a[k * w->a.c], b[k * w->b.c], of_a);
-        }
+    for (size_t r = 0; r < w->rows; r++, dy += w->c) {
+        const float *a = w->a.values + image * w->a.image + row_at(&w->a, &w->shape, r);
+        const float *b = w->b.values + image * w->b.image + row_at(&w->b, &w->shape, r);
+        float *to = d + row_at(side, &w->shape, r);
+        if (op == EG_OP_ADD && side->stride[last])
+            for (size_t k = 0; k < w->c; k++) to[k] += dy[k];
+        else
+            for (size_t k = 0; k < w->c; k++)
+                to[k * side->stride[last]] += dy[k] * slope(op, a[k * as], b[k * bs], of_a);
+    }
 }
 
 static void binary_gradient_task(void *context, size_t image, unsigned thread)
@@ -220,23 +210,29 @@ enum eg_status eg__tape_binary_backward(struct eg_tape_step *step, struct eg_tap
 
 struct where_work {
     struct side sides[3];
-    struct eg_map shape;
-    const float *dy;
-    float *y;
-    size_t count;
+    struct eg_shape shape;
+    size_t rows, c, count;
 };
 
 static struct where_work where_of(struct eg_tape_step *step, struct eg_tape_node *node)
 {
-    struct where_work w = {
-        .shape = eg__map(node->node->shape), .dy = node->dy, .y = node->y, .count = node->count};
+    struct where_work w = {.shape = node->node->shape, .count = node->count};
+    w.c = w.shape.dim[w.shape.rank - 1];
+    w.rows = w.count / w.c;
     for (uint32_t i = 0; i < 3; i++) {
-        w.sides[i] = side_of_shape(eg__map(eg__tape_input(step, node, i)->node->shape), true);
+        w.sides[i] = side_of_shape(eg__tape_input(step, node, i)->node->shape, w.shape, true);
         w.sides[i].values = eg__tape_input(step, node, i)->y;
         w.sides[i].d = i ? eg__tape_dx(step, node, i) : NULL;
         w.sides[i].add = node->add_dx[i];
     }
     return w;
+}
+
+/* Place of element k of row r of an image on that side. */
+static inline size_t place_of(const struct where_work *w, const struct side *s, size_t image, size_t r,
+                              size_t k)
+{
+    return image * s->image + row_at(s, &w->shape, r) + k * s->stride[w->shape.rank - 1];
 }
 
 enum eg_status eg__tape_where_forward(struct eg_tape_step *step, struct eg_tape_node *node,
@@ -245,14 +241,12 @@ enum eg_status eg__tape_where_forward(struct eg_tape_step *step, struct eg_tape_
     (void)err;
     struct where_work w = where_of(step, node);
     for (size_t i = 0, at = 0; i < step->n; i++)
-        for (size_t y = 0; y < w.shape.h; y++)
-            for (size_t x = 0; x < w.shape.w; x++)
-                for (size_t k = 0; k < w.shape.c; k++, at++) {
-                    const struct side *s = &w.sides[0];
-                    bool second = s->values[i * s->image + y * s->h + x * s->w + k * s->c] != 0;
-                    s = &w.sides[second ? 1 : 2];
-                    w.y[at] = s->values[i * s->image + y * s->h + x * s->w + k * s->c];
-                }
+        for (size_t r = 0; r < w.rows; r++)
+            for (size_t k = 0; k < w.c; k++, at++) {
+                const struct side *s = &w.sides[0];
+                s = &w.sides[s->values[place_of(&w, s, i, r, k)] != 0 ? 1 : 2];
+                node->y[at] = s->values[place_of(&w, s, i, r, k)];
+            }
     return EG_OK;
 }
 
@@ -265,21 +259,21 @@ enum eg_status eg__tape_where_backward(struct eg_tape_step *step, struct eg_tape
         if (w.sides[s].d && !w.sides[s].add)
             memset(w.sides[s].d, 0, step->n * w.sides[s].image * sizeof(float));
     for (size_t i = 0, at = 0; i < step->n; i++)
-        for (size_t y = 0; y < w.shape.h; y++)
-            for (size_t x = 0; x < w.shape.w; x++)
-                for (size_t k = 0; k < w.shape.c; k++, at++) {
-                    const struct side *s = &w.sides[0];
-                    bool second = s->values[i * s->image + y * s->h + x * s->w + k * s->c] != 0;
-                    s = &w.sides[second ? 1 : 2];
-                    if (s->d) s->d[i * s->image + y * s->h + x * s->w + k * s->c] += w.dy[at];
-                }
+        for (size_t r = 0; r < w.rows; r++)
+            for (size_t k = 0; k < w.c; k++, at++) {
+                const struct side *s = &w.sides[0];
+                s = &w.sides[s->values[place_of(&w, s, i, r, k)] != 0 ? 1 : 2];
+                if (s->d) s->d[place_of(&w, s, i, r, k)] += node->dy[at];
+            }
     return EG_OK;
 }
 
 /* ---- dropout (Srivastava et al. 2014): saved is the factor of each value, 0 or 1/(1 - ratio) ------ */
 
-size_t eg__tape_dropout_saved(const struct eg_tape_node *node, size_t max_batch)
+size_t eg__tape_dropout_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                              size_t max_batch)
 {
+    (void)nodes;
     return max_batch * node->count * sizeof(float);
 }
 
@@ -315,7 +309,7 @@ enum eg_status eg__tape_dropout_forward(struct eg_tape_step *step, struct eg_tap
         struct dropout_work work = {step, node, x};
         eg__pool_run(step->pool, step->n, dropout_task, &work);
     } else {
-        eg__unary(EG_UNARY_IDENTITY, 0, 0, x, node->y, step->n * node->count, step->pool);
+        eg__unary(EG_ACT_NONE, 0, 0, x, node->y, step->n * node->count, step->pool);
     }
     return EG_OK;
 }

@@ -116,8 +116,10 @@ enum eg_status eg__tape_avg_pool_backward(struct eg_tape_step *step, struct eg_t
 
 /* ---- max: saved is where each maximum was (the first of equals, as torch) ------------------ */
 
-size_t eg__tape_max_pool_saved(const struct eg_tape_node *node, size_t max_batch)
+size_t eg__tape_max_pool_saved(const struct eg_tape_node *nodes, const struct eg_tape_node *node,
+                               size_t max_batch)
 {
+    (void)nodes;
     return max_batch * node->count * sizeof(uint32_t);
 }
 

@@ -1,7 +1,7 @@
-/* onnx_layout.c: nodes that only move, join, split or drop dimensions, and those that act
- * along one of them. A Reshape or Transpose costs nothing here: it regroups the parts of the
- * value's dimensions, and a layer is made only where the result is a vector of an image
- * (FLATTEN) or a channel shuffle. */
+/* onnx_layout.c: nodes that only move, join, split or drop dimensions. A Reshape or Transpose costs nothing
+ * here: it regroups the parts of the value's dimensions, and a layer is made only where the result is a
+ * vector of an image (FLATTEN) or a channel shuffle. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -76,16 +76,51 @@ static enum eg_status finish(struct eg_reading *step, struct eg_value *made)
     if (eg__value_can_settle(step->onnx, made)) status = eg__value_settle(step, made, step->label);
     if (status) return status;
     made->is_defined = true;
+    const bool added = step->onnx->graph->n_nodes != before;
+    made->label = NULL;
+    if (!added && !eg__value_names_layer(step->onnx, made)) {
+        made->label = eg__graph_string(step->onnx->graph, step->label);
+        if (!made->label) return eg__step_memory(step);
+    }
     *out = *made;
-    return step->onnx->graph->n_nodes == before ? eg__step_alias(step, out) : EG_OK;
+    return added || made->label ? EG_OK : eg__step_alias(step, out);
 }
 
 /* Input 0 as it is, not settled. */
 static enum eg_status raw_layer(struct eg_reading *step, struct eg_value *copy)
 {
     if (!step->n_in || !step->in[0]) return eg__step_broken(step, "input 0 is missing");
+    if (step->in[0]->is_constant)
+        return eg__step_refuse(step, "input 0 is a constant where a layer is expected");
     *copy = *step->in[0];
+    copy->natural = 0;
     return EG_OK;
+}
+
+/* The same over a layer of one axis, whatever the order before. */
+static enum eg_status as_one_axis(struct eg_reading *step, struct eg_value *value)
+{
+    struct eg_value made;
+    enum eg_status status = eg__value_natural(step, step->in[0], &made);
+    if (status) return status;
+    const bool batch = made.rank && made.dim[0].n && made.dim[0].part[0].axis == EG_AXIS_N;
+    const size_t count = eg__shape_count(step->onnx->graph->nodes[made.node].shape);
+    for (unsigned i = batch ? 1 : 0; i < made.rank; i++)
+        if (made.dim[i].n && made.dim[i].part[0].axis == EG_AXIS_N)
+            return eg__step_refuse(step, "it works across the images of a batch");
+    struct eg_node node = {.op = EG_OP_RESHAPE, .to = {1, {count}}, .n_inputs = 1, .inputs = {made.node}};
+    char name[300];
+    snprintf(name, sizeof name, "%.250s/flat", step->label);
+    node.name = name;
+    status = eg__graph_add(step->onnx->graph, &node, &made.node, step->onnx->err);
+    made.natural = 0;
+    made.is_array = true;
+    made.rank = 1;
+    made.dim[0].n = 0;
+    if (batch) made.dim[0].part[made.dim[0].n++] = (struct eg_part){EG_AXIS_N, step->onnx->batch, 1};
+    if (count > 1) made.dim[0].part[made.dim[0].n++] = (struct eg_part){EG_AXIS_C, count, 1};
+    *value = made;
+    return status;
 }
 
 enum eg_status eg__lower_identity(struct eg_reading *step)
@@ -96,8 +131,12 @@ enum eg_status eg__lower_identity(struct eg_reading *step)
     if (status) return status;
     if (!out) return eg__step_memory(step);
     made.name = out->name;
+    made.label = NULL;
+    if (!eg__value_names_layer(step->onnx, &made) &&
+        !(made.label = eg__graph_string(step->onnx->graph, step->label)))
+        return eg__step_memory(step);
     *out = made;
-    return eg__step_alias(step, out);
+    return made.label ? EG_OK : eg__step_alias(step, out);
 }
 
 enum eg_status eg__lower_reshape(struct eg_reading *step)
@@ -130,8 +169,22 @@ enum eg_status eg__lower_reshape(struct eg_reading *step)
     }
     if (known != total)
         return eg__step_broken(step, "its shape holds %zu numbers, its input %zu", known, total);
+    struct eg_value flat = made;
     status = regroup(step, &made, size, (unsigned)n);
+    if (status == EG_E_UNSUPPORTED) {
+        made = flat;
+        status = as_one_axis(step, &made);
+        if (!status) status = regroup(step, &made, size, (unsigned)n);
+    }
     return status ? status : finish(step, &made);
+}
+
+/* Every dimension one whole axis, or a side of 1. */
+static bool is_plain(const struct eg_onnx *onnx, const struct eg_value *value)
+{
+    for (uint32_t i = 0; i < value->rank; i++)
+        if (value->dim[i].n && !eg__dimension_is(onnx, value, i, value->dim[i].part[0].axis)) return false;
+    return true;
 }
 
 enum eg_status eg__lower_flatten(struct eg_reading *step)
@@ -148,7 +201,7 @@ enum eg_status eg__lower_flatten(struct eg_reading *step)
     size_t size[2] = {1, 1};
     for (unsigned i = 0; i < made.rank; i++) size[i >= axis] *= eg__value_extent(step->onnx, &made, i);
     if ((status = regroup(step, &made, size, 2))) return status;
-    if (!eg__value_is_plain(step->onnx, &made)) return finish(step, &made);
+    if (!is_plain(step->onnx, &made)) return finish(step, &made);
     struct eg_node node = {.op = EG_OP_FLATTEN, .n_inputs = 1, .inputs = {made.node}, .order_chw = true};
     status = eg__step_add(step, &node, &made.node);
     struct eg_value *out = eg__step_output(step, 0);
@@ -179,6 +232,17 @@ enum eg_status eg__lower_transpose(struct eg_reading *step)
     return finish(step, &made);
 }
 
+/* A batch of one, baked in: it is kept, before the next dimension. */
+static bool drop_batch(const struct eg_reading *step, struct eg_value *value, unsigned i)
+{
+    if (step->onnx->batch != 1 || !eg__dimension_is_batch(value, i) || i + 1 >= value->rank) return false;
+    struct eg_dimension *next = &value->dim[i + 1];
+    if (next->n == EG_PARTS_MAX) return false;
+    memmove(next->part + 1, next->part, next->n++ * sizeof *next->part);
+    next->part[0] = value->dim[i].part[0];
+    return true;
+}
+
 enum eg_status eg__lower_squeeze(struct eg_reading *step)
 {
     int64_t axes[EG_RANK_MAX];
@@ -196,7 +260,8 @@ enum eg_status eg__lower_squeeze(struct eg_reading *step)
         if (!n && !made.dim[i].n) drop |= 1u << i;
     for (unsigned i = 0; i < made.rank; i++) {
         if (drop & 1u << i) {
-            if (made.dim[i].n) return eg__step_refuse(step, "dimension %u is not a side of 1", i);
+            if (made.dim[i].n && !drop_batch(step, &made, i))
+                return eg__step_refuse(step, "dimension %u is not a side of 1", i);
             continue;
         }
         made.dim[kept++] = made.dim[i];
@@ -231,194 +296,51 @@ enum eg_status eg__lower_unsqueeze(struct eg_reading *step)
     return finish(step, &made);
 }
 
-/* ---- along one dimension ----------------------------------------------------------- */
-
-/* The dimension of `axis`, which must be that of the channels. */
-static enum eg_status channel_dimension(struct eg_reading *step, const struct eg_value *value, int64_t axis,
-                                        unsigned *index)
+/* To a shape that the value is spread over. */
+enum eg_status eg__lower_expand(struct eg_reading *step)
 {
-    enum eg_status status = eg__step_axis(step, axis, value->rank, index);
-    if (status) return status;
-    if (!eg__dimension_is(step->onnx, value, *index, EG_AXIS_C))
-        return eg__step_refuse(step, "it works along dimension %u, engraft does so along the channels only",
-                               *index);
-    return EG_OK;
-}
-
-enum eg_status eg__lower_concat(struct eg_reading *step)
-{
-    struct eg_node node = {.op = EG_OP_CONCAT, .n_inputs = (uint32_t)step->n_in};
-    struct eg_value *first = NULL;
-    unsigned axis = 0, index;
-    enum eg_status status;
-    for (unsigned i = 0; i < step->n_in; i++) {
-        struct eg_value *value;
-        if ((status = eg__step_layer(step, i, &value))) return status;
-        if ((status = channel_dimension(step, value, eg__step_int(step, "axis", 1), &index))) return status;
-        if (first && (index != axis || value->rank != first->rank))
-            return eg__step_refuse(step, "its inputs have different dimensions");
-        if (!first) first = value;
-        axis = index;
-        for (unsigned d = 0; d < value->rank; d++) {
-            const struct eg_dimension *a = &value->dim[d], *b = &first->dim[d];
-            if (d != axis && (a->n != b->n || (a->n && a->part[0].axis != b->part[0].axis)))
-                return eg__step_refuse(step, "its inputs have their dimensions in different orders");
-        }
-        node.inputs[i] = value->node;
-    }
-    uint32_t made;
-    status = eg__step_add(step, &node, &made);
-    struct eg_value *out = eg__step_output(step, 0);
-    if (status) return status;
-    if (!out) return eg__step_memory(step);
-    eg__value_set_like(step->onnx, out, made, first, (int)axis);
-    return EG_OK;
-}
-
-static enum eg_status add_slice(struct eg_reading *step, const struct eg_value *value, unsigned axis,
-                                size_t begin, size_t end, unsigned output)
-{
-    struct eg_node node = {
-        .op = EG_OP_SLICE, .n_inputs = 1, .inputs = {value->node}, .begin = begin, .end = end};
-    uint32_t made;
-    struct eg_value like = *value;
-    enum eg_status status = eg__step_add(step, &node, &made);
-    struct eg_value *out = eg__step_output(step, output);
-    if (status || !out) return status;
-    eg__value_set_like(step->onnx, out, made, &like, (int)axis);
-    return EG_OK;
-}
-
-enum eg_status eg__lower_split(struct eg_reading *step)
-{
-    int64_t sizes[EG_INPUTS_MAX];
-    size_t n, parts = step->proto->n_output, begin = 0;
-    struct eg_value *value;
-    unsigned axis;
-    enum eg_status status = eg__step_layer(step, 0, &value);
-    if (!status) status = eg__step_ints(step, "split", 1, sizes, EG_INPUTS_MAX, &n);
-    if (!status) status = channel_dimension(step, value, eg__step_int(step, "axis", 0), &axis);
-    if (status) return status;
-    if (!parts || (n && n != parts)) return eg__step_broken(step, "%zu sizes for %zu outputs", n, parts);
-    size_t c = eg__map(step->onnx->graph->nodes[value->node].shape).c, even = (c + parts - 1) / parts;
-    struct eg_value source = *value;
-    for (unsigned i = 0; i < parts; i++) {
-        size_t size = n ? (size_t)sizes[i] : i + 1 < parts ? even : c - begin;
-        if ((n && sizes[i] <= 0) || size > c - begin)
-            return eg__step_broken(step, "its sizes do not add up to %zu channels", c);
-        if ((status = add_slice(step, &source, axis, begin, begin + size, i))) return status;
-        begin += size;
-    }
-    return begin == c ? EG_OK : eg__step_broken(step, "its sizes do not add up to %zu channels", c);
-}
-
-enum eg_status eg__lower_slice(struct eg_reading *step)
-{
-    int64_t starts[EG_RANK_MAX], ends[EG_RANK_MAX], axes[EG_RANK_MAX], steps[EG_RANK_MAX];
-    size_t n, n_ends, n_axes, n_steps, begin = 0, end = 0;
-    struct eg_value *value;
-    unsigned channels = EG_RANK_MAX;
-    enum eg_status status = eg__step_layer(step, 0, &value);
-    if (!status) status = eg__step_ints(step, "starts", 1, starts, EG_RANK_MAX, &n);
-    if (!status) status = eg__step_ints(step, "ends", 2, ends, EG_RANK_MAX, &n_ends);
-    if (!status) status = eg__step_ints(step, "axes", 3, axes, EG_RANK_MAX, &n_axes);
-    if (!status) status = eg__step_ints(step, "steps", 4, steps, EG_RANK_MAX, &n_steps);
-    if (status) return status;
-    if (n != n_ends || (n_axes && n_axes != n) || (n_steps && n_steps != n))
-        return eg__step_broken(step, "starts, ends, axes and steps differ in number");
-    for (unsigned i = 0; i < n; i++) {
-        unsigned axis;
-        if ((status = eg__step_axis(step, n_axes ? axes[i] : i, value->rank, &axis))) return status;
-        if (n_steps && steps[i] != 1) return eg__step_refuse(step, "a step of %lld", (long long)steps[i]);
-        int64_t size = (int64_t)eg__value_extent(step->onnx, value, axis), from = starts[i], to = ends[i];
-        if (from < 0) from = from < -size ? 0 : from + size;
-        if (to < 0) to = to < -size ? 0 : to + size;
-        if (to > size) to = size;
-        bool is_batch = value->dim[axis].n && value->dim[axis].part[0].axis == EG_AXIS_N;
-        if (from == 0 && (to == size || (is_batch && to > 0))) continue; /* all of it */
-        if (!eg__dimension_is(step->onnx, value, axis, EG_AXIS_C) || channels != EG_RANK_MAX)
-            return eg__step_refuse(step, "it cuts dimension %u, engraft cuts channels only", axis);
-        if (from >= to) return eg__step_broken(step, "it keeps nothing");
-        channels = axis;
-        begin = (size_t)from;
-        end = (size_t)to;
-    }
-    if (channels == EG_RANK_MAX) return eg__lower_identity(step);
-    return add_slice(step, value, channels, begin, end, 0);
-}
-
-/* One channel, the dimension dropped. */
-enum eg_status eg__lower_gather(struct eg_reading *step)
-{
-    struct eg_value *value;
-    unsigned axis;
-    enum eg_status status = eg__step_layer(step, 0, &value);
-    if (!status) status = channel_dimension(step, value, eg__step_int(step, "axis", 0), &axis);
-    if (status) return status;
-    if (step->n_in < 2 || !step->in[1] || !step->in[1]->is_constant || step->in[1]->tensor.rank)
-        return eg__step_refuse(step, "it picks more than one channel, or not a constant one");
-    int64_t index = eg__tensor_int_at(&step->in[1]->tensor, 0);
-    int64_t c = (int64_t)eg__map(step->onnx->graph->nodes[value->node].shape).c;
-    if (index < -c || index >= c)
-        return eg__step_broken(step, "channel %lld of %lld", (long long)index, (long long)c);
-    if (index < 0) index += c;
-    if ((status = add_slice(step, value, axis, (size_t)index, (size_t)index + 1, 0))) return status;
-    struct eg_value *out = eg__step_output(step, 0);
-    if (!out) return eg__step_memory(step);
-    memmove(&out->dim[axis], &out->dim[axis + 1], (out->rank - 1 - axis) * sizeof out->dim[0]);
-    out->rank--;
-    return EG_OK;
-}
-
-/* Mean, sum or maximum over the pixels, or over the channels. */
-enum eg_status eg__lower_reduce(struct eg_reading *step)
-{
-    int64_t axes[EG_RANK_MAX];
+    int64_t to[EG_RANK_MAX];
     size_t n;
-    struct eg_value made;
-    const char *op = step->proto->op_type;
-    enum eg_status status = raw_layer(step, &made);
-    if (!status) status = eg__step_ints(step, "axes", 1, axes, EG_RANK_MAX, &n);
+    struct eg_value *in, made;
+    enum eg_status status = eg__step_ints(step, "shape", 1, to, EG_RANK_MAX, &n);
+    if (!status) status = eg__step_natural(step, 0, NULL, &in);
     if (status) return status;
-    unsigned reduced = 0, over = 0, index, kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if ((status = eg__step_axis(step, axes[i], made.rank, &index))) return status;
-        reduced |= 1u << index;
+    struct eg_node node = {.op = EG_OP_EXPAND};
+    made = *in;
+    const unsigned rank = n > made.rank ? (unsigned)n : made.rank, missing = rank - made.rank;
+    for (unsigned i = made.rank; i-- > 0 && missing;) made.dim[i + missing] = made.dim[i];
+    for (unsigned i = 0; i < missing; i++) made.dim[i].n = 0;
+    made.rank = rank;
+    for (unsigned i = 0; i < rank; i++) {
+        const size_t have = eg__value_extent(step->onnx, &made, i);
+        const int64_t wanted = i + n < rank ? 1 : to[i + n - rank];
+        if (wanted < 1 || (have != 1 && wanted != 1 && (size_t)wanted != have))
+            return eg__step_broken(step, "its shape does not fit its input");
+        const bool batch = made.dim[i].n && made.dim[i].part[0].axis == EG_AXIS_N;
+        if (batch && wanted != 1 && (size_t)wanted != have)
+            return eg__step_refuse(step, "it spreads the images of a batch");
+        if (eg__dimension_is_batch(&made, i)) continue;
+        node.to.dim[node.to.rank++] =
+            (batch ? 1 : have) == 1 && !batch ? (size_t)wanted : have / (batch ? step->onnx->batch : 1);
     }
-    if (!n && !eg__step_int(step, "noop_with_empty_axes", 0)) reduced = ~0u;
-    size_t h = 1, w = 1, c = 1;
-    for (unsigned i = 0; i < made.rank; i++) {
-        for (uint32_t k = 0; k < made.dim[i].n && reduced & 1u << i; k++) {
-            const struct eg_part *part = &made.dim[i].part[k];
-            over |= 1u << part->axis;
-            *(part->axis == EG_AXIS_H ? &h : part->axis == EG_AXIS_W ? &w : &c) *= part->extent;
+    uint32_t axis = (uint32_t)node.to.rank;
+    for (unsigned i = 0; i < rank; i++) {
+        if (eg__dimension_is_batch(&made, i)) continue;
+        axis--;
+        if (!made.dim[i].n && node.to.dim[node.to.rank - 1 - axis] > 1) {
+            made.dim[i].n = 1;
+            made.dim[i].part[0] = (struct eg_part){axis, node.to.dim[node.to.rank - 1 - axis], 1};
         }
     }
-    struct eg_map shape = eg__map(step->onnx->graph->nodes[made.node].shape);
-    bool pixels = !(over & (1u << EG_AXIS_C | 1u << EG_AXIS_N)) && h == shape.h && w == shape.w;
-    bool channels = over == 1u << EG_AXIS_C && c == shape.c;
-    struct eg_node node = {.n_inputs = 1, .inputs = {made.node}};
-    if (!strcmp(op, "ReduceMean") && pixels)
-        node.op = EG_OP_GLOBAL_AVG;
-    else if (!strcmp(op, "ReduceMax") && pixels)
-        node.op = EG_OP_GLOBAL_MAX;
-    else if (channels)
-        node.op = op[6] == 'S'                ? EG_OP_REDUCE_SUM
-                  : !strcmp(op, "ReduceMean") ? EG_OP_REDUCE_MEAN
-                                              : EG_OP_REDUCE_MAX;
-    else
-        return eg__step_refuse(step, "engraft reduces over all pixels or all channels only");
-    bool keep = eg__step_int(step, "keepdims", 1) != 0;
-    for (unsigned i = 0; i < made.rank; i++) {
-        if (reduced & 1u << i) made.dim[i].n = 0;
-        if (keep || !(reduced & 1u << i)) made.dim[kept++] = made.dim[i];
-    }
-    made.rank = kept;
+    node.n_inputs = 1;
+    node.inputs[0] = made.node;
+    if (eg__shape_is(node.to, step->onnx->graph->nodes[made.node].shape)) return finish(step, &made);
     status = eg__step_add(step, &node, &made.node);
     struct eg_value *out = eg__step_output(step, 0);
     if (status) return status;
     if (!out) return eg__step_memory(step);
     made.name = out->name;
+    made.natural = 0;
     *out = made;
     return EG_OK;
 }

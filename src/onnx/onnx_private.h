@@ -7,7 +7,12 @@
  *   onnx_value.c     values: constants, or layers whose dimensions are in the file's order
  *   onnx_fold*.c     nodes on constants, computed while loading
  *   onnx_lower.c     nodes on layers, one row an operator
+ *   onnx_lower_rare.c  Resize, ConvTranspose, CumSum
+ *   onnx_lower_two.c nodes on two or three values
  *   onnx_layout.c    nodes that only move or rename dimensions
+ *   onnx_along.c     nodes that work along one dimension
+ *   onnx_arrange.c   the layers that bring a value's axes in another order
+ *   onnx_attention.c attention out of the products it is written as
  *   onnx_recognize.c chains of operators that are one operator of ours */
 #ifndef EG_ONNX_ONNX_PRIVATE_H
 #define EG_ONNX_ONNX_PRIVATE_H
@@ -60,14 +65,15 @@ EG_MUST_CHECK enum eg_status eg__functions_inline(struct eg_onnx *onnx, const st
 
 /* ---- values -------------------------------------------------------------------- */
 
-enum eg_axis { EG_AXIS_N, EG_AXIS_H, EG_AXIS_W, EG_AXIS_C };
+/* An axis of a layer's value, counted from its last: of a map the channels, the columns, the rows. */
+enum { EG_AXIS_C, EG_AXIS_W, EG_AXIS_H, EG_AXIS_N = 31 /* the batch, which is none of them */ };
 
-/* A dimension of an ONNX value runs over these parts of the layer's [h][w][c], the first
- * slowest: {C} for channels, {C, H, W} for a flattened image, none for a side of 1. A part
- * is `extent` steps of `stride` along its axis, so that a channel shuffle is a reordering
- * of parts. The batch is kept as a part even when it is 1. */
+/* A dimension of an ONNX value runs over these parts of the layer's axes, the first slowest: {C} for
+ * channels, {C, H, W} for a flattened image, none for a side of 1. A part is `extent` steps of `stride`
+ * along its axis, so that a channel shuffle is a reordering of parts. The batch is kept as a part even
+ * when it is 1; windows have it before an axis, {N, H}. */
 struct eg_part {
-    enum eg_axis axis;
+    uint32_t axis;
     size_t extent, stride;
 };
 enum { EG_PARTS_MAX = 6 };
@@ -81,6 +87,9 @@ struct eg_value {
     bool is_constant, is_defined, is_needed;
     struct eg_tensor tensor; /* of a constant, in ONNX's order of dimensions */
     uint32_t node, rank;     /* of a layer */
+    bool is_array;           /* its layer is no map: an order of dimensions is part of what a name means */
+    const char *label; /* name for it in the file's own order, should it be made; NULL: it has its names */
+    uint32_t natural;  /* its layer in the file's order of dimensions, once that was asked for; 0: not yet */
     struct eg_dimension dim[EG_RANK_MAX];
 };
 
@@ -97,6 +106,8 @@ struct eg_onnx {
     struct eg_external *external;
 };
 
+enum { EG_STEP_OWN = 4 };
+
 /* One node being read. */
 struct eg_reading {
     struct eg_onnx *onnx;
@@ -104,6 +115,7 @@ struct eg_reading {
     const char *label;                  /* for messages and as the layer's name */
     struct eg_value *in[EG_INPUTS_MAX]; /* NULL: not given */
     size_t n_in;
+    struct eg_value own[EG_STEP_OWN]; /* inputs in another order than the file's other nodes see them */
 };
 
 /* The value of that name, made if new; NULL: no memory, or too many. */
@@ -136,23 +148,54 @@ EG_MUST_CHECK enum eg_status eg__step_axis(struct eg_reading *step, int64_t axis
 /* Layers. */
 size_t eg__value_extent(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension);
 bool eg__dimension_is(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension,
-                      enum eg_axis axis);
-/* Every dimension one whole axis, or a side of 1. */
-bool eg__value_is_plain(const struct eg_onnx *onnx, const struct eg_value *value);
+                      uint32_t axis);
+/* Is the dimension the batch and nothing else? */
+bool eg__dimension_is_batch(const struct eg_value *value, unsigned dimension);
+/* The one axis that the dimension is the whole of, a side of 1 too; false: it is none. */
+bool eg__dimension_axis(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension,
+                        uint32_t *axis);
 /* Set value to layer `node` with dimensions named by letters of "nchw". */
 void eg__value_set(struct eg_onnx *onnx, struct eg_value *value, uint32_t node, const char *order);
 /* The same dimensions as `like` over another layer; `channels` (or -1) is its dimension of c. */
 void eg__value_set_like(struct eg_onnx *onnx, struct eg_value *value, uint32_t node,
                         const struct eg_value *like, int channels);
-/* Make the value plain: a FLATTEN or CHANNEL_SHUFFLE is added if its order asks for one. */
+/* The same, where the layer is as long along `axis` as that says, and `dimension` is that axis. */
+void eg__value_set_along(struct eg_onnx *onnx, struct eg_value *value, uint32_t node,
+                         const struct eg_value *like, unsigned dimension, uint32_t axis);
+/* Drop that dimension, of side 1. */
+void eg__value_drop(struct eg_value *value, unsigned dimension);
+/* Make each dimension one of whole axes: a FLATTEN or CHANNEL_SHUFFLE is added if its order asks for one. */
+bool eg__value_is_settled(const struct eg_onnx *onnx, const struct eg_value *value);
 bool eg__value_can_settle(const struct eg_onnx *onnx, const struct eg_value *value);
 EG_MUST_CHECK enum eg_status eg__value_settle(struct eg_reading *step, struct eg_value *value,
                                               const char *name);
+/* *made: value over a layer whose axes are its dimensions in the order given (but for the batch), those
+ * from order[joined] on as one last axis. RESHAPE and TRANSPOSE are added where they are needed. */
+EG_MUST_CHECK enum eg_status eg__value_arrange(struct eg_reading *step, const struct eg_value *value,
+                                               const uint8_t order[], unsigned joined, struct eg_value *made);
+/* The same in the file's own order; made once for all that ask. */
+EG_MUST_CHECK enum eg_status eg__value_natural(struct eg_reading *step, struct eg_value *value,
+                                               struct eg_value *made);
+/* Does a name of the value reach its layer's numbers in their order? Of a map they are channels, rows,
+ * columns for every name, as features are. */
+bool eg__value_names_layer(const struct eg_onnx *onnx, const struct eg_value *value);
+/* A constant as a layer; the dimension which is the batch in `like` (they count from the last) is left out.
+ */
+EG_MUST_CHECK enum eg_status eg__value_of_constant(struct eg_reading *step, const struct eg_value *constant,
+                                                   const struct eg_value *like, struct eg_value *made);
 
-/* Input `input` as a layer, settled. */
+/* Input `input` as a layer whose dimensions are whole axes. */
 EG_MUST_CHECK enum eg_status eg__step_layer(struct eg_reading *step, unsigned input, struct eg_value **value);
 /* The same, [n][c][h][w] (or [n][c]). */
 EG_MUST_CHECK enum eg_status eg__step_image(struct eg_reading *step, unsigned input, struct eg_value **value);
+/* The same in the file's order of dimensions; a constant too, as it lies beside `like` (or NULL: none is). */
+EG_MUST_CHECK enum eg_status eg__step_natural(struct eg_reading *step, unsigned input,
+                                              const struct eg_value *like, struct eg_value **value);
+/* The same, where `dimension` is one whole axis, or (last) the channels. */
+EG_MUST_CHECK enum eg_status eg__step_along(struct eg_reading *step, unsigned input, unsigned dimension,
+                                            struct eg_value **value, uint32_t *axis);
+EG_MUST_CHECK enum eg_status eg__step_last(struct eg_reading *step, unsigned input, unsigned dimension,
+                                           struct eg_value **value);
 /* Add node (named after the step) and give its index. */
 EG_MUST_CHECK enum eg_status eg__step_add(struct eg_reading *step, struct eg_node *node, uint32_t *index);
 /* Output `output`; NULL (no error) when it has no name. */
@@ -182,9 +225,40 @@ EG_MUST_CHECK enum eg_status eg__lower(struct eg_reading *step);
 /* Rows of onnx_layout.c. */
 typedef enum eg_status eg_lower_fn(struct eg_reading *step);
 eg_lower_fn eg__lower_reshape, eg__lower_flatten, eg__lower_transpose, eg__lower_squeeze, eg__lower_unsqueeze,
-    eg__lower_identity, eg__lower_concat, eg__lower_split, eg__lower_slice, eg__lower_gather,
-    eg__lower_reduce, eg__lower_trees;
+    eg__lower_identity, eg__lower_trees, eg__lower_expand;
+/* of onnx_along.c */
+eg_lower_fn eg__lower_concat, eg__lower_split, eg__lower_slice, eg__lower_gather, eg__lower_reduce,
+    eg__lower_arg_max, eg__lower_softmax;
+/* of onnx_lower_two.c */
+eg_lower_fn eg__lower_binary, eg__lower_where, eg__lower_matmul, eg__lower_gemm, eg__lower_prelu;
 
+/* of onnx_lower_rare.c */
+eg_lower_fn eg__lower_resize, eg__lower_conv_transpose, eg__lower_cum_sum;
+
+/* What rows share. */
+EG_MUST_CHECK enum eg_status eg__step_window(struct eg_reading *step, struct eg_window *window);
+/* Add node with the one input; output 0 is an image. */
+EG_MUST_CHECK enum eg_status eg__step_give_image(struct eg_reading *step, struct eg_node *node,
+                                                 struct eg_value *in);
+bool eg__step_given(const struct eg_reading *step, unsigned input);
+/* Input `input` as a constant of that rank, in the arena with dimensions permuted (NULL: as they are). */
+EG_MUST_CHECK enum eg_status eg__step_parameter(struct eg_reading *step, unsigned input, unsigned rank,
+                                                const uint8_t *order, const struct eg_tensor **tensor);
+/* "features.0" as a name of the layer whose weight is "features.0.weight". */
+EG_MUST_CHECK enum eg_status eg__step_alias_by_weight(struct eg_reading *step, uint32_t index,
+                                                      const struct eg_tensor *weight);
+/* Add node with one layer input; output 0 sees it in the same dimensions. */
+EG_MUST_CHECK enum eg_status eg__step_add_like(struct eg_reading *step, struct eg_node *node,
+                                               struct eg_value *in);
+/* One of several layers that an operator becomes, "label/operator"; only the last has its name. */
+EG_MUST_CHECK enum eg_status eg__step_add_part(struct eg_reading *step, enum eg_op op, uint32_t input,
+                                               const struct eg_tensor *constant, uint32_t *index);
+/* Are the numbers of a node whole, or (truths) 0 and 1, whatever the image? `depth` bounds the look back. */
+bool eg__is_whole(const struct eg_graph *graph, uint32_t index, bool truths, unsigned depth);
+
+/* The product of softmax(a q k' + mask) at `rows` and `values` as one layer; EG_E_NOT_FOUND: it is none. */
+EG_MUST_CHECK enum eg_status eg__recognize_attention(struct eg_reading *step, uint32_t rows, uint32_t values,
+                                                     uint32_t *index);
 EG_MUST_CHECK enum eg_status eg__recognize(struct eg_graph *graph, struct eg_error *err);
 
 #endif

@@ -348,9 +348,14 @@ static enum eg_status read_node(struct eg_onnx *onnx, const struct frame *frame,
     /* the tensors' names reach the layers too */
     for (size_t i = 0; i < proto->n_output && !status; i++) {
         struct eg_value *out = eg__step_output(&step, (unsigned)i);
-        if (!out || out->is_constant || !out->is_defined || out->node == 0) continue;
+        if (!out || out->is_constant || !out->is_defined || out->label || out->node == 0) continue;
+        struct eg_value named = *out; /* in the order that the name means */
+        if (!eg__value_names_layer(onnx, out)) status = eg__value_natural(&step, out, &named);
+        if (status == EG_E_UNSUPPORTED) status = EG_OK; /* across a batch: as it is */
         char *shown = eg__printable(out->name);
-        status = shown ? eg__graph_alias(onnx->graph, out->node, shown, onnx->err) : eg__step_memory(&step);
+        if (!status)
+            status =
+                shown ? eg__graph_alias(onnx->graph, named.node, shown, onnx->err) : eg__step_memory(&step);
         free(shown);
     }
     char quoted[240];

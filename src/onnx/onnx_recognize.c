@@ -126,12 +126,27 @@ static bool layer_norm_affine(struct eg_graph *graph, struct eg_node *node)
     return true;
 }
 
+/* A product's bias, that is added behind it. */
+static bool linear_bias(struct eg_graph *graph, struct eg_node *node)
+{
+    const struct eg_tensor *bias = node->params[0];
+    if (node->op != EG_OP_ADD || node->n_inputs != 1 || bias->rank != 1) return false;
+    struct eg_node *product = &graph->nodes[node->inputs[0]];
+    if (product->op != EG_OP_LINEAR || product->params[1] || bias->dim[0] != product->params[0]->dim[0])
+        return false;
+    become(node, EG_OP_LINEAR, product->inputs[0]);
+    node->params[0] = product->params[0];
+    node->params[1] = bias;
+    product->absorbed = true;
+    return true;
+}
+
 enum eg_status eg__recognize(struct eg_graph *graph, struct eg_error *err)
 {
     for (uint32_t i = 1; i < graph->n_nodes; i++) {
         struct eg_node *node = &graph->nodes[i];
         if (!gated(graph, node) && !gelu(graph, node) && !layer_norm(graph, node) &&
-            !layer_norm_affine(graph, node))
+            !layer_norm_affine(graph, node) && !linear_bias(graph, node))
             continue;
         enum eg_status status = eg__infer(graph, node, err);
         if (status) return status;

@@ -118,16 +118,11 @@ enum eg_status eg__step_axis(struct eg_reading *step, int64_t axis, size_t rank,
 
 /* ---- values ------------------------------------------------------------------------ */
 
-static size_t axis_extent(const struct eg_onnx *onnx, uint32_t node, enum eg_axis axis)
+static size_t axis_extent(const struct eg_onnx *onnx, uint32_t node, uint32_t axis)
 {
-    struct eg_map shape = eg__map(onnx->graph->nodes[node].shape);
-    switch (axis) {
-    case EG_AXIS_N: return onnx->batch;
-    case EG_AXIS_H: return shape.h;
-    case EG_AXIS_W: return shape.w;
-    case EG_AXIS_C: return shape.c;
-    }
-    return 1;
+    const struct eg_shape *shape = &onnx->graph->nodes[node].shape;
+    if (axis == EG_AXIS_N) return onnx->batch;
+    return axis < shape->rank ? shape->dim[shape->rank - 1 - axis] : 1;
 }
 
 size_t eg__value_extent(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension)
@@ -140,7 +135,7 @@ size_t eg__value_extent(const struct eg_onnx *onnx, const struct eg_value *value
 }
 
 bool eg__dimension_is(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension,
-                      enum eg_axis axis)
+                      uint32_t axis)
 {
     const struct eg_dimension *dim = &value->dim[dimension];
     size_t extent = axis_extent(onnx, value->node, axis);
@@ -148,14 +143,49 @@ bool eg__dimension_is(const struct eg_onnx *onnx, const struct eg_value *value, 
     return dim->n == 1 && dim->part[0].axis == axis && dim->part[0].extent == extent;
 }
 
-bool eg__value_is_plain(const struct eg_onnx *onnx, const struct eg_value *value)
+bool eg__dimension_is_batch(const struct eg_value *value, unsigned dimension)
 {
-    for (uint32_t i = 0; i < value->rank; i++)
-        if (value->dim[i].n && !eg__dimension_is(onnx, value, i, value->dim[i].part[0].axis)) return false;
-    return true;
+    return value->dim[dimension].n == 1 && value->dim[dimension].part[0].axis == EG_AXIS_N;
 }
 
-static void set_dimension(struct eg_onnx *onnx, struct eg_value *value, unsigned dimension, enum eg_axis axis)
+/* The axis that a side of 1 stands for: as in an image, else as the layer lies, else the channels. */
+static bool axis_of_one(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension,
+                        uint32_t *axis)
+{
+    static const uint32_t image[4] = {EG_AXIS_N, EG_AXIS_C, EG_AXIS_H, EG_AXIS_W};
+    const size_t rank = onnx->graph->nodes[value->node].shape.rank;
+    bool fits = rank <= 3 && (value->rank == 4 || value->rank == 2);
+    for (unsigned i = 0; i < value->rank && fits; i++) fits = eg__dimension_is(onnx, value, i, image[i]);
+    if (fits) {
+        *axis = image[dimension];
+        return *axis < rank;
+    }
+    uint32_t next = 0, found = 0;
+    fits = true;
+    for (unsigned i = value->rank; i-- > 0 && fits;) {
+        if (eg__dimension_is_batch(value, i)) continue;
+        struct eg_value bare = {.node = value->node, .dim = {value->dim[i]}};
+        struct eg_dimension *dim = &bare.dim[0];
+        if (dim->n && dim->part[0].axis == EG_AXIS_N)
+            memmove(dim->part, dim->part + 1, --dim->n * sizeof *dim->part);
+        if (i == dimension) found = next;
+        fits = next < rank && eg__dimension_is(onnx, &bare, 0, next);
+        next++;
+    }
+    *axis = fits && next == rank ? found : EG_AXIS_C;
+    return axis_extent(onnx, value->node, *axis) == 1;
+}
+
+bool eg__dimension_axis(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension,
+                        uint32_t *axis)
+{
+    const struct eg_dimension *dim = &value->dim[dimension];
+    if (!dim->n) return axis_of_one(onnx, value, dimension, axis);
+    *axis = dim->part[0].axis;
+    return *axis != EG_AXIS_N && eg__dimension_is(onnx, value, dimension, *axis);
+}
+
+static void set_dimension(struct eg_onnx *onnx, struct eg_value *value, unsigned dimension, uint32_t axis)
 {
     size_t extent = axis_extent(onnx, value->node, axis);
     value->dim[dimension].n = axis == EG_AXIS_N || extent > 1;
@@ -167,6 +197,9 @@ void eg__value_set(struct eg_onnx *onnx, struct eg_value *value, uint32_t node, 
     value->is_constant = false;
     value->is_defined = true;
     value->node = node;
+    value->natural = 0;
+    value->is_array = false;
+    value->label = NULL;
     value->rank = (uint32_t)strlen(order);
     for (unsigned i = 0; i < value->rank; i++)
         set_dimension(onnx, value, i,
@@ -176,19 +209,46 @@ void eg__value_set(struct eg_onnx *onnx, struct eg_value *value, uint32_t node, 
                                         : EG_AXIS_C);
 }
 
-void eg__value_set_like(struct eg_onnx *onnx, struct eg_value *value, uint32_t node,
-                        const struct eg_value *like, int channels)
+void eg__value_set_along(struct eg_onnx *onnx, struct eg_value *value, uint32_t node,
+                         const struct eg_value *like, unsigned dimension, uint32_t axis)
 {
     struct eg_value made = *like;
     made.name = value->name;
+    made.is_defined = true;
+    made.is_constant = false;
     made.node = node;
+    made.natural = 0;
+    made.label = NULL;
     for (unsigned i = 0; i < made.rank; i++) {
-        if ((int)i == channels)
-            set_dimension(onnx, &made, i, EG_AXIS_C);
-        else if (made.dim[i].n == 1 && eg__dimension_is(onnx, like, i, made.dim[i].part[0].axis))
-            set_dimension(onnx, &made, i, made.dim[i].part[0].axis);
+        struct eg_dimension *dim = &made.dim[i];
+        uint32_t kept = 0;
+        if (i == dimension) {
+            set_dimension(onnx, &made, i, axis);
+            continue;
+        }
+        for (uint32_t k = 0; k < dim->n; k++) {
+            struct eg_part part = dim->part[k];
+            if (part.extent == axis_extent(onnx, like->node, part.axis))
+                part.extent = axis_extent(onnx, node, part.axis);
+            if (part.axis == EG_AXIS_N || part.extent > 1) dim->part[kept++] = part;
+        }
+        dim->n = kept;
     }
     *value = made;
+}
+
+void eg__value_set_like(struct eg_onnx *onnx, struct eg_value *value, uint32_t node,
+                        const struct eg_value *like, int channels)
+{
+    eg__value_set_along(onnx, value, node, like, channels < 0 ? UINT_MAX : (unsigned)channels, EG_AXIS_C);
+}
+
+void eg__value_drop(struct eg_value *value, unsigned dimension)
+{
+    memmove(&value->dim[dimension], &value->dim[dimension + 1],
+            (value->rank - 1 - dimension) * sizeof value->dim[0]);
+    value->rank--;
+    value->natural = 0;
 }
 
 /* What one layer would make the value plain. */
@@ -197,8 +257,8 @@ enum settling { SETTLED, TO_FLATTEN_CHW, TO_FLATTEN_HWC, TO_SHUFFLE, UNKNOWN_ORD
 static enum settling how_to_settle(const struct eg_onnx *onnx, const struct eg_value *value,
                                    unsigned *dimension)
 {
-    static const enum eg_axis chw[3] = {EG_AXIS_C, EG_AXIS_H, EG_AXIS_W};
-    static const enum eg_axis hwc[3] = {EG_AXIS_H, EG_AXIS_W, EG_AXIS_C};
+    static const uint32_t chw[3] = {EG_AXIS_C, EG_AXIS_H, EG_AXIS_W};
+    static const uint32_t hwc[3] = {EG_AXIS_H, EG_AXIS_W, EG_AXIS_C};
     unsigned n_odd = 0, n_full = 0;
     for (unsigned i = 0; i < value->rank; i++) {
         const struct eg_dimension *dim = &value->dim[i];
@@ -211,7 +271,7 @@ static enum settling how_to_settle(const struct eg_onnx *onnx, const struct eg_v
         n_odd++;
     }
     if (!n_odd) return SETTLED;
-    if (n_odd > 1) return UNKNOWN_ORDER;
+    if (n_odd > 1 || onnx->graph->nodes[value->node].shape.rank > 3) return UNKNOWN_ORDER;
     const struct eg_dimension *odd = &value->dim[*dimension];
     size_t c = axis_extent(onnx, value->node, EG_AXIS_C);
     if (odd->n == 2 && odd->part[0].axis == EG_AXIS_C && odd->part[1].axis == EG_AXIS_C &&
@@ -222,7 +282,7 @@ static enum settling how_to_settle(const struct eg_onnx *onnx, const struct eg_v
     for (unsigned order = 0; order < 2; order++) {
         uint32_t seen = 0;
         for (unsigned i = 0; i < 3; i++) {
-            enum eg_axis axis = order ? hwc[i] : chw[i];
+            uint32_t axis = order ? hwc[i] : chw[i];
             size_t extent = axis_extent(onnx, value->node, axis);
             if (extent == 1) continue;
             if (seen < odd->n && odd->part[seen].axis == axis && odd->part[seen].extent == extent)
@@ -233,6 +293,12 @@ static enum settling how_to_settle(const struct eg_onnx *onnx, const struct eg_v
         if (seen == odd->n) return order ? TO_FLATTEN_HWC : TO_FLATTEN_CHW;
     }
     return UNKNOWN_ORDER;
+}
+
+bool eg__value_is_settled(const struct eg_onnx *onnx, const struct eg_value *value)
+{
+    unsigned dimension;
+    return how_to_settle(onnx, value, &dimension) == SETTLED;
 }
 
 bool eg__value_can_settle(const struct eg_onnx *onnx, const struct eg_value *value)
@@ -258,36 +324,12 @@ enum eg_status eg__value_settle(struct eg_reading *step, struct eg_value *value,
     enum eg_status status = eg__graph_add(step->onnx->graph, &node, &index, step->onnx->err);
     if (status) return status;
     value->node = index;
+    value->natural = 0;
     set_dimension(step->onnx, value, dimension, EG_AXIS_C);
     return EG_OK;
 }
 
 /* ---- steps ------------------------------------------------------------------------- */
-
-enum eg_status eg__step_layer(struct eg_reading *step, unsigned input, struct eg_value **value)
-{
-    if (input >= step->n_in || !step->in[input]) return eg__step_broken(step, "input %u is missing", input);
-    if (step->in[input]->is_constant)
-        return eg__step_refuse(step, "input %u is a constant where a layer is expected", input);
-    *value = step->in[input];
-    return eg__value_settle(step, *value, (*value)->name);
-}
-
-enum eg_status eg__step_image(struct eg_reading *step, unsigned input, struct eg_value **value)
-{
-    enum eg_status status = eg__step_layer(step, input, value);
-    if (status) return status;
-    const struct eg_value *v = *value;
-    const struct eg_onnx *onnx = step->onnx;
-    bool image = (v->rank == 4 || v->rank == 2) && eg__dimension_is(onnx, v, 0, EG_AXIS_N) &&
-                 eg__dimension_is(onnx, v, 1, EG_AXIS_C) &&
-                 (v->rank == 2 ||
-                  (eg__dimension_is(onnx, v, 2, EG_AXIS_H) && eg__dimension_is(onnx, v, 3, EG_AXIS_W)));
-    if (!image)
-        return eg__step_refuse(
-            step, "its input is not an image batch in the order n, c, h, w (%u dimensions)", v->rank);
-    return EG_OK;
-}
 
 enum eg_status eg__step_add(struct eg_reading *step, struct eg_node *node, uint32_t *index)
 {

@@ -403,7 +403,7 @@ static void write_input(struct eg_onnx_writer *writer, struct frame *frame)
         write_normalization(writer, input, behind);
     }
     writer->value[0] = behind;
-    writer->is_vector[0] = is_vector;
+    writer->form[0] = is_vector ? EG_FORM_VECTOR : EG_FORM_IMAGE;
     writer->is_image[0] = writer->options->recipe && writer->options->recipe->bgr;
 }
 
@@ -434,10 +434,18 @@ static void write_output(struct eg_onnx_writer *writer, struct frame *frame, con
     struct eg_map shape = eg__map(writer->graph->nodes[index].shape);
     size_t dim[4] = {0, shape.c, shape.h, shape.w};
     bool flat = shape.h == 1 && shape.w == 1;
-    if (flat && !writer->is_vector[index]) {
+    if (flat && writer->form[index] != EG_FORM_VECTOR) {
         const char *layer = eg__writer_part(writer, writer->graph->nodes[index].name, "flatten");
         EgOnnx__NodeProto *made = eg__writer_node(writer, "Flatten", layer, name, 1, &writer->value[index]);
         eg__writer_int(writer, made, "axis", 1);
+    }
+    if (!flat && writer->form[index] == EG_FORM_ARRAY) {
+        const struct eg_shape *own = &writer->graph->nodes[index].shape;
+        size_t sides[1 + EG_RANK_MAX] = {0};
+        memcpy(sides + 1, own->dim, own->rank * sizeof *sides);
+        frame->infos[frame->n_infos++] =
+            value_info(writer, name, EG_ONNX_FLOAT, (unsigned)own->rank + 1, sides);
+        return;
     }
     frame->infos[frame->n_infos++] = value_info(writer, name, EG_ONNX_FLOAT, flat ? 2 : 4, dim);
 }
@@ -532,9 +540,10 @@ enum eg_status eg__onnx_save(const struct eg_graph *graph, const char *path,
     bool *live = find_live(graph);
     if (live) writer.status = eg__graph_check_finite(graph, live, err);
     writer.value = eg__zalloc(graph->n_nodes, sizeof *writer.value);
-    writer.is_vector = eg__zalloc(graph->n_nodes, sizeof *writer.is_vector);
+    writer.form = eg__zalloc(graph->n_nodes, sizeof *writer.form);
+    writer.constant = eg__zalloc(graph->n_nodes, sizeof *writer.constant);
     writer.is_image = eg__zalloc(graph->n_nodes, sizeof *writer.is_image);
-    if (!live || !writer.value || !writer.is_vector || !writer.is_image)
+    if (!live || !writer.value || !writer.form || !writer.constant || !writer.is_image)
         eg__writer_fail(&writer, eg__fail_memory(err, "an ONNX file"));
     else if (!writer.status)
         build(&writer, &frame, live);
@@ -542,7 +551,8 @@ enum eg_status eg__onnx_save(const struct eg_graph *graph, const char *path,
     tdestroy(writer.names, keep_name);
     free(live);
     free(writer.value);
-    free(writer.is_vector);
+    free(writer.form);
+    free(writer.constant);
     free(writer.is_image);
     free(writer.nodes);
     free(writer.tensors);

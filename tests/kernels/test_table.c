@@ -63,25 +63,37 @@ static void same(const char *kernel, const struct eg_kernels *k, const float *go
     }
 }
 
+static bool is_smooth(enum eg_activation act)
+{
+    return act != EG_ACT_SIGN && act != EG_ACT_SQRT && act != EG_ACT_POW && act != EG_ACT_LOG &&
+           act != EG_ACT_FLOOR && act != EG_ACT_CEIL && act != EG_ACT_ROUND;
+}
+
 static void test_elementwise(const struct eg_kernels *p, const struct eg_kernels *k)
 {
     for (size_t n = 1; n < 70; n += 1 + below(3)) {
         float *x = numbers(n), *s = numbers(n), *t = numbers(n), *a = guard(n), *b = guard(n);
-        for (enum eg_activation act = EG_ACT_NONE; act <= EG_ACT_POW; act++) {
+        for (enum eg_activation act = EG_ACT_NONE; act < EG_ACT_COUNT; act++) {
             p->activate(act, 0.3f, 0.6f, x, a, n);
             k->activate(act, 0.3f, 0.6f, x, b, n);
             same("activate", k, b, a, n, 1e-6);
             p->scale_shift(x, s, t, act, 0.3f, 0.6f, a, n);
             k->scale_shift(x, s, t, act, 0.3f, 0.6f, b, n);
-            if (act != EG_ACT_SIGN && act != EG_ACT_SQRT && act != EG_ACT_POW) /* not smooth at 0 */
+            if (is_smooth(act)) /* the sums before it differ in their last bit */
                 same("scale_shift", k, b, a, n, 1e-5);
         }
-        for (enum eg_binary op = EG_BIN_ADD; op <= EG_BIN_LESS; op++)
+        for (enum eg_binary op = EG_BIN_ADD; op <= EG_BIN_EQUAL; op++)
             for (unsigned steps = 0; steps < 4; steps++) {
                 p->binary(op, x, steps & 1, s, steps >> 1, a, n);
                 k->binary(op, x, steps & 1, s, steps >> 1, b, n);
                 same("binary", k, b, a, n, 0);
             }
+        p->softmax_row(x, 1.5f, n % 2 ? s : NULL, a, n);
+        k->softmax_row(x, 1.5f, n % 2 ? s : NULL, b, n);
+        same("softmax_row", k, b, a, n, 1e-6);
+        p->layer_norm_row(x, n % 2 ? s : NULL, n % 3 ? t : NULL, 1e-5f, a, n);
+        k->layer_norm_row(x, n % 2 ? s : NULL, n % 3 ? t : NULL, 1e-5f, b, n);
+        same("layer_norm_row", k, b, a, n, 1e-5 * (n < 4 ? 100 : 1)); /* of two near numbers it is steep */
         const float *pixels[3] = {x, s, t};
         p->max_pixels(pixels, 3, a, n);
         k->max_pixels(pixels, 3, b, n);

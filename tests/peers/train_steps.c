@@ -1,5 +1,5 @@
 /* train_steps: steps of SGD with the internal trainer, for tests and benches against PyTorch.
- *     train_steps ARCH WEIGHTS IMAGES LABELS N SIZE STEPS RATE MOMENTUM FROM BN OUT
+ *     train_steps ARCH|onnx WEIGHTS IMAGES LABELS N SIZE STEPS RATE MOMENTUM FROM BN OUT
  * IMAGES: raw float32 [STEPS][N][SIZE][SIZE][3]; LABELS: raw int32 [STEPS][N]; FROM: the first
  * layer that learns, or "all"; BN: 1 trains batch norms, 0 freezes them. Prints the loss and
  * the seconds of each step by the clock and of the processor; OUT gets "name count\n" and raw floats of every
@@ -14,6 +14,7 @@
 #include "formats/weight_files.h"
 #include "net/net.h"
 #include "net/trainer.h"
+#include "onnx/onnx.h"
 
 static void need(bool ok, const char *what)
 {
@@ -33,12 +34,16 @@ int main(int argc, char **argv)
 {
     need(argc == 13, "12 arguments");
     struct eg_error err = {0};
-    struct eg_weights *weights;
+    struct eg_weights *weights = NULL;
     struct eg_graph *graph;
     struct eg_mapping images, labels;
     eg_pool *pool;
-    need(!eg__weights_load(argv[2], &weights, &err), err.message);
-    need(!eg__arch_load(eg__arch_find(argv[1]), weights, false, &graph, &err), err.message);
+    if (!strcmp(argv[1], "onnx")) {
+        need(!eg__onnx_load(argv[2], &graph, &err), err.message);
+    } else {
+        need(!eg__weights_load(argv[2], &weights, &err), err.message);
+        need(!eg__arch_load(eg__arch_find(argv[1]), weights, false, &graph, &err), err.message);
+    }
     need(!eg__map_file(argv[3], &images, &err) && !eg__map_file(argv[4], &labels, &err), err.message);
     need(!eg_pool_create(0, &pool, &err), err.message);
     size_t n = strtoul(argv[5], NULL, 10), size = strtoul(argv[6], NULL, 10),
@@ -98,7 +103,7 @@ int main(int argc, char **argv)
     const float *values = eg__tape_values(tape, &n_values);
     for (size_t i = 0; i < n_parameters; i++) {
         const struct eg_tensor *tensor = graph->nodes[parameters[i].node].params[parameters[i].slot];
-        fprintf(out, "%s %zu\n", tensor->name, parameters[i].count);
+        fprintf(out, "%s %zu\n", tensor->name ? tensor->name : "-", parameters[i].count);
         fwrite(values + parameters[i].first, sizeof(float), parameters[i].count, out);
     }
     need(!fclose(out), "cannot write");

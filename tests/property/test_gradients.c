@@ -341,6 +341,110 @@ static void joins(void **state)
     check("residual block", graph);
 }
 
+static uint32_t move(struct eg_graph *graph, enum eg_op op, uint32_t from, struct eg_node node)
+{
+    node.op = op;
+    node.n_inputs = 1;
+    node.inputs[0] = from;
+    node.name = eg__op_info[op].text;
+    return add(graph, node);
+}
+
+/* Tokens [43][16] of the pixels one of them twice, as [2 heads][43][8] of queries, keys and values. */
+static struct eg_graph *heads(uint32_t part[3])
+{
+    struct eg_graph *graph = start(H, W, C);
+    const uint32_t pixels = move(graph, EG_OP_RESHAPE, 1, (struct eg_node){.to = {2, {H * W, C}}});
+    const uint32_t first =
+        move(graph, EG_OP_SLICE, pixels, (struct eg_node){.axis = 1, .begin = 3, .end = 4});
+    const uint32_t x =
+        add(graph,
+            (struct eg_node){
+                .op = EG_OP_CONCAT, .name = "tokens", .n_inputs = 2, .inputs = {first, pixels}, .axis = 1});
+    struct eg_node qkv = {.params = {tensor(graph, 2, (size_t[]){3 * C, C}, 0.3f, 0)}};
+    const uint32_t all = move(graph, EG_OP_LINEAR, x, qkv);
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t at = move(graph, EG_OP_SLICE, all, (struct eg_node){.begin = C * i, .end = C * i + C});
+        at = move(graph, EG_OP_RESHAPE, at, (struct eg_node){.to = {3, {H * W + 1, 2, C / 2}}});
+        part[i] = move(graph, EG_OP_TRANSPOSE, at, (struct eg_node){.order = {1, 0, 2}});
+    }
+    return graph;
+}
+
+/* What cannot be learned through is said, not left out. */
+static void check_refused(struct eg_graph *graph)
+{
+    struct eg_error err = {0};
+    struct eg_tape *tape;
+    eg_pool *pool;
+    bool trainable[64];
+    memset(trainable, true, sizeof trainable);
+    assert_int_equal(eg_pool_create(1, &pool, NULL), EG_OK);
+    assert_int_equal(eg__tape_create(graph, &(struct eg_tape_options){.max_batch = 1, .trainable = trainable},
+                                     pool, &tape, &err),
+                     EG_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "has no gradient"));
+    eg_pool_free(pool);
+    eg__graph_free(graph);
+}
+
+static void arrays(void **state)
+{
+    (void)state;
+    uint32_t part[3];
+    for (unsigned kind = 0; kind < 4;
+         kind++) { /* plain; a constant mask; one that is learned; itself thrice */
+        struct eg_graph *graph = heads(part);
+        struct eg_node node = {.op = EG_OP_ATTENTION, .name = "attention", .n_inputs = 3, .alpha = 0.4f};
+        for (unsigned i = 0; i < 3; i++) node.inputs[i] = part[kind == 3 ? 0 : i];
+        if (kind == 1) node.params[0] = tensor(graph, 3, (size_t[]){2, 1, H * W + 1}, 1, 0);
+        if (kind == 2) {
+            node.n_inputs = 4;
+            node.inputs[3] = move(graph, EG_OP_REDUCE_MEAN, part[2], (struct eg_node){.alpha = 0});
+        }
+        add(graph, node);
+        if (kind == 2) {
+            check_refused(graph);
+            continue;
+        }
+        check("attention", graph);
+    }
+    struct eg_graph *graph = heads(part);
+    const uint32_t turned = move(graph, EG_OP_TRANSPOSE, part[1], (struct eg_node){.order = {0, 2, 1}});
+    struct eg_node product = {
+        .op = EG_OP_MATMUL, .name = "products", .n_inputs = 2, .inputs = {part[0], turned}};
+    const uint32_t rows = move(graph, EG_OP_SOFTMAX, add(graph, product), (struct eg_node){.alpha = 0});
+    product.inputs[0] = rows;
+    product.inputs[1] = part[2];
+    add(graph, product);
+    check("matmul", graph);
+
+    graph = heads(part);
+    struct eg_node places = {.axis = 1};
+    int32_t *list = eg__graph_memory(graph, 4, sizeof *list);
+    assert_non_null(list);
+    for (int i = 0; i < 4; i++) list[i] = (int32_t[]){5, 0, 42, 5}[i];
+    struct eg_tensor index = {.data = list, .dtype = EG_I32, .rank = 1, .dim = {4}, .stride = {1}};
+    places.params[0] = eg__graph_tensor(graph, &index);
+    uint32_t at = move(graph, EG_OP_GATHER, part[0], places);
+    at = move(graph, EG_OP_SLICE, at, (struct eg_node){.axis = 2, .begin = 1, .end = 2});
+    at = move(graph, EG_OP_EXPAND, at, (struct eg_node){.to = {3, {3, 4, C / 2}}});
+    at = move(graph, EG_OP_SOFTSIGN, at, (struct eg_node){.alpha = 0});
+    at = move(graph, EG_OP_RESHAPE, at, (struct eg_node){.to = {4, {3, 2, 2, C / 2}}});
+    struct eg_node wide = {.params = {tensor(graph, 4, (size_t[]){3, 1, 2, 1}, 1, 2)}};
+    at = move(graph, EG_OP_MUL, at, wide);
+    check("gather, slice, expand, reshape", graph);
+    static const enum eg_op more[] = {EG_OP_SOFTPLUS, EG_OP_SOFTSIGN, EG_OP_MISH, EG_OP_SIN, EG_OP_COS};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        graph = start(H, W, C);
+        move(graph, more[i], 1, (struct eg_node){.alpha = 0});
+        check(eg__op_info[more[i]].text, graph);
+    }
+    graph = start(H, W, C);
+    move(graph, EG_OP_ELU, 1, (struct eg_node){.alpha = 0.7f, .beta = 1.3f});
+    check("elu", graph);
+}
+
 static void what_has_no_gradient_is_named(void **state)
 {
     (void)state;
@@ -361,13 +465,10 @@ int main(void)
 {
     eg__rng_init(&rng, 20261124, 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(convolutions),
-        cmocka_unit_test(one_input),
-        cmocka_unit_test(pools),
-        cmocka_unit_test(norms),
-        cmocka_unit_test(two_inputs),
-        cmocka_unit_test(joins),
-        cmocka_unit_test(what_has_no_gradient_is_named),
+        cmocka_unit_test(convolutions), cmocka_unit_test(one_input),
+        cmocka_unit_test(pools),        cmocka_unit_test(norms),
+        cmocka_unit_test(two_inputs),   cmocka_unit_test(joins),
+        cmocka_unit_test(arrays),       cmocka_unit_test(what_has_no_gradient_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
