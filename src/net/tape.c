@@ -59,6 +59,12 @@ static bool is_learned(const struct eg_tape_node *node, const bool *trainable, u
     case EG_OP_ATTENTION:
     case EG_OP_EQUAL:
     case EG_OP_LESS: return false;
+    case EG_OP_ADD:
+    case EG_OP_SUB:
+    case EG_OP_MUL:
+    case EG_OP_DIV:
+    case EG_OP_MAX:
+    case EG_OP_MIN: return eg__tensor_count(node->node->params[slot]) > 1; /* one number is a formula's */
     default: return true;
     }
 }
