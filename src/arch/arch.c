@@ -58,7 +58,8 @@ enum eg_status eg__arch_describe(struct eg_builder *b, struct eg_error *err)
     b->status = eg__graph_create(arch->name, &b->graph, err);
     if (b->status) return b->status;
     struct eg_node input = {.op = EG_OP_INPUT, .name = b->keras ? "input_1" : "x"};
-    input.shape = eg__map_shape(arch->size, arch->size, 3);
+    bool asked = b->row->sized && b->h && b->w;
+    input.shape = asked ? eg__map_shape(b->h, b->w, 3) : eg__map_shape(arch->size, arch->size, 3);
     uint32_t index;
     b->status = eg__graph_add(b->graph, &input, &index, err);
     if (!b->status) b->row->describe(b, b->row->variant);
@@ -73,11 +74,15 @@ void eg__arch_release(struct eg_builder *b)
     free(b->misshapen.text.chars);
 }
 
-enum eg_status eg__arch_build(const struct eg_arch *arch, size_t n_classes, bool top, struct eg_graph **graph,
-                              struct eg_error *err)
+enum eg_status eg__arch_build(const struct eg_arch *arch, size_t n_classes, bool top, size_t h, size_t w,
+                              struct eg_graph **graph, struct eg_error *err)
 {
-    struct eg_builder b = {
-        .row = (const struct eg_arch_row *)arch, .n_classes = n_classes ? n_classes : 1000, .top = top};
+    struct eg_builder b = {.row = (const struct eg_arch_row *)arch,
+                           .n_classes = n_classes ? n_classes : 1000,
+                           .top = top,
+                           .h = h,
+                           .w = w};
+    b.spellings = b.row->spellings;
     enum eg_status status = eg__arch_describe(&b, err);
     if (!status) {
         *graph = b.graph;

@@ -23,9 +23,11 @@ const struct eg_arch *eg__arch_find(const char *name);
 
 /* The graph with its parameter names and shapes and no values (n_classes 0 = 1000;
  * top false: without the FC layers). Sets metadata engraft.recipe to arch->recipe
- * (its sizes are the caller's to set from arch->size and resize), default_cut, aliases. */
-EG_MUST_CHECK enum eg_status eg__arch_build(const struct eg_arch *arch, size_t n_classes, bool top,
-                                            struct eg_graph **graph, struct eg_error *err);
+ * (its sizes are the caller's to set from arch->size and resize), default_cut, aliases.
+ * h, w: the image's size where the network depends on it (tokens); 0: as the weights have it. Others
+ * have arch->size, and can be resized afterwards. */
+EG_MUST_CHECK enum eg_status eg__arch_build(const struct eg_arch *arch, size_t n_classes, bool top, size_t h,
+                                            size_t w, struct eg_graph **graph, struct eg_error *err);
 
 /* Metadata of a loaded graph: the names in its file that belong to something else. */
 #define EG_GRAPH_DROPPED "engraft.load.dropped"
@@ -37,6 +39,6 @@ EG_MUST_CHECK enum eg_status eg__arch_build(const struct eg_arch *arch, size_t n
  * passes on success). arch NULL: the one that fits. A Keras file given for 'vgg16' makes
  * 'keras-vgg16': graph->name says which row it became. */
 EG_MUST_CHECK enum eg_status eg__arch_load(const struct eg_arch *arch, struct eg_weights *weights, bool trunk,
-                                           struct eg_graph **graph, struct eg_error *err);
+                                           size_t h, size_t w, struct eg_graph **graph, struct eg_error *err);
 
 #endif

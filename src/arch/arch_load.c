@@ -29,6 +29,7 @@ struct index {
     bool *used;
     size_t n;
     bool numbered;
+    size_t h, w;                        /* asked for */
     struct prefix prefix[PREFIXES_MAX]; /* the first is "" */
     size_t n_prefixes;
 };
@@ -122,7 +123,14 @@ static enum eg_status fit(const struct reading *how, const struct index *index, 
                              .numbered = index->numbered,
                              .file = index->weights->path,
                              .prefix = how->prefix,
+                             .h = index->h,
+                             .w = index->w,
                              .by_position = how->by_position};
+    b->spellings = row->spellings;
+    for (size_t i = 0; row->dialects && row->dialects[i] && !b->dialect; i++) {
+        b->spellings = row->dialects[i];
+        if (eg__build_search(b, row->probe)) b->dialect = i + 1;
+    }
     const struct eg_tensor **last = b->numbered ? last_dense(b) : eg__build_search(b, name);
     b->top = !how->trunk && last && (*last)->rank >= 2;
     b->n_classes = b->top ? (*last)->dim[row->keras ? (*last)->rank - 1 : 0] : 0;
@@ -132,7 +140,8 @@ static enum eg_status fit(const struct reading *how, const struct index *index, 
 /* Is it something that training needs and a network at work does not? */
 static bool is_ignored(const struct eg_arch_row *row, const char *name)
 {
-    static const char *const last[] = {"num_batches_tracked", "total_ops", "total_params"};
+    static const char *const last[] = {"num_batches_tracked", "total_ops", "total_params", "mask_token",
+                                       "position_ids"};
     size_t length = strlen(name);
     for (size_t i = 0; i < sizeof last / sizeof *last; i++)
         if (length >= strlen(last[i]) && !strcmp(name + length - strlen(last[i]), last[i])) return true;
@@ -373,13 +382,15 @@ static struct best find_row(const struct index *index, bool keras, bool trunk)
     return best;
 }
 
-enum eg_status eg__arch_load(const struct eg_arch *arch, struct eg_weights *weights, bool trunk,
-                             struct eg_graph **graph, struct eg_error *err)
+enum eg_status eg__arch_load(const struct eg_arch *arch, struct eg_weights *weights, bool trunk, size_t h,
+                             size_t w, struct eg_graph **graph, struct eg_error *err)
 {
     bool keras = weights->kind == EG_WEIGHTS_KERAS;
     struct index index;
     enum eg_status status = index_create(weights, &index, err);
     if (status) return status;
+    index.h = h;
+    index.w = w;
     struct best best = {.misfits = SIZE_MAX, .dropped = SIZE_MAX};
     if (arch) {
         const struct eg_arch_row *row = in_dialect((const struct eg_arch_row *)arch, keras);

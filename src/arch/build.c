@@ -87,7 +87,7 @@ static int compare_names(const void *key, const void *item)
 static const char *const keras_spellings[][2] = {
     {"depthwise_kernel", "kernel"}, {"predictions", "dense"}, {NULL, NULL}};
 
-static char *respell(const char *const (*spellings)[2], const char *name)
+static char *respell(eg_spelling *spellings, const char *name)
 {
     struct eg_text text = {0};
     bool changed = false;
@@ -138,7 +138,7 @@ const struct eg_tensor **eg__build_search(const struct eg_builder *b, const char
 {
     if (!b->n_weights) return NULL;
     const struct eg_tensor **found = search(b, name);
-    const char *const(*spellings[])[2] = {b->row->spellings, b->row->keras ? keras_spellings : NULL};
+    eg_spelling *spellings[] = {b->spellings, b->row->keras ? keras_spellings : NULL};
     for (unsigned i = 0; i < 2 && !found; i++) {
         char *other = respell(spellings[i], name);
         if (other) found = search(b, other);
@@ -149,6 +149,13 @@ const struct eg_tensor **eg__build_search(const struct eg_builder *b, const char
             if (other) found = search(b, other);
             free(other);
         }
+    }
+    if (!found && b->row->dialects && b->prefix && *b->prefix &&
+        !strncmp(name, b->row->classifier,
+                 strlen(b->row->classifier))) { /* "vit.encoder..." beside "classifier" */
+        struct eg_builder outside = *b;
+        outside.prefix = NULL;
+        found = eg__build_search(&outside, name);
     }
     return found;
 }
@@ -182,14 +189,13 @@ static const struct eg_tensor *find(struct eg_builder *b, const char *name)
     return *found;
 }
 
-/* The parameter `name` of `layer`: file dimensions `dim`, seen in the operator's order, where
- * dimension i is the file's order[i]. */
-static const struct eg_tensor *parameter(struct eg_builder *b, const char *layer, const char *name,
-                                         uint8_t rank, const size_t *dim, const uint8_t *order)
+/* The parameter of that name: file dimensions `dim`, seen in the operator's order, where dimension i is
+ * the file's order[i]. */
+static const struct eg_tensor *named(struct eg_builder *b, const char *name, uint8_t rank, const size_t *dim,
+                                     const uint8_t *order)
 {
     if (b->status) return NULL;
-    struct eg_tensor tensor = {.rank = rank};
-    tensor.name = eg__build_path(b, b->keras ? "%s%s/%s" : "%s%s.%s", b->scope, layer, name);
+    struct eg_tensor tensor = {.rank = rank, .name = name};
     for (unsigned i = 0; i < rank; i++) tensor.dim[i] = dim[i];
     eg__tensor_pack_strides(&tensor);
     if (b->weights) {
@@ -216,6 +222,33 @@ static const struct eg_tensor *parameter(struct eg_builder *b, const char *layer
     return kept;
 }
 
+/* The same of a layer. */
+static const struct eg_tensor *parameter(struct eg_builder *b, const char *layer, const char *name,
+                                         uint8_t rank, const size_t *dim, const uint8_t *order)
+{
+    return named(b, eg__build_path(b, b->keras ? "%s%s/%s" : "%s%s.%s", b->scope, layer, name), rank, dim,
+                 order);
+}
+
+const struct eg_tensor *eg__build_peek(const struct eg_builder *b, const char *name)
+{
+    const struct eg_tensor **found = b->weights ? eg__build_search(b, name) : NULL;
+    return found ? *found : NULL;
+}
+
+const struct eg_tensor *eg__build_parameter(struct eg_builder *b, const char *name, uint8_t rank,
+                                            const size_t *dim)
+{
+    return named(b, eg__build_path(b, "%s%s", b->scope, name), rank, dim, NULL);
+}
+
+void eg__build_reject(struct eg_builder *b, const char *why)
+{
+    enum { OF_ANOTHER = 1000 };
+    if (note(&b->misshapen)) eg__text_append(&b->misshapen.text, "%s", why);
+    b->misshapen.count += OF_ANOTHER;
+}
+
 static const struct eg_tensor *vector(struct eg_builder *b, const char *layer, const char *name, size_t n)
 {
     return parameter(b, layer, name, 1, &n, NULL);
@@ -223,7 +256,7 @@ static const struct eg_tensor *vector(struct eg_builder *b, const char *layer, c
 
 /* ---- layers -------------------------------------------------------------------------- */
 
-static uint32_t node(struct eg_builder *b, struct eg_node *node, uint32_t x, const char *leaf)
+uint32_t eg__build_node(struct eg_builder *b, struct eg_node *node, uint32_t x, const char *leaf)
 {
     if (b->status) return 0;
     node->name = full_name(b, leaf);
@@ -241,8 +274,8 @@ static uint32_t node(struct eg_builder *b, struct eg_node *node, uint32_t x, con
 static uint32_t activated(struct eg_builder *b, struct eg_node *layer, uint32_t x, const char *leaf,
                           enum eg_op activation)
 {
-    if (!activation) return node(b, layer, x, leaf);
-    x = node(b, layer, x, eg__build_path(b, "%s/BiasAdd", leaf));
+    if (!activation) return eg__build_node(b, layer, x, leaf);
+    x = eg__build_node(b, layer, x, eg__build_path(b, "%s/BiasAdd", leaf));
     return eg__build_apply(b, activation, x, leaf);
 }
 
@@ -332,7 +365,7 @@ uint32_t eg__build_batch_norm(struct eg_builder *b, uint32_t x, const char *leaf
     count_layer(b, NORM);
     for (unsigned i = b->no_gamma ? 1 : 0; i < 4; i++)
         layer.params[i] = vector(b, leaf, names[b->keras][i], eg__build_channels(b, x));
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_layer_norm(struct eg_builder *b, uint32_t x, const char *leaf, float epsilon)
@@ -340,7 +373,7 @@ uint32_t eg__build_layer_norm(struct eg_builder *b, uint32_t x, const char *leaf
     struct eg_node layer = {.op = EG_OP_LAYER_NORM, .epsilon = epsilon};
     layer.params[0] = vector(b, leaf, "weight", eg__build_channels(b, x));
     layer.params[1] = vector(b, leaf, "bias", eg__build_channels(b, x));
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_channel_scale(struct eg_builder *b, uint32_t x, const char *leaf, const char *name)
@@ -352,7 +385,7 @@ uint32_t eg__build_channel_scale(struct eg_builder *b, uint32_t x, const char *l
     layer.params[0] =
         parameter(b, "", name, 3, (size_t[]){eg__build_channels(b, x), 1, 1}, (const uint8_t[]){1, 2, 0});
     if (length) b->scope[length - 1] = '.';
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_separable_conv(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t out,
@@ -367,7 +400,8 @@ uint32_t eg__build_separable_conv(struct eg_builder *b, uint32_t x, const char *
                                     (const uint8_t[]){2, 0, 1, 3});
     pointwise.params[0] =
         parameter(b, leaf, "pointwise_kernel", 4, (size_t[]){1, 1, in, out}, (const uint8_t[]){3, 0, 1, 2});
-    return node(b, &pointwise, node(b, &depthwise, x, eg__build_path(b, "%s/depthwise", leaf)), leaf);
+    return eg__build_node(b, &pointwise,
+                          eg__build_node(b, &depthwise, x, eg__build_path(b, "%s/depthwise", leaf)), leaf);
 }
 
 uint32_t eg__build_conv_norm(struct eg_builder *b, uint32_t x, const char *leaf, enum eg_op activation,
@@ -397,7 +431,7 @@ uint32_t eg__build_pool(struct eg_builder *b, enum eg_op op, uint32_t x, const c
     layer.count_include_pad = op == EG_OP_AVG_POOL && !pooling->leave_out_pad && !pooling->same;
     layer.window =
         window(pooling->kernel, pooling->kernel, pooling->stride, pooling->pad, pooling->pad, pooling->same);
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_apply(struct eg_builder *b, enum eg_op op, uint32_t x, const char *leaf)
@@ -408,7 +442,7 @@ uint32_t eg__build_apply(struct eg_builder *b, enum eg_op op, uint32_t x, const 
         layer.alpha = 1.0f / 6;
         layer.beta = 0.5f;
     }
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_relu(struct eg_builder *b, uint32_t x, const char *leaf)
@@ -424,13 +458,13 @@ uint32_t eg__build_relu6(struct eg_builder *b, uint32_t x, const char *leaf)
 uint32_t eg__build_adaptive_avg_pool(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t side)
 {
     struct eg_node layer = {.op = EG_OP_ADAPTIVE_POOL, .out_h = side, .out_w = side};
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 static uint32_t binary(struct eg_builder *b, enum eg_op op, uint32_t x, uint32_t y, const char *leaf)
 {
     struct eg_node layer = {.op = op, .n_inputs = 2, .inputs = {x, y}};
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_add(struct eg_builder *b, uint32_t x, uint32_t y, const char *leaf)
@@ -447,19 +481,19 @@ uint32_t eg__build_concat(struct eg_builder *b, const uint32_t *xs, size_t n, co
 {
     struct eg_node layer = {.op = EG_OP_CONCAT, .n_inputs = (uint32_t)n};
     memcpy(layer.inputs, xs, n * sizeof *xs);
-    return node(b, &layer, 0, leaf);
+    return eg__build_node(b, &layer, 0, leaf);
 }
 
 uint32_t eg__build_slice(struct eg_builder *b, uint32_t x, const char *leaf, size_t begin, size_t end)
 {
     struct eg_node layer = {.op = EG_OP_SLICE, .begin = begin, .end = end};
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_channel_shuffle(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t groups)
 {
     struct eg_node layer = {.op = EG_OP_CHANNEL_SHUFFLE, .groups = groups};
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_zero_pad(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t top_left,
@@ -468,17 +502,17 @@ uint32_t eg__build_zero_pad(struct eg_builder *b, uint32_t x, const char *leaf, 
     struct eg_node layer = {.op = EG_OP_PAD};
     layer.window.pad_top = layer.window.pad_left = top_left;
     layer.window.pad_bottom = layer.window.pad_right = bottom_right;
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_flatten(struct eg_builder *b, uint32_t x, const char *leaf)
 {
     struct eg_node layer = {.op = EG_OP_FLATTEN, .order_chw = !b->keras};
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }
 
 uint32_t eg__build_dropout(struct eg_builder *b, uint32_t x, const char *leaf, float ratio)
 {
     struct eg_node layer = {.op = EG_OP_DROPOUT, .alpha = ratio};
-    return node(b, &layer, x, leaf);
+    return eg__build_node(b, &layer, x, leaf);
 }

@@ -17,20 +17,28 @@
 
 struct eg_builder;
 
+/* What one file writes for what a description says, {NULL} last. */
+typedef const char *const eg_spelling[2];
+
 /* One architecture: what others see of it, and its description. */
 struct eg_arch_row {
     struct eg_arch arch; /* first: a pointer to it is one to the row */
     void (*describe)(struct eg_builder *b, const void *variant);
     const void *variant;
-    const char *classifier;            /* the layer that has one output a class */
-    const char *const (*spellings)[2]; /* what older files write for what, {NULL} last; NULL: none */
-    const char *children;              /* the network's parts in PyTorch's order, for files that count them;
-                                          NULL: "features" */
-    const char *told_by;               /* words of a file's path without which this is not looked for: another
-                                          row has the same names; NULL: none needed */
-    const char *ignored;               /* beginning of parameters that only training needs; NULL: none */
-    bool keras;                        /* names and order of dimensions of Keras, else of PyTorch */
-    bool in_keras_order;               /* it makes layers of one class in the order of Keras's model.layers */
+    const char *classifier; /* the layer that has one output a class */
+    eg_spelling *spellings; /* what older files write for what; NULL: none */
+    /* Whole dialects, each instead of `spellings`: the first in which the file has `probe` is the file's.
+     * NULL last; the description's own words are one of them if it is listed as an empty one. */
+    eg_spelling *const *dialects;
+    const char *probe;
+    bool sized;           /* what it computes depends on the image's size: it is described for that */
+    const char *children; /* the network's parts in PyTorch's order, for files that count them;
+                             NULL: "features" */
+    const char *told_by;  /* words of a file's path without which this is not looked for: another
+                             row has the same names; NULL: none needed */
+    const char *ignored;  /* beginning of parameters that only training needs; NULL: none */
+    bool keras;           /* names and order of dimensions of Keras, else of PyTorch */
+    bool in_keras_order;  /* it makes layers of one class in the order of Keras's model.layers */
 };
 
 /* The families, each a table that ends with an empty row, in src/arch/NAME.c. */
@@ -53,6 +61,7 @@ struct eg_arch_row {
     XX(shufflenet) \
     XX(squeezenet) \
     XX(vgg) \
+    XX(vit) \
     XX(xception)
 /* clang-format on */
 #define XX(family) extern const struct eg_arch_row eg__arch_##family[];
@@ -83,9 +92,12 @@ struct eg_builder {
     struct eg_graph *graph;
     const struct eg_arch_row *row;
     bool keras, top;
-    bool numbered;      /* the weights' layers are "conv2d", "conv2d_1", ...: the k-th of its class */
-    unsigned counts[5]; /* of each class so far */
-    char stand_in[48];  /* what the layer at hand is called then */
+    eg_spelling *spellings; /* in force: the row's, or those of the file's dialect */
+    size_t dialect;         /* its number, from 1; 0: none */
+    size_t h, w;            /* the image's size that is asked for; 0: as the weights have it */
+    bool numbered;          /* the weights' layers are "conv2d", "conv2d_1", ...: the k-th of its class */
+    unsigned counts[5];     /* of each class so far */
+    char stand_in[48];      /* what the layer at hand is called then */
     size_t n_classes;
     float epsilon;       /* of batch_norm; 1e-5 */
     bool no_gamma;       /* batch_norm has no scale */
@@ -114,6 +126,14 @@ void eg__arch_release(struct eg_builder *b);
 
 /* Where in b->weights `name` is, by any spelling of it; NULL: nowhere. */
 const struct eg_tensor **eg__build_search(const struct eg_builder *b, const char *name);
+
+/* The file's tensor by its whole name; NULL: it has none, or no file is at hand. */
+const struct eg_tensor *eg__build_peek(const struct eg_builder *b, const char *name);
+/* The parameter `scope + name`; its dimensions in the file's order. */
+const struct eg_tensor *eg__build_parameter(struct eg_builder *b, const char *name, uint8_t rank,
+                                            const size_t *dim);
+/* The file is of another network altogether, however many of its names there are. */
+void eg__build_reject(struct eg_builder *b, const char *why);
 
 /* What goes before every leaf from here on: "layer1.0.", "conv2_block1_", "". */
 __attribute__((format(printf, 2, 3))) void eg__build_scope(struct eg_builder *b, const char *format, ...);
@@ -156,6 +176,8 @@ uint32_t eg__build_conv_norm(struct eg_builder *b, uint32_t x, const char *leaf,
 /* Keras's SeparableConv2D: leaf/depthwise, then leaf. */
 uint32_t eg__build_separable_conv(struct eg_builder *b, uint32_t x, const char *leaf, uint32_t out,
                                   uint32_t kernel);
+/* Any node behind x; its inputs may be set. */
+uint32_t eg__build_node(struct eg_builder *b, struct eg_node *node, uint32_t x, const char *leaf);
 uint32_t eg__build_pool(struct eg_builder *b, enum eg_op op, uint32_t x, const char *leaf,
                         const struct eg_pooling *pooling);
 uint32_t eg__build_linear(struct eg_builder *b, uint32_t x, const char *leaf, size_t out,

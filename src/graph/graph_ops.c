@@ -40,7 +40,8 @@ uint64_t eg__node_parameters(const struct eg_graph *graph, uint32_t index)
     case EG_OP_ADD:
     case EG_OP_SUB:
     case EG_OP_MUL:
-    case EG_OP_DIV: /* a named vector was learned (layer scale); a bare number was not */
+    case EG_OP_DIV:
+    case EG_OP_CONSTANT: /* a named vector was learned (layer scale); a bare number was not */
         return node->params[0] && node->params[0]->name && parameter_count(node, 0) > 1
                    ? parameter_count(node, 0)
                    : 0;

@@ -111,7 +111,7 @@ static enum eg_status adopt_names(struct eg_graph *graph, struct eg_error *err)
     const struct eg_arch *arch = card.network ? eg__arch_find(card.network) : NULL;
     if (!arch) return EG_OK;
     struct eg_graph *known = NULL;
-    status = eg__arch_build(arch, 0, true, &known, err);
+    status = eg__arch_build(arch, 0, true, 0, 0, &known, err);
     for (uint32_t i = 0; !status && i < known->n_nodes; i++) {
         const struct eg_node *node = &known->nodes[i];
         uint32_t index;
@@ -123,6 +123,23 @@ static enum eg_status adopt_names(struct eg_graph *graph, struct eg_error *err)
     }
     eg__graph_free(known);
     return status;
+}
+
+static bool is_preset(const char *name)
+{
+    return *name != '{' && !looks_like_file(name) && !ends_with(name, ".json");
+}
+
+/* The image's size as the options say it, else a whole recipe, else what lies beside the weights. */
+static void wanted_size(const struct eg_net_options *o, const char *path, size_t *h, size_t *w)
+{
+    struct eg_recipe recipe;
+    if (*h) return;
+    if (o->preprocess ? is_preset(o->preprocess) || eg_recipe_load(o->preprocess, &recipe, NULL)
+                      : !eg__recipe_beside(path, &recipe))
+        return;
+    *h = recipe.crop[0];
+    *w = recipe.crop[1];
 }
 
 static enum eg_status load_file(const char *path, const struct eg_arch *arch, const struct eg_net_options *o,
@@ -142,7 +159,9 @@ static enum eg_status load_file(const char *path, const struct eg_arch *arch, co
     struct eg_weights *weights = NULL;
     status = eg__weights_load(path, &weights, err);
     if (status) return status;
-    status = eg__arch_load(arch, weights, o->trunk, &net->graph, err);
+    size_t h = o->height, w = o->width;
+    wanted_size(o, path, &h, &w);
+    status = eg__arch_load(arch, weights, o->trunk, h, w, &net->graph, err);
     if (status)
         eg__weights_free(weights);
     else
@@ -192,11 +211,6 @@ static void resize_recipe(struct eg_recipe *recipe, size_t h, size_t w)
     recipe->size = scaled(recipe->size, h < w ? h : w, before);
     recipe->crop[0] = h;
     recipe->crop[1] = w;
-}
-
-static bool is_preset(const char *name)
-{
-    return *name != '{' && !looks_like_file(name) && !ends_with(name, ".json");
 }
 
 static enum eg_status settle_recipe(struct eg_net *net, const struct eg_net_options *o, struct eg_error *err)
@@ -342,7 +356,7 @@ static enum eg_status load_known(const struct eg_arch *arch, const char *name, c
         return eg__fail_for(err, EG_E_IO, EG_REASON_WEIGHTS_MISSING, "no weights for '%s' on the model path",
                             arch->name);
     net->built_in = arch;
-    enum eg_status status = eg__arch_build(arch, 0, true, &net->graph, err);
+    enum eg_status status = eg__arch_build(arch, 0, true, o->height, o->width, &net->graph, err);
     if (!status && o->random_weights) status = fill_random(net->graph, o->seed, err);
     return status;
 }

@@ -34,7 +34,7 @@ static void feed_weights(const uint8_t *data, size_t size)
     if (!eg__weights_load(path, &weights, &err)) {
         for (size_t i = 0; i < weights->n_tensors; i++)
             if (is_small(&weights->tensors[i])) eg__tensor_read(&weights->tensors[i], values);
-        if (eg__arch_load(eg__arch_find("alexnet"), weights, false, &graph, &err))
+        if (eg__arch_load(eg__arch_find("alexnet"), weights, false, 0, 0, &graph, &err))
             eg__weights_free(weights);
         else
             eg__graph_free(graph);

@@ -42,7 +42,7 @@ int main(int argc, char **argv)
         need(!eg__onnx_load(argv[2], &graph, &err), err.message);
     } else {
         need(!eg__weights_load(argv[2], &weights, &err), err.message);
-        need(!eg__arch_load(eg__arch_find(argv[1]), weights, false, &graph, &err), err.message);
+        need(!eg__arch_load(eg__arch_find(argv[1]), weights, false, 0, 0, &graph, &err), err.message);
     }
     need(!eg__map_file(argv[3], &images, &err) && !eg__map_file(argv[4], &labels, &err), err.message);
     need(!eg_pool_create(0, &pool, &err), err.message);

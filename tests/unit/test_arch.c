@@ -13,7 +13,7 @@ static void builds_with_the_parameters_it_says(void **state)
         const struct eg_arch *arch = eg__arch_at(i);
         struct eg_graph *graph;
         struct eg_error err = {0};
-        if (eg__arch_build(arch, 0, true, &graph, &err)) fail_msg("%s: %s", arch->name, err.message);
+        if (eg__arch_build(arch, 0, true, 0, 0, &graph, &err)) fail_msg("%s: %s", arch->name, err.message);
         uint64_t parameters = 0;
         for (uint32_t n = 0; n < graph->n_nodes; n++) parameters += eg__node_parameters(graph, n);
         if (parameters != arch->parameters)
@@ -23,11 +23,11 @@ static void builds_with_the_parameters_it_says(void **state)
         assert_int_equal(eg__map(graph->nodes[graph->output].shape).c, 1000);
         eg__graph_free(graph);
 
-        assert_int_equal(eg__arch_build(arch, 5, true, &graph, &err), EG_OK);
+        assert_int_equal(eg__arch_build(arch, 5, true, 0, 0, &graph, &err), EG_OK);
         assert_int_equal(eg__map(graph->nodes[graph->output].shape).c, 5);
         eg__graph_free(graph);
 
-        assert_int_equal(eg__arch_build(arch, 0, false, &graph, &err), EG_OK);
+        assert_int_equal(eg__arch_build(arch, 0, false, 0, 0, &graph, &err), EG_OK);
         assert_int_equal(graph->output, graph->default_cut);
         eg__graph_free(graph);
     }
