@@ -71,7 +71,7 @@ static enum eg_status plan(struct eg_reading *step, const struct eg_value *value
         for (uint32_t k = 0; k < dim->n; k++) {
             if (dim->part[k].axis != EG_AXIS_N)
                 extent *= dim->part[k].extent;
-            else if (k || i >= joined)
+            else if ((k && k + 1 < dim->n) || i >= joined)
                 return eg__step_refuse(step, "it works across the images of a batch");
         }
         if (i == joined || (i < joined && !eg__dimension_is_batch(value, order[i]))) {
@@ -116,12 +116,15 @@ static void set_dimensions(struct eg_value *made, const uint8_t order[], unsigne
         size_t extent = 1;
         for (uint32_t k = 0; k < dim->n; k++)
             if (dim->part[k].axis != EG_AXIS_N) extent *= dim->part[k].extent;
+        const struct eg_part last = dim->n ? dim->part[dim->n - 1] : (struct eg_part){0};
+        const bool behind = dim->n > 1 && last.axis == EG_AXIS_N; /* tokens, and within them images */
         dim->n = dim->n && dim->part[0].axis == EG_AXIS_N;
         if (i < joined) axis--;
         if (i >= joined) stride /= extent;
-        if (extent == 1) continue;
-        dim->part[dim->n++] =
-            i < joined ? (struct eg_part){axis, extent, 1} : (struct eg_part){EG_AXIS_C, extent, stride};
+        if (extent > 1)
+            dim->part[dim->n++] =
+                i < joined ? (struct eg_part){axis, extent, 1} : (struct eg_part){EG_AXIS_C, extent, stride};
+        if (behind) dim->part[dim->n++] = last;
     }
 }
 

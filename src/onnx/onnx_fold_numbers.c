@@ -123,8 +123,7 @@ enum eg_status eg__fold_elementwise(struct eg_reading *step)
 {
     size_t row = 0, dim[EG_RANK_MAX];
     while (row < sizeof rows / sizeof *rows && strcmp(rows[row].op, step->proto->op_type)) row++;
-    if (row == sizeof rows / sizeof *rows)
-        return eg__step_refuse(step, "engraft does not compute this from constants");
+    if (row == sizeof rows / sizeof *rows) return EG_E_NOT_FOUND;
     if (rows[row].inputs && step->n_in != rows[row].inputs)
         return eg__step_broken(step, "it has %zu inputs", step->n_in);
     struct eg_tensor operand[EG_INPUTS_MAX], made;
@@ -271,7 +270,7 @@ enum eg_status eg__fold_reduce(struct eg_reading *step)
 {
     unsigned how = 0, reduced = 0, index, kept = 0, last = 0;
     while (how < N_REDUCTIONS && strcmp(reductions[how], step->proto->op_type)) how++;
-    if (how == N_REDUCTIONS) return eg__step_refuse(step, "engraft does not compute this from constants");
+    if (how == N_REDUCTIONS) return EG_E_NOT_FOUND;
     int64_t axes[EG_RANK_MAX];
     size_t n, dim[EG_RANK_MAX], length = 1;
     const struct eg_tensor *in = &step->in[0]->tensor;

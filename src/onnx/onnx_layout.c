@@ -38,7 +38,8 @@ static enum eg_status regroup(struct eg_reading *step, struct eg_value *value, c
         dim->n = 0;
         /* a part of 1 can only be the batch: it goes to the first dimension that comes */
         while (next < n && (have < size[i] || part[next].extent == 1)) {
-            if (have == size[i] && dim->n) break;
+            /* a dimension of its own if there is one, else within this one: tokens by images */
+            if (have == size[i] && dim->n && (i + 1 == rank || size[i + 1] == 1)) break;
             size_t need = size[i] / have;
             if (dim->n == EG_PARTS_MAX) return eg__step_refuse(step, "this reshape is too intricate");
             struct eg_part *taken = &dim->part[dim->n];

@@ -193,6 +193,12 @@ static enum eg_status lower_pad(struct eg_reading *step)
         return eg__step_refuse(step, "only mode 'constant' is supported");
     if (n != 2 * in->rank || (step->n_in > 3 && step->in[3]))
         return eg__step_refuse(step, "%zu paddings for %u dimensions", n, in->rank);
+    bool is_map = true;
+    for (unsigned i = 0; i < in->rank; i++)
+        if (pads[i] || pads[in->rank + i])
+            is_map &= in->dim[i].n == 1 &&
+                      (in->dim[i].part[0].axis == EG_AXIS_H || in->dim[i].part[0].axis == EG_AXIS_W);
+    if (!is_map && in->rank == 4 && (status = eg__step_image(step, 0, &in))) return status;
     for (unsigned i = 0; i < in->rank; i++) {
         int64_t before = pads[i], after = pads[in->rank + i];
         if (!before && !after) continue;

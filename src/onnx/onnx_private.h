@@ -3,6 +3,7 @@
  *   onnx_wire.c      protobuf's wire format: fields in place, nothing copied
  *   onnx_tensor.c    TensorProto to a view of the mapped file
  *   onnx_functions.c calls of the file's own functions replaced by what these do
+ *   onnx_expand*.c   operators that are read as several simpler ones
  *   onnx_read.c      the file, its inputs, outputs and names; which nodes run in which order
  *   onnx_value.c     values: constants, or layers whose dimensions are in the file's order
  *   onnx_fold*.c     nodes on constants, computed while loading
@@ -145,6 +146,10 @@ EG_MUST_CHECK enum eg_status eg__step_number(struct eg_reading *step, unsigned i
 EG_MUST_CHECK enum eg_status eg__step_axis(struct eg_reading *step, int64_t axis, size_t rank,
                                            unsigned *index);
 
+/* Read one node whose inputs are there; `label` is its layer's name. */
+EG_MUST_CHECK enum eg_status eg__step_read(struct eg_onnx *onnx, const EgOnnx__NodeProto *proto,
+                                           const char *label);
+
 /* Layers. */
 size_t eg__value_extent(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension);
 bool eg__dimension_is(const struct eg_onnx *onnx, const struct eg_value *value, unsigned dimension,
@@ -219,7 +224,13 @@ double eg__tensor_number_at(const struct eg_tensor *tensor, size_t index);
 
 /* Is this node computed while loading (constants only, or what asks for a shape or type alone)? */
 bool eg__fold_applies(const struct eg_reading *step);
+/* EG_E_NOT_FOUND: there is no row for it. */
 EG_MUST_CHECK enum eg_status eg__fold(struct eg_reading *step);
+
+/* Read it as several simpler nodes; EG_E_NOT_FOUND: it is none of those (onnx_expand.c). */
+EG_MUST_CHECK enum eg_status eg__expand(struct eg_reading *step);
+/* Is it one of onnxruntime's own that are read so? */
+bool eg__expand_knows(const char *op);
 
 EG_MUST_CHECK enum eg_status eg__lower(struct eg_reading *step);
 /* Rows of onnx_layout.c. */

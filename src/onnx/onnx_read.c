@@ -289,7 +289,8 @@ static char *label_of(const struct frame *frame, const EgOnnx__NodeProto *node)
 static bool is_known_domain(const EgOnnx__NodeProto *node)
 {
     const char *domain = node->domain ? node->domain : "";
-    return !*domain || !strcmp(domain, "ai.onnx") || !strcmp(domain, "ai.onnx.ml");
+    return !*domain || !strcmp(domain, "ai.onnx") || !strcmp(domain, "ai.onnx.ml") ||
+           (!strcmp(domain, "com.microsoft") && eg__expand_knows(node->op_type));
 }
 
 static enum eg_status find_inputs(struct eg_reading *step)
@@ -327,11 +328,26 @@ static enum eg_status skip_normalization(struct eg_reading *step)
     return EG_OK;
 }
 
-static enum eg_status read_node(struct eg_onnx *onnx, const struct frame *frame,
-                                const EgOnnx__NodeProto *proto)
+/* What is not computed from constants is computed at work, of a constant that is a layer: then the operator
+ * is lowered as any other (EG_E_NOT_FOUND). A first side of 1 is taken for the batch. */
+static enum eg_status make_layer_of_constant(struct eg_reading *step)
 {
-    char *label = label_of(frame, proto);
-    if (!label) return eg__fail_memory(onnx->err, "a layer's name");
+    struct eg_value made, like = {.rank = 0};
+    if (!step->n_in || !step->in[0]) return eg__step_broken(step, "input 0 is missing");
+    const struct eg_tensor *tensor = &step->in[0]->tensor;
+    if (tensor->rank && !eg__tensor_count(tensor)) return eg__step_broken(step, "its input is empty");
+    like.rank = tensor->rank;
+    if (tensor->rank > 1 && tensor->dim[0] == 1 && step->onnx->batch == 1)
+        like.dim[0] = (struct eg_dimension){1, {{EG_AXIS_N, 1, 1}}};
+    enum eg_status status = eg__value_of_constant(step, step->in[0], &like, &made);
+    if (status) return status;
+    step->own[0] = made;
+    step->in[0] = &step->own[0];
+    return EG_E_NOT_FOUND;
+}
+
+enum eg_status eg__step_read(struct eg_onnx *onnx, const EgOnnx__NodeProto *proto, const char *label)
+{
     struct eg_reading step = {.onnx = onnx, .proto = proto, .label = label};
     enum eg_status status =
         is_known_domain(proto)
@@ -343,7 +359,11 @@ static enum eg_status read_node(struct eg_onnx *onnx, const struct frame *frame,
         if (!strncmp(label, NORMALIZE, sizeof NORMALIZE - 1))
             status = skip_normalization(&step);
         else
-            status = eg__fold_applies(&step) ? eg__fold(&step) : eg__lower(&step);
+            status = eg__expand(&step);
+        const bool constant = status == EG_E_NOT_FOUND && eg__fold_applies(&step);
+        if (constant) status = eg__fold(&step);
+        if (constant && status == EG_E_NOT_FOUND) status = make_layer_of_constant(&step);
+        if (status == EG_E_NOT_FOUND) status = eg__lower(&step);
     }
     /* the tensors' names reach the layers too */
     for (size_t i = 0; i < proto->n_output && !status; i++) {
@@ -362,6 +382,15 @@ static enum eg_status read_node(struct eg_onnx *onnx, const struct frame *frame,
     snprintf(quoted, sizeof quoted, "'%.200s'", label);
     if (status && onnx->err && !strstr(onnx->err->message, quoted))
         status = eg__fail_within(onnx->err, status, "node '%.200s' (%.60s)", label, proto->op_type);
+    return status;
+}
+
+static enum eg_status read_node(struct eg_onnx *onnx, const struct frame *frame,
+                                const EgOnnx__NodeProto *proto)
+{
+    char *label = label_of(frame, proto);
+    if (!label) return eg__fail_memory(onnx->err, "a layer's name");
+    enum eg_status status = eg__step_read(onnx, proto, label);
     free(label);
     return status;
 }
@@ -483,7 +512,12 @@ static enum eg_status set_outputs(struct eg_onnx *onnx, const struct frame *fram
         EgOnnx__NodeProto outside = EG_ONNX__NODE_PROTO__INIT;
         outside.op_type = "output";
         struct eg_reading step = {.onnx = onnx, .label = value->name, .proto = &outside};
-        enum eg_status status = eg__value_settle(&step, value, value->name);
+        enum eg_status status = EG_OK;
+        struct eg_value made;
+        if (eg__value_can_settle(onnx, value))
+            status = eg__value_settle(&step, value, value->name);
+        else if (!(status = eg__value_natural(&step, value, &made)))
+            value->node = made.node;
         if (status) return status;
         enum eg_op op = graph->nodes[value->node].op;
         if (op == EG_OP_ARG_MAX || op == EG_OP_WHERE) {

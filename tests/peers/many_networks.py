@@ -112,7 +112,8 @@ def images(side):
     rng = np.random.default_rng(5)
     coarse = rng.normal(0, 1, (2, 3, 9, 9))
     smooth = np.kron(coarse, np.ones((1, 1, -(-side // 9), -(-side // 9))))[:, :, :side, :side]
-    return (smooth + rng.normal(0, 0.5, (2, 3, side, side))).astype(np.float32)
+    lights = np.array([-0.8, 0.8]).reshape(2, 1, 1, 1)
+    return (smooth + lights + rng.normal(0, 0.5, (2, 3, side, side))).astype(np.float32)
 
 
 def reference(path, names, batch):
@@ -130,12 +131,15 @@ def reference(path, names, batch):
 
 
 def difference(ours, theirs):
-    """Of a row whose places may have the channels first or last; relative to the largest value."""
+    """Of a row whose places may have the channels first or last; relative to the largest value. A value that goes
+    across a batch has no order of its own: then by size."""
     best, theirs = np.inf, theirs.astype(np.float64)
     if ours.shape[1] * ours.shape[0] != theirs.size:
         return best
     for order in (theirs, np.moveaxis(theirs, -1, 2 if theirs.ndim > 2 else 1)):
         best = min(best, float(np.abs(ours - order.reshape(ours.shape)).max() / max(np.abs(theirs).max(), 1e-30)))
+    if best > TOLERANCE:
+        best = min(best, 10 * float(np.abs(np.sort(ours, 1) - np.sort(theirs.reshape(ours.shape), 1)).max() / max(np.abs(theirs).max(), 1e-30)))
     return best
 
 
@@ -144,10 +148,12 @@ def cuts_of(path):
     run = subprocess.run([ENGRAFT, "inspect", path, "--json"], capture_output=True, text=True)
     if run.returncode:
         return None, run.stderr.strip()
+    told = " ".join(subprocess.run([ENGRAFT, "inspect", path], capture_output=True, text=True).stdout.split())
+    end = told.find("read no further")
     listed = json.loads(run.stdout)
     made = {o for n in onnx.load(path, load_external_data=False).graph.node for o in n.output}
     names = [next((n for n in [layer["name"], *layer["aliases"]] if n in made), None) for layer in listed["layers"] if layer["cut"]]
-    return [n for n in names if n], run.stderr.strip()
+    return [n for n in names if n], told[end:].split(" every row")[0] if end >= 0 else ""
 
 
 def check(path, side):
@@ -157,7 +163,8 @@ def check(path, side):
         return "refused", "", said
     batch = images(side)
     step = max(1, len(names) / CUTS)
-    names = list(dict.fromkeys(names[int(len(names) - 1 - i * step)] for i in range(int(min(CUTS, len(names))))))
+    outputs = [o.name for o in onnx.load(path, load_external_data=False).graph.output]
+    names = list(dict.fromkeys(outputs[:1] * (not is_partial(said)) + [names[int(len(names) - 1 - i * step)] for i in range(int(min(CUTS, len(names))))]))
     theirs = reference(path, names, batch)
     x, out = path.with_suffix(".x"), path.with_suffix(".out")
     np.ascontiguousarray(batch.transpose(0, 2, 3, 1)).tofile(x)
@@ -176,15 +183,15 @@ def check(path, side):
     out.unlink()
     last = theirs[names[0]].astype(np.float64)
     varies = float(np.abs(last[0] - last[1]).max() / max(np.abs(last).max(), 1e-30))
-    if "cannot be read" in said or "logits" not in onnx_aliases(names, path):
+    if is_partial(said):
         return "partly", f"{worst:.1e}", said
     if varies < 1e-3:
         return "constant", f"{worst:.1e}", "its output is the same for both images"
     return ("agrees" if worst <= TOLERANCE else "DIFFERS"), f"{worst:.1e}", "" if worst <= TOLERANCE else f"at '{where}'"
 
 
-def onnx_aliases(names, path):
-    return [o.name for o in onnx.load(path, load_external_data=False).graph.output if o.name in names] and ["logits"]
+def is_partial(said):
+    return "read no further" in said
 
 
 # ---- the whole ---------------------------------------------------------------------------
