@@ -82,7 +82,7 @@ static void choose_rates(struct tuning *t, const uint32_t *block_of)
         struct eg_map map = eg__map(graph->nodes[i].shape);
         t->rate_scale[i] = 1;
         if (i > t->cut) continue;
-        bool tokens = graph->nodes[i].shape.rank == 2 && map.w > 1;
+        bool tokens = graph->nodes[i].shape.rank == 2 && map.h > 1;
         if (above != UINT32_MAX && block_of[i] != above) {
             token_blocks++;
             above = UINT32_MAX;
