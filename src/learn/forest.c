@@ -8,32 +8,18 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
-#include "base/pool.h"
 #include "learn/linear.h"
 
-enum { TREES = 500, COLUMNS_IN_TASK = 256, TREES_BETWEEN_LOOKS = 16 };
+enum { TREES = 500, TOGETHER_LEAST = 16, TOGETHER_MOST = 100, ROWS_TOGETHER = 300000 };
 
 struct forest {
-    struct eg_tree_task task; /* number and seed are each tree's own */
+    struct eg_tree_task task;
     struct eg_tree *trees;
-    struct eg_error *errors; /* [n_trees] */
-    enum eg_status *status;
     uint64_t *votes;
-    size_t n_trees, first;
+    size_t n_trees;
     bool keep; /* the trees, not only their votes */
     double columns_bytes, budget;
 };
-
-static void grow_tree(void *context, size_t task, unsigned thread)
-{
-    (void)thread;
-    struct forest *f = context;
-    struct eg_tree_task tree = f->task;
-    size_t at = f->first + task;
-    tree.number = at;
-    f->status[at] = eg__tree_grow(&tree, f->votes, &f->trees[at], &f->errors[at]);
-    if (!f->keep && !f->status[at]) eg__tree_free(&f->trees[at]);
-}
 
 /* Trees that there is no room for are told as soon as it shows: they, and twice that and more when
  * they are put together and written (numbers of bytes: of a node and of a class at a leaf). */
@@ -67,53 +53,20 @@ static bool look_up(void *user)
 static enum eg_status grow_trees(struct forest *f, const struct eg_learn_options *o, size_t done,
                                  size_t total, struct eg_error *err)
 {
-    for (f->first = 0; f->first < f->n_trees; f->first += TREES_BETWEEN_LOOKS) {
-        size_t count =
-            f->n_trees - f->first < TREES_BETWEEN_LOOKS ? f->n_trees - f->first : TREES_BETWEEN_LOOKS;
-        struct look look = {o, done + f->first, total};
-        if (!eg__pool_run_while(o->pool, count, grow_tree, f, look_up, &look))
-            return eg__fail(err, EG_E_CANCELLED, "training was stopped");
-        for (size_t i = f->first; i < f->first + count; i++)
-            if (f->status[i]) return eg__fail(err, f->status[i], "%s", f->errors[i].message);
-        enum eg_status status = f->keep ? check_room(f, f->first + count, err) : EG_OK;
+    size_t together = ROWS_TOGETHER / f->task.ranks->n; /* what is asked of a level takes room */
+    if (together < TOGETHER_LEAST) together = TOGETHER_LEAST;
+    if (together > TOGETHER_MOST) together = TOGETHER_MOST;
+    for (size_t first = 0, count; first < f->n_trees; first += count) {
+        count = f->n_trees - first < together ? f->n_trees - first : together;
+        struct look look = {o, done + first, total};
+        f->task.go_on = look_up;
+        f->task.user = &look;
+        enum eg_status status = eg__trees_grow(&f->task, first, count, f->votes, f->trees + first, err);
+        if (!status && f->keep) status = check_room(f, first + count, err);
+        for (size_t t = first; !f->keep && t < first + count; t++) eg__tree_free(&f->trees[t]);
         if (status) return status;
-        if (o->progress && !o->progress(o->user, done + f->first + count, total))
+        if (o->progress && !o->progress(o->user, done + first + count, total))
             return eg__fail(err, EG_E_CANCELLED, "training was stopped");
-    }
-    return EG_OK;
-}
-
-/* ---- columns ------------------------------------------------------------------------ */
-
-struct turning {
-    const struct eg_matrix *matrix;
-    const float *rows;
-    size_t first, count;
-    float *columns;
-};
-
-static void turn(void *context, size_t task, unsigned thread)
-{
-    (void)thread;
-    enum { SIDE = 16 };
-    const struct turning *t = context;
-    size_t n = t->matrix->n, d = t->matrix->d, begin = task * COLUMNS_IN_TASK;
-    size_t end = begin + COLUMNS_IN_TASK < d ? begin + COLUMNS_IN_TASK : d;
-    for (size_t i0 = 0; i0 < t->count; i0 += SIDE)
-        for (size_t j = begin; j < end; j++)
-            for (size_t i = i0; i < i0 + SIDE && i < t->count; i++)
-                t->columns[j * n + t->first + i] =
-                    t->rows[i * d + j] * (float)t->matrix->factor[t->first + i];
-}
-
-static enum eg_status make_columns(struct eg_matrix *m, float *columns, struct eg_error *err)
-{
-    struct turning t = {.matrix = m, .columns = columns};
-    for (t.first = 0; t.first < m->n; t.first += t.count) {
-        t.count = m->n - t.first < m->block_rows ? m->n - t.first : m->block_rows;
-        enum eg_status status = eg__matrix_rows(m, t.first, t.count, 0, &t.rows, err);
-        if (status) return status;
-        eg__pool_run(m->pool, (m->d + COLUMNS_IN_TASK - 1) / COLUMNS_IN_TASK, turn, &t);
     }
     return EG_OK;
 }
@@ -200,7 +153,7 @@ static enum eg_status forest_head(const struct eg_matrix *m, const struct forest
 static double share_right(const struct forest *f, const uint8_t *fold, int in)
 {
     size_t right = 0, count = 0, k_count = f->task.n_classes;
-    for (size_t i = 0; i < f->task.n; i++) {
+    for (size_t i = 0; i < f->task.ranks->n; i++) {
         const uint64_t *votes = f->votes + i * k_count;
         size_t best = 0;
         uint64_t any = 0;
@@ -219,7 +172,7 @@ static double share_right(const struct forest *f, const uint8_t *fold, int in)
 static void keep_shares(const struct forest *f, const uint8_t *fold, unsigned out, float *p)
 {
     const size_t k_count = f->task.n_classes;
-    for (size_t i = 0; i < f->task.n; i++) {
+    for (size_t i = 0; i < f->task.ranks->n; i++) {
         const uint64_t *votes = f->votes + i * k_count;
         double total = 0;
         if (fold[i] != out) continue;
@@ -236,20 +189,20 @@ static enum eg_status cross_validate(struct forest *f, const struct eg_learn_opt
     f->keep = false;
     for (unsigned out = 0; out < folds; out++) {
         f->task.n_inside = f->task.n_along = 0;
-        for (size_t i = 0; i < f->task.n; i++) {
+        for (size_t i = 0; i < f->task.ranks->n; i++) {
             if (fold[i] == out)
                 outside[f->task.n_along++] = i;
             else
                 inside[f->task.n_inside++] = i;
         }
         f->task.along = outside;
-        memset(f->votes, 0, f->task.n * f->task.n_classes * sizeof *f->votes);
+        memset(f->votes, 0, f->task.ranks->n * f->task.n_classes * sizeof *f->votes);
         enum eg_status status = grow_trees(f, o, out * f->n_trees, (folds + 1) * f->n_trees, err);
         if (status) return status;
         right += share_right(f, fold, (int)out);
         if (learned->out_of_fold) keep_shares(f, fold, out, learned->out_of_fold);
     }
-    learned->cv_accuracy = right / (double)f->task.n;
+    learned->cv_accuracy = right / (double)f->task.ranks->n;
     return EG_OK;
 }
 
@@ -277,19 +230,6 @@ static enum eg_status fit_reject(struct eg_matrix *m, const struct forest *f,
     return status;
 }
 
-/* Mean over trees of each feature's share in the fall of the impurity, as scikit-learn's. */
-static void add_up_importance(const struct forest *f, float *importance)
-{
-    for (size_t t = 0; t < f->n_trees; t++) {
-        const struct eg_tree *tree = &f->trees[t];
-        double total = 0;
-        for (size_t i = 0; i < tree->n_nodes; i++) total += (double)tree->gain[i];
-        for (size_t i = 0; i < tree->n_nodes && total > 0; i++)
-            if (tree->feature[i] >= 0)
-                importance[tree->feature[i]] += (float)((double)tree->gain[i] / (total * (double)f->n_trees));
-    }
-}
-
 enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size_t n_classes,
                                 const struct eg_learn_options *o, size_t budget, struct eg_learned *learned,
                                 struct eg_error *err)
@@ -306,27 +246,23 @@ enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size
     struct forest f = {.n_trees = o->n_trees ? o->n_trees : TREES,
                        .columns_bytes = (double)bytes + 8 * (double)n * (double)n_classes,
                        .budget = (double)budget};
-    float *columns = eg__alloc(cells, sizeof *columns);
+    struct eg_ranks ranks = {0};
     double *weight = eg__alloc(n_classes, sizeof *weight);
     size_t *inside = eg__alloc(n, sizeof *inside), *outside = eg__alloc(n, sizeof *outside);
     f.trees = eg__zalloc(f.n_trees, sizeof *f.trees);
-    f.errors = eg__alloc(f.n_trees, sizeof *f.errors);
-    f.status = eg__zalloc(f.n_trees, sizeof *f.status);
     f.votes = eg__zalloc(n * n_classes, sizeof *f.votes);
-    learned->importance = eg__zalloc(d, sizeof *learned->importance);
     if (o->out_of_fold) learned->out_of_fold = eg__zalloc(n, n_classes * sizeof *learned->out_of_fold);
-    bool room = (!o->out_of_fold || learned->out_of_fold) && columns && weight && inside && outside &&
-                f.trees && f.errors && f.status && f.votes && learned->importance;
-    enum eg_status status = room ? make_columns(m, columns, err) : eg__fail_memory(err, "the forest");
+    bool room =
+        (!o->out_of_fold || learned->out_of_fold) && weight && inside && outside && f.trees && f.votes;
+    enum eg_status status = room ? eg__ranks_make(m, &ranks, err) : eg__fail_memory(err, "the forest");
     if (!status) {
-        f.task = (struct eg_tree_task){.columns = columns,
+        f.task = (struct eg_tree_task){.ranks = &ranks,
                                        .labels = labels,
                                        .class_weight = weight,
-                                       .n = n,
-                                       .d = d,
                                        .n_classes = n_classes,
                                        .inside = inside,
-                                       .seed = o->seed};
+                                       .seed = o->seed,
+                                       .pool = o->pool};
         for (size_t k = 0; k < n_classes; k++) weight[k] = 0;
         for (size_t i = 0; i < n; i++) weight[labels[i]]++;
         for (size_t k = 0; k < n_classes; k++)
@@ -343,24 +279,20 @@ enum eg_status eg__forest_train(struct eg_matrix *m, const int32_t *labels, size
     }
     if (!status && !o->choose_only) {
         learned->oob_accuracy = share_right(&f, NULL, -1);
-        add_up_importance(&f, learned->importance);
-        free(columns); /* what follows needs the room */
-        columns = NULL;
-        f.task.columns = NULL;
         struct eg_reject reject = {0};
         if (o->reject_rate > 0) status = fit_reject(m, &f, o, fold, &reject, err);
+        eg__ranks_free(&ranks); /* what follows needs the room */
+        if (!status) status = eg__trees_thresholds(m, f.trees, f.n_trees, err);
         if (!status) status = forest_head(m, &f, reject.mean ? &reject : NULL, &learned->head, err);
         if (reject.mean) learned->reject_rate = reject.rate;
         eg__reject_free(&reject);
     }
     for (size_t t = 0; f.trees && t < f.n_trees; t++) eg__tree_free(&f.trees[t]);
-    free(columns);
+    eg__ranks_free(&ranks);
     free(weight);
     free(inside);
     free(outside);
     free(f.trees);
-    free(f.errors);
-    free(f.status);
     free(f.votes);
     return status;
 }

@@ -238,7 +238,6 @@ void eg__learned_release(struct eg_learned *learned)
 {
     eg__graph_free(learned->head);
     free(learned->grid);
-    free(learned->importance);
     free(learned->out_of_fold);
     *learned = (struct eg_learned){0};
 }

@@ -69,7 +69,6 @@ struct eg_learned {
     double objective, gap; /* NAN for a forest */
     double oob_accuracy;   /* forest; else NAN */
     double reject_rate;    /* share of the held-out rows that is refused; 0: none */
-    float *importance;     /* forest [d]; else NULL */
     float *out_of_fold;    /* [n][n_classes] calibrated, rows sum to 1; NULL: not asked for */
 };
 

@@ -490,17 +490,13 @@ static void forests_grow(void **state)
     for (unsigned threads = 1; threads <= 3; threads += 2) {
         eg_pool *pool;
         int right = 0;
-        double sum = 0, informative = 0;
         assert_int_equal(eg_pool_create(threads, &pool, NULL), EG_OK);
         struct eg_learned l =
             learn((struct eg_learn_options){.learner = EG_FOREST, .n_trees = 60, .pool = pool}, labels, K);
         run_head(&l, K, threads == 1 ? one : many, found);
         for (int i = 0; i < N; i++) right += (int32_t)found[i] == labels[i];
-        for (int j = 0; j < D; j++) sum += (double)l.importance[j];
-        for (int j = 0; j < D; j++) informative += (double)(l.importance[j] > 0);
         assert_int_equal(right, N); /* grown to pure leaves, two thirds of the trees saw a row */
         assert_true(l.oob_accuracy > 0.5 && l.oob_accuracy < 1 && l.cv_accuracy > 0.5 && l.cv_accuracy < 1);
-        assert_true(fabs(sum - 1) < 1e-4 && informative >= 10);
         assert_true(isnan(l.c) && isnan(l.objective) && isnan(l.gap));
         eg__learned_release(&l);
         eg_pool_free(pool);
