@@ -134,6 +134,16 @@ bool option_given(const struct invocation *in, const char *name);
 bool option_flag(const struct invocation *in, const char *name);
 const char *option_text(const struct invocation *in, const char *name); /* NULL: not given, no default */
 const char *const *option_list(const struct invocation *in, const char *name, size_t *n);
+
+/* --classes, --drop, --rename, --merge (class_options.c). An exit code; free in any case. */
+struct class_choice {
+    struct eg_class_choice choice;
+    char *text;
+    const char **names;
+    struct eg_class_rename *renames;
+};
+int class_options(const struct invocation *in, struct class_choice *made);
+void class_options_free(struct class_choice *made);
 long long option_integer(const struct invocation *in, const char *name);
 double option_real(const struct invocation *in, const char *name);
 size_t option_bytes(const struct invocation *in, const char *name); /* 0: not given */

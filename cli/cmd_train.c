@@ -191,7 +191,8 @@ static int write_out_of_fold(struct invocation *in, eg_features *features, struc
 }
 
 static int train(struct invocation *in, eg_features *features, const eg_net *net, const eg_net *from,
-                 eg_pool *pool, const double *grid, size_t n_grid, double fraction, bool told)
+                 eg_pool *pool, const double *grid, size_t n_grid, double fraction, bool told,
+                 const struct eg_class_choice *classes)
 {
     const char *output = option_text(in, "output"), *loss = option_text(in, "loss");
     struct progress progress;
@@ -201,6 +202,7 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
     struct eg_train_options how = {
         EG_SIZED(eg_train_options),
         .images = &listing,
+        .classes = *classes,
         .classifier = option_text(in, "classifier"),
         .c = grid,
         .n_c = n_grid,
@@ -238,6 +240,8 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
     list_skipped(in, report->unreadable, report->n_unreadable);
     if (report->n_unlabelled && !option_flag(in, "quiet"))
         tell(in, "%zu rows without a label were not used", report->n_unlabelled);
+    if (report->n_left_out && !option_flag(in, "quiet"))
+        tell(in, "%zu photos of classes that were not chosen were left out", report->n_left_out);
     if (!net) tell_classes(in, report); /* of photos this was told before */
     for (size_t i = 0; net && !told && i < report->n_empty && !option_flag(in, "quiet"); i++)
         tell_empty(in, report->empty[i]);
@@ -401,7 +405,9 @@ static int run(struct invocation *in)
     eg_pool *pool = NULL;
     eg_features *features = NULL;
     char *beside = from_file ? NULL : features_path(option_text(in, "output"));
-    int code = test_fraction(in, &fraction);
+    struct class_choice classes;
+    int code = class_options(in, &classes);
+    if (!code) code = test_fraction(in, &fraction);
     if (!code) code = check_words(in, from_file);
     if (!code && fraction < 0) code = check_data(in, option_text(in, "test"));
     if (!code) code = make_pool(in, &pool);
@@ -409,17 +415,20 @@ static int run(struct invocation *in)
     if (!code && model) code = load_model(in, model, &net);
     const struct eg_train_options checks = {
         EG_SIZED(eg_train_options), .folds = option_given(in, "cv") ? (unsigned)option_integer(in, "cv") : 0,
-        .test = fraction < 0 ? "" : NULL, .test_fraction = fraction > 0 ? fraction : -1};
+        .test = fraction < 0 ? "" : NULL, .test_fraction = fraction > 0 ? fraction : -1,
+        .classes = classes.choice};
     if (!code && !from_file) code = extract(in, net, beside, pool, &checks, &skipped);
     if (!code) code = open_features(in, from_file ? source : beside, &features);
     if (!code) tell_contradictions(in, features);
     if (!code && !net) code = net_of(in, features, &net);
-    if (!code) code = train(in, features, net, from, pool, grid, n_grid, fraction, !from_file);
+    if (!code)
+        code = train(in, features, net, from, pool, grid, n_grid, fraction, !from_file, &classes.choice);
     if (!code && skipped) code = EXIT_SKIPPED;
     eg_features_close(features);
     eg_net_free(net);
     eg_net_free(from);
     eg_pool_free(pool);
+    class_options_free(&classes);
     free(beside);
     free(grid);
     return code;
@@ -443,6 +452,10 @@ static const struct option_row options[] = {
      "folds of the cross-validation, fewer if a class has too few photos and none are asked for; 1: none"},
     {OPTION_TEXT, "test", 0, "PART|FILE.h5|IMAGES", "0.25", 0, 0, false,
      "part of every class kept for the test, or data to test on; 0: train on every row"},
+    {OPTION_LIST, "classes", 0, "A,B,...", NULL, 0, 0, false, "learn these classes alone"},
+    {OPTION_LIST, "drop", 0, "C,...", NULL, 0, 0, false, "leave these classes out"},
+    {OPTION_LIST, "rename", 0, "OLD=NEW", NULL, 0, 0, false, "learn a class under another name"},
+    {OPTION_LIST, "merge", 0, "A+B=NEW", NULL, 0, 0, false, "learn several classes as one"},
     OPTION_GROUP_ROW,
     {OPTION_TEXT, "features", 0, "NAME", "the first", 0, 0, false,
      "which cut of the file (--classifier auto: all are compared)"},

@@ -12,6 +12,18 @@ extern "C" {
 
 /* ---- training ------------------------------------------------------------------------ */
 
+/* Which classes to learn, and under which names; all zeros: as they are. Lists may name a class as it is
+ * or as it is renamed; several renamed alike become one. EG_E_NOT_FOUND: there is no such class. */
+struct eg_class_rename {
+    const char *from, *to;
+};
+struct eg_class_choice {
+    const char *const *keep, *const *drop; /* keep: these alone; n_keep 0: all */
+    size_t n_keep, n_drop;
+    const struct eg_class_rename *renames;
+    size_t n_renames;
+};
+
 struct eg_train_options {
     size_t size;            /* EG_SIZED(eg_train_options) */
     const char *classifier; /* NULL = "logistic", or "svm", "forest", "mlp", "auto": the best of
@@ -41,6 +53,7 @@ struct eg_train_options {
     eg_progress_fn *progress;
     void *user;
     const struct eg_dataset_options *images; /* of photos to test on; NULL: none */
+    struct eg_class_choice classes;          /* the model remembers them: evaluation does the same */
 };
 struct eg_grid_point {
     double c, cv_accuracy;
@@ -77,6 +90,7 @@ struct eg_train_report {
     double seconds;
     char **classes; /* in label order */
     size_t n_classes, n_train, n_unlabelled;
+    size_t n_left_out;             /* rows of classes that were not chosen */
     size_t n_test_known;           /* test photos that are, byte for byte, training photos too */
     struct eg_metrics test;        /* n = 0: no test rows */
     struct eg_skipped *unreadable; /* of `test` photos */

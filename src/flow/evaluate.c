@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/versioned.h"
 #include "eval/metrics.h"
+#include "flow/class_rules.h"
 #include "flow/trained.h"
 #include "image/photo.h"
 #include "sample/sample.h"
@@ -52,6 +53,7 @@ struct trial {
     int32_t *truth;
     const char **paths; /* [n], of `store` or `images` */
     size_t n;
+    struct eg_class_rules rules; /* while classes are mapped */
     struct eg_store *store;
     struct eg_dataset *images;
     struct eg_evaluate_report report;
@@ -59,12 +61,23 @@ struct trial {
 
 /* ---- gathering -------------------------------------------------------------------------- */
 
+/* Classes as the model was trained on them: renamed, merged, left out. */
+static enum eg_status choose(struct trial *t, const char *const *all, size_t n_all, size_t n,
+                             const char ***classes, size_t *n_classes, struct eg_error *err)
+{
+    enum eg_status status = eg__class_rules_read(t->model->card.class_choice, &t->rules, err);
+    return status ? status
+                  : eg__class_choose(&t->rules.choice, all, n_all, t->truth, n, classes, n_classes, err);
+}
+
 static enum eg_status judge_images(struct trial *t, const char *path, struct eg_error *err)
 {
     enum eg_status status = eg__dataset_scan(&path, 1, t->options->images, &t->images, err);
     if (status) return status;
     const struct eg_dataset *images = t->images;
     int32_t *map = NULL;
+    const char **classes = NULL;
+    size_t n_classes = 0;
     struct eg_judge_options how = {t->options->batch, t->options->pool, t->options->progress,
                                    t->options->user};
     t->truth = eg__alloc(images->n_items + 1, sizeof *t->truth);
@@ -72,21 +85,26 @@ static enum eg_status judge_images(struct trial *t, const char *path, struct eg_
     if (!t->truth || !t->paths) status = eg__fail_memory(err, "labels");
     for (size_t i = 0; i < images->n_items && !status; i++) t->truth[i] = images->items[i].label;
     if (!status)
-        status = eg__class_map(t->model->classes, t->model->n_classes, (const char *const *)images->classes,
-                               images->n_classes, t->truth, images->n_items, &map, err);
+        status = choose(t, (const char *const *)images->classes, images->n_classes, images->n_items, &classes,
+                        &n_classes, err);
+    if (!status)
+        status = eg__class_map(t->model->classes, t->model->n_classes, classes, n_classes, t->truth,
+                               images->n_items, &map, err);
     if (!status) status = eg__judge_photos(t->model, images, &how, &t->verdict, err);
     for (size_t i = 0; !status && i < images->n_items; i++) {
         if (t->verdict.reasons[i]) {
             status = eg__skip(&t->report.unreadable, &t->report.n_unreadable, images->items[i].path,
                               t->verdict.reasons[i], err);
-        } else if (images->items[i].label < 0) {
+        } else if (t->truth[i] < 0) {
             t->report.n_unlabelled++;
         } else {
             eg__verdict_keep(&t->verdict, i, t->n);
             t->paths[t->n] = images->items[i].path;
-            t->truth[t->n++] = map[images->items[i].label];
+            t->truth[t->n++] = map[t->truth[i]];
         }
     }
+    eg__class_rules_release(&t->rules);
+    free(classes);
     free(map);
     return status;
 }
@@ -139,7 +157,8 @@ static enum eg_status judge_file(struct trial *t, const char *path, struct eg_er
     const uint8_t *row_status = eg__store_status(store);
     struct eg_graph *head = NULL;
     int32_t *map = NULL;
-    size_t cut = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
+    const char **classes = NULL;
+    size_t n_classes = 0, cut = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
     t->truth = eg__alloc(spec->n_rows + 1, sizeof *t->truth);
     t->paths = eg__alloc(spec->n_rows + 1, sizeof *t->paths);
     if (!rows || !t->truth || !t->paths) status = eg__fail_memory(err, "rows");
@@ -153,16 +172,22 @@ static enum eg_status judge_file(struct trial *t, const char *path, struct eg_er
             continue;
         }
         rows[t->n] = i;
-        t->paths[t->n] = spec->paths[i];
         t->truth[t->n++] = spec->labels[i];
     }
+    const size_t labelled = t->n;
+    if (!status) status = choose(t, spec->classes, spec->n_classes, t->n, &classes, &n_classes, err);
+    if (!status) t->n = eg__without_unlabelled(rows, t->truth, t->n);
+    t->report.n_unlabelled += labelled - t->n;
+    for (size_t i = 0; i < t->n && !status; i++) t->paths[i] = spec->paths[rows[i]];
     if (!status)
-        status = eg__class_map(t->model->classes, t->model->n_classes, spec->classes, spec->n_classes,
-                               t->truth, t->n, &map, err);
+        status = eg__class_map(t->model->classes, t->model->n_classes, classes, n_classes, t->truth, t->n,
+                               &map, err);
     for (size_t i = 0; i < t->n && !status; i++) t->truth[i] = map[t->truth[i]];
     if (!status) status = eg__judge_rows(head, store, cut, rows, t->n, t->options->pool, &t->verdict, err);
     if (!status) status = eg__row_hashes(store, cut, rows, t->n, t->verdict.hashes, err);
     eg__graph_free(head);
+    eg__class_rules_release(&t->rules);
+    free(classes);
     free(map);
     free(rows);
     return status;

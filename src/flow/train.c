@@ -54,6 +54,7 @@ static enum eg_status note_sample(struct training *t, struct eg_error *err)
     if (!status) status = copy_names(s->empty, s->n_empty, &r->empty, &r->n_empty, err);
     if (status) return status;
     r->n_unlabelled = s->n_unlabelled;
+    r->n_left_out = s->n_left_out;
     r->n_train = s->n_train;
     r->twice = s->twice;
     r->n_twice = s->n_twice;
@@ -71,8 +72,10 @@ static enum eg_status note_sample(struct training *t, struct eg_error *err)
 static enum eg_status choose_rows(struct training *t, struct eg_error *err)
 {
     const struct eg_train_options *o = t->options;
-    struct eg_sample_options how = {
-        .test_fraction = o->test ? -1 : o->test_fraction, .seed = o->seed, .group = o->group};
+    struct eg_sample_options how = {.test_fraction = o->test ? -1 : o->test_fraction,
+                                    .seed = o->seed,
+                                    .group = o->group,
+                                    .classes = o->classes};
     enum eg_status status = eg__sample_of_store(t->store, t->cut, &how, &t->sample, err);
     if (!status) status = note_sample(t, err);
     if (status) return status;
@@ -237,7 +240,8 @@ static enum eg_status test_file(struct training *t, const char *path, struct eg_
     const struct eg_store_spec *spec = eg__store_spec(store);
     const uint8_t *row_status = eg__store_status(store);
     int32_t *map = NULL, *labels = eg__alloc(spec->n_rows + 1, sizeof *labels);
-    size_t n = 0, cut = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
+    const char **classes = NULL;
+    size_t n = 0, n_classes = 0, cut = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
     if (!labels || !rows) status = eg__fail_memory(err, "rows");
     if (!status) status = eg__store_find_cut(store, t->spec->cuts[t->cut].name, &cut, err);
     if (!status) status = eg__same_source(t->spec, spec, path, err);
@@ -247,8 +251,12 @@ static enum eg_status test_file(struct training *t, const char *path, struct eg_
             labels[n++] = spec->labels[i];
         }
     if (!status)
-        status = eg__class_map(t->report.classes, t->report.n_classes, spec->classes, spec->n_classes, labels,
-                               n, &map, err);
+        status = eg__class_choose(&t->options->classes, spec->classes, spec->n_classes, labels, n, &classes,
+                                  &n_classes, err);
+    n = status ? n : eg__without_unlabelled(rows, labels, n);
+    if (!status)
+        status =
+            eg__class_map(t->report.classes, t->report.n_classes, classes, n_classes, labels, n, &map, err);
     for (size_t i = 0; i < n && !status; i++) labels[i] = map[labels[i]];
     if (!status && !n) status = eg__fail(err, EG_E_ARGUMENT, "no row of '%s' has a label", path);
     uint8_t(*hashes)[32] = eg__alloc(n, sizeof *hashes);
@@ -259,6 +267,7 @@ static enum eg_status test_file(struct training *t, const char *path, struct eg_
     if (!status) status = test_rows(t, store, cut, rows, labels, n, err);
     free(hashes);
     free(map);
+    free(classes);
     free(labels);
     free(rows);
     if (eg__store_close(store, NULL) && !status) status = eg__fail(err, EG_E_IO, "cannot close '%s'", path);
@@ -274,6 +283,8 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
     enum eg_status status = eg__dataset_scan(&path, 1, t->options->images, &images, err);
     if (status) return status;
     int32_t *map = NULL, *truth = eg__alloc(images->n_items + 1, sizeof *truth);
+    const char **classes = NULL;
+    size_t n_classes = 0;
     struct eg_verdict verdict = {0};
     struct eg_net whole = {.graph = t->graph,
                            .recipe = t->net->recipe,
@@ -286,17 +297,20 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
     if (!status) status = eg__card_read(t->graph, &whole.card, err);
     for (size_t i = 0; i < images->n_items && !status; i++) truth[i] = images->items[i].label;
     if (!status)
-        status = eg__class_map(t->report.classes, t->report.n_classes, (const char *const *)images->classes,
-                               images->n_classes, truth, images->n_items, &map, err);
+        status = eg__class_choose(&t->options->classes, (const char *const *)images->classes,
+                                  images->n_classes, truth, images->n_items, &classes, &n_classes, err);
+    if (!status)
+        status = eg__class_map(t->report.classes, t->report.n_classes, classes, n_classes, truth,
+                               images->n_items, &map, err);
     if (!status) status = eg__judge_photos(&whole, images, &how, &verdict, err);
     size_t n = 0;
     for (size_t i = 0; !status && i < images->n_items; i++) {
         if (verdict.reasons[i]) {
             status = eg__skip(&t->report.unreadable, &t->report.n_unreadable, images->items[i].path,
                               verdict.reasons[i], err);
-        } else if (images->items[i].label >= 0) {
+        } else if (truth[i] >= 0) {
             eg__verdict_keep(&verdict, i, n);
-            truth[n++] = map[images->items[i].label];
+            truth[n++] = map[truth[i]];
         }
     }
     if (!status && !n)
@@ -307,6 +321,7 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
                              &t->report.test, err);
     eg__verdict_release(&verdict);
     free(map);
+    free(classes);
     free(truth);
     eg__dataset_free(images);
     return status;
@@ -376,6 +391,7 @@ static enum eg_status train(struct training *t, const char *path, struct eg_erro
     t->trained.cut = &t->spec->cuts[t->cut];
     t->trained.weights_sha256 = t->spec->weights_sha256;
     t->trained.command = t->options->command;
+    t->trained.classes = &t->options->classes;
     if (t->options->test) { /* photos are judged by the whole network */
         status = eg__trained_build(t->net, &t->trained, t->learned.head, &t->graph, err);
         if (!status) status = test(t, err);
@@ -423,10 +439,17 @@ enum eg_status eg_train_check(const eg_dataset *images, const struct eg_train_op
     if (status) return status;
     int32_t *labels = eg__alloc(images->n_items, sizeof *labels);
     if (!labels) return eg__fail_memory(err, "labels");
+    const char *const *all = (const char *const *)images->classes, **classes = NULL;
+    size_t n_classes = 0;
     for (size_t i = 0; i < images->n_items; i++) labels[i] = images->items[i].label;
-    status =
-        eg__sample_check(labels, images->n_items, (const char *const *)images->classes, images->n_classes,
-                         o->test ? -1 : o->test_fraction, o->folds ? o->folds : 2, err);
+    status = eg__class_choice_check(&o->classes, all, images->n_classes, err);
+    if (!status)
+        status = eg__class_choose(&o->classes, all, images->n_classes, labels, images->n_items, &classes,
+                                  &n_classes, err);
+    if (!status)
+        status = eg__sample_check(labels, images->n_items, classes, n_classes,
+                                  o->test ? -1 : o->test_fraction, o->folds ? o->folds : 2, err);
+    free(classes);
     free(labels);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/versioned.h"
+#include "flow/class_rules.h"
 #include "flow/flow.h"
 #include "flow/trained.h"
 #include "image/photo.h"
@@ -28,7 +29,7 @@ char *eg__names_json(const char *const *names, size_t n)
 struct writing {
     struct eg_card card;
     char date[32];
-    char *recipe, *classes, *filter;
+    char *recipe, *classes, *filter, *choice;
 };
 
 /* Name, recipe, version, date: what every file we write says. */
@@ -60,6 +61,7 @@ static enum eg_status write_card(struct writing *w, struct eg_graph *graph, enum
     free(w->recipe);
     free(w->classes);
     free(w->filter);
+    free(w->choice);
     return status;
 }
 
@@ -122,6 +124,8 @@ static enum eg_status write_training(struct writing *w, const struct eg_trained 
     card->training_rows = eg__card_whole(r->n_train);
     card->command = t->command;
     enum eg_status status = t->sample ? write_sample(w, t->sample, err) : EG_OK;
+    if (!status && t->classes) status = eg__class_rules_write(t->classes, &w->choice, err);
+    card->class_choice = w->choice;
     return status ? status : write_classes(w, (const char *const *)r->classes, r->n_classes, err);
 }
 

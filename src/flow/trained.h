@@ -10,7 +10,8 @@ struct eg_trained { /* what the file says of its making */
     const struct eg_cut_info *cut;
     const char *weights_sha256, *command;
     const struct eg_sample *sample;
-    const char *loss; /* of an SVM; NULL: another classifier */
+    const struct eg_class_choice *classes; /* NULL: as they are */
+    const char *loss;                      /* of an SVM; NULL: another classifier */
 };
 
 /* The network to the cut, the head on it, and the metadata. net NULL: the head alone. */

@@ -67,6 +67,7 @@ static json_t *json_train(const struct eg_train_report *report, const char *outp
                                                 "cv_accuracy", eg__json_number(tried->cv_accuracy)));
     }
     json_object_set_new(json, "scales", scales);
+    json_object_set_new(json, "left_out", json_integer((json_int_t)report->n_left_out));
     for (size_t i = 0; i < report->n_empty; i++)
         json_array_append_new(empty, eg__json_text(report->empty[i]));
     for (size_t i = 0; i < report->n_twice; i++)

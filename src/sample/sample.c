@@ -280,6 +280,17 @@ enum eg_status eg__sample_make(const struct eg_labelled *from, const struct eg_s
     return status;
 }
 
+size_t eg__without_unlabelled(size_t *rows, int32_t *labels, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (labels[i] >= 0) {
+            rows[kept] = rows[i];
+            labels[kept++] = labels[i];
+        }
+    return kept;
+}
+
 enum eg_status eg__sample_of_store(struct eg_store *store, size_t cut,
                                    const struct eg_sample_options *options, struct eg_sample *sample,
                                    struct eg_error *err)
@@ -287,7 +298,7 @@ enum eg_status eg__sample_of_store(struct eg_store *store, size_t cut,
     const struct eg_store_spec *spec = eg__store_spec(store);
     const uint8_t *row_status = eg__store_status(store);
     const size_t n_rows = spec->n_rows;
-    size_t n = 0, waiting = 0, unlabelled = 0, *rows = eg__alloc(n_rows + 1, sizeof *rows);
+    size_t n = 0, waiting = 0, unlabelled = 0, n_classes = 0, *rows = eg__alloc(n_rows + 1, sizeof *rows);
     int32_t *labels = eg__alloc(n_rows + 1, sizeof *labels);
     uint8_t(*hashes)[HASH] = eg__alloc(n_rows + 1, sizeof *hashes);
     enum eg_status status = rows && labels && hashes ? EG_OK : eg__fail_memory(err, "rows");
@@ -306,11 +317,25 @@ enum eg_status eg__sample_of_store(struct eg_store *store, size_t cut,
             eg__fail(err, EG_E_ARGUMENT, "%zu of %zu rows are not computed yet: finish the extraction first",
                      waiting, n_rows);
     if (!status && !n_rows) status = eg__fail(err, EG_E_ARGUMENT, "there are no rows to learn from");
+    const char **classes = NULL;
+    const size_t all = n;
+    if (!status) status = eg__class_choice_check(&options->classes, spec->classes, spec->n_classes, err);
+    if (!status)
+        status = eg__class_choose(&options->classes, spec->classes, spec->n_classes, labels, n, &classes,
+                                  &n_classes, err);
+    if (!status) n = eg__without_unlabelled(rows, labels, n);
+    if (!status && all && !n)
+        status =
+            eg__fail(err, EG_E_ARGUMENT, "no class is left: all %zu photos are of classes left out", all);
     if (!status) status = eg__row_hashes(store, cut, rows, n, hashes, err);
-    struct eg_labelled labelled = {n,           rows,          labels,          (eg_hashes)hashes,
-                                   spec->paths, spec->classes, spec->n_classes, !spec->network};
+    struct eg_labelled labelled = {n,           rows,    labels,    (eg_hashes)hashes,
+                                   spec->paths, classes, n_classes, !spec->network};
     if (!status) status = eg__sample_make(&labelled, options, sample, err);
-    if (!status) sample->n_unlabelled = unlabelled;
+    if (!status) {
+        sample->n_unlabelled = unlabelled;
+        sample->n_left_out = all - n;
+    }
+    free(classes);
     free(rows);
     free(labels);
     free(hashes);

@@ -56,8 +56,24 @@ struct eg_labelled {
 struct eg_sample_options {
     double test_fraction; /* 0 = 0.25; below 0: none */
     uint64_t seed;
-    const char *group; /* pattern; NULL: none */
+    const char *group;              /* pattern; NULL: none */
+    struct eg_class_choice classes; /* eg__sample_of_store only */
 };
+
+/* Rows whose label is not -1 come to the front; how many they are. */
+size_t eg__without_unlabelled(size_t *rows, int32_t *labels, size_t n);
+
+/* ---- classes by choice (class_choice.c) ------------------------------------------------------- */
+
+/* EG_E_NOT_FOUND: a class that is named is not there. */
+EG_MUST_CHECK enum eg_status eg__class_choice_check(const struct eg_class_choice *choice,
+                                                    const char *const *classes, size_t n_classes,
+                                                    struct eg_error *err);
+/* labels [n] become those of *names, a list to free() of borrowed names; -1: left out. */
+EG_MUST_CHECK enum eg_status eg__class_choose(const struct eg_class_choice *choice,
+                                              const char *const *classes, size_t n_classes, int32_t *labels,
+                                              size_t n, const char ***names, size_t *n_names,
+                                              struct eg_error *err);
 
 struct eg_sample {
     size_t n, n_train;
@@ -68,8 +84,8 @@ struct eg_sample {
     size_t n_classes;
     char **empty; /* classes without rows */
     size_t n_empty;
-    size_t n_unlabelled;
-    struct eg_twice *twice; /* the same photo under two labels: at most 100 */
+    size_t n_unlabelled, n_left_out; /* left out: of classes that were not chosen */
+    struct eg_twice *twice;          /* the same photo under two labels: at most 100 */
     size_t n_twice;
     double test_fraction; /* what it came to; 0: none */
     uint64_t seed;
