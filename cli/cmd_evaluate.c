@@ -30,7 +30,7 @@ static double noted_number(const eg_net *net, const char *key, double fallback)
 static int make_page(struct invocation *in, const eg_net *net, const struct eg_evaluate_report *report,
                      eg_pool *pool)
 {
-    const char *data = in->operands[1];
+    const char *data = in->operands[in->n_operands - 1];
     if (!option_given(in, "report")) return EXIT_DONE;
     eg_features *features = NULL;
     struct eg_error err;
@@ -63,7 +63,7 @@ static int make_page(struct invocation *in, const eg_net *net, const struct eg_e
 
 static int show(struct invocation *in, const eg_net *net, const struct eg_evaluate_report *report)
 {
-    const char *data = in->operands[1];
+    const char *data = in->operands[in->n_operands - 1];
     bool test = report->rows == EG_ROWS_TEST;
     if (option_flag(in, "json")) {
         print_text(in, eg_evaluate_report_json(report, net));
@@ -90,13 +90,59 @@ static int show(struct invocation *in, const eg_net *net, const struct eg_evalua
     return code;
 }
 
+/* Two models: whose answers are right, and whether that can be luck. */
+static int show_pair(struct invocation *in, const eg_net *a, const eg_net *b,
+                     const struct eg_pair_report *pair)
+{
+    if (option_flag(in, "json")) {
+        print_text(in, eg_pair_report_json(pair, a, b));
+        return EXIT_DONE;
+    }
+    const struct eg_metrics *one = &pair->a->metrics, *other = &pair->b->metrics;
+    fprintf(in->out, "on %zu photos that neither has learned from:\n\n", one->n);
+    fprintf(in->out, "  accuracy  95 %%         right where the other is wrong\n");
+    fprintf(in->out, "    %.4f  %.3f-%.3f  %6zu  %s\n", one->accuracy, one->accuracy_low, one->accuracy_high,
+            pair->only_a, in->operands[0]);
+    fprintf(in->out, "    %.4f  %.3f-%.3f  %6zu  %s\n\n", other->accuracy, other->accuracy_low,
+            other->accuracy_high, pair->only_b, in->operands[1]);
+    fprintf(in->out, "p = %.3g (McNemar, exact): %s\n", pair->p_value,
+            pair->p_value < 0.05 ? "more than luck" : "it can be luck");
+    return EXIT_DONE;
+}
+
+static int evaluate_pair(struct invocation *in, const eg_net *net, const struct eg_evaluate_options *how)
+{
+    eg_net *other = NULL;
+    struct eg_pair_report *pair = NULL;
+    struct eg_error err;
+    if (option_given(in, "svg") || option_given(in, "report"))
+        return usage_error(in, "--svg and --report show one model: evaluate the models one by one");
+    int code = load_model(in, in->operands[1], &other);
+    if (code) return code;
+    enum eg_status status = eg_evaluate_pair(net, other, in->operands[2], how, &pair, &err);
+    if (status == EG_E_CANCELLED) {
+        tell(in, "interrupted; nothing was written, run it again");
+        code = EXIT_INTERRUPTED;
+    } else if (status) {
+        code = report_error(in, status, &err);
+    } else {
+        list_skipped(in, pair->a->unreadable, pair->a->n_unreadable);
+        code = show_pair(in, net, other, pair);
+        if (!code && pair->a->n_unreadable) code = EXIT_SKIPPED;
+    }
+    eg_pair_report_free(pair);
+    eg_net_free(other);
+    return code;
+}
+
 static int run(struct invocation *in)
 {
     eg_net *net = NULL;
     eg_pool *pool = NULL;
+    const char *data = in->operands[in->n_operands - 1];
     int code = option_given(in, "svg") ? check_output(in, option_text(in, "svg")) : EXIT_DONE;
     if (!code) code = check_report(in);
-    if (!code) code = check_data(in, in->operands[1]);
+    if (!code) code = check_data(in, data);
     if (!code) code = load_model(in, in->operands[0], &net);
     if (!code) code = make_pool(in, &pool);
     if (!code) {
@@ -116,9 +162,13 @@ static int run(struct invocation *in)
                                           .user = &progress};
         struct eg_evaluate_report *report;
         struct eg_error err;
-        enum eg_status status = eg_evaluate(net, in->operands[1], &how, &report, &err);
+        const bool pair = in->n_operands > 2;
+        if (pair) code = evaluate_pair(in, net, &how);
+        enum eg_status status = pair ? EG_OK : eg_evaluate(net, data, &how, &report, &err);
         progress_end(&progress);
-        if (status == EG_E_CANCELLED) {
+        if (pair) {
+            /* told already */
+        } else if (status == EG_E_CANCELLED) {
             tell(in, "interrupted; nothing was written, run it again");
             code = EXIT_INTERRUPTED;
         } else if (status) {
@@ -153,8 +203,11 @@ static const struct option_row options[] = {
 const struct command command_evaluate = {
     .name = "evaluate",
     .summary = "how good a trained model is, on a feature file or on photos",
-    .operands = "MODEL.onnx FILE.h5|IMAGES",
-    .details = "On the data the model was trained from, only the rows kept for the test are counted.",
+    .operands = "MODEL.onnx [OTHER.onnx] FILE.h5|IMAGES",
+    .details =
+        "On the data the model was trained from, only the rows kept for the test are counted. Two models: "
+        "the photos that neither has learned from, which of them only one gets right, and whether "
+        "that can be luck.",
     .example = "engraft evaluate mine.onnx photos.h5",
     .options = options,
     .run = run,

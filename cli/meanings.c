@@ -51,11 +51,18 @@ static bool has_option(const struct invocation *in, const char *name)
     return false;
 }
 
+/* The data are the last operand of a command, whatever may stand before them. */
+static size_t place_of(const struct invocation *in, const struct meaning *m)
+{
+    return m->operand && strchr(in->command->operands, '[') ? in->n_operands - 1 : m->operand;
+}
+
 /* Of an operand that may be repeated, is one of the kind? */
 static bool any_operand(const struct invocation *in, const struct meaning *m)
 {
     bool repeated = ends_with(in->command->operands, "...");
-    for (size_t i = m->operand; i < (repeated ? in->n_operands : m->operand + 1); i++)
+    const size_t first = place_of(in, m);
+    for (size_t i = first; i < (repeated ? in->n_operands : first + 1); i++)
         if (m->kinds & kind_of(in, in->operands[i])) return true;
     return false;
 }
@@ -69,7 +76,7 @@ int check_meanings(const struct invocation *in)
         if (strcmp(m->command, in->command->name) || m->operand >= in->n_operands) continue;
         if (!has_option(in, m->option) || (m->unless && has_option(in, m->unless))) continue;
         if (any_operand(in, m)) continue;
-        const char *operand = in->operands[m->operand];
+        const char *operand = in->operands[place_of(in, m)];
         return usage_error(in, "--%s means nothing with %s, '%s': %s", m->option, kinds[kind_of(in, operand)],
                            operand, m->why);
     }

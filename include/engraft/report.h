@@ -148,6 +148,16 @@ EG_API EG_MUST_CHECK enum eg_status eg_explanation_picture(const struct eg_expla
 /* One photo's. picture: the file it was written to, NULL: none; similar: its nearest photos, NULL: none */
 EG_API char *eg_explanation_json(const struct eg_explanation *explanation, const char *picture,
                                  const struct eg_similar_photo *similar);
+/* Two models on the same data: the rows that neither has learned from. */
+struct eg_pair_report {
+    struct eg_evaluate_report *a, *b; /* each model's own figures, on those rows */
+    size_t only_a, only_b;            /* rows that only one gets right */
+    double p_value;                   /* McNemar, exact, two-sided */
+};
+EG_API EG_MUST_CHECK enum eg_status eg_evaluate_pair(const eg_net *a, const eg_net *b, const char *data,
+                                                     const struct eg_evaluate_options *options,
+                                                     struct eg_pair_report **report, struct eg_error *err);
+EG_API void eg_pair_report_free(struct eg_pair_report *report);
 
 /* ---- reports as JSON -------------------------------------------------------------------- */
 
@@ -161,6 +171,7 @@ EG_API char *eg_extract_report_json(const struct eg_extract_report *report, cons
 EG_API char *eg_train_report_json(const struct eg_train_report *report, const char *output);
 EG_API char *eg_tune_report_json(const struct eg_tune_report *report, const char *output);
 EG_API char *eg_evaluate_report_json(const struct eg_evaluate_report *report, const eg_net *model);
+EG_API char *eg_pair_report_json(const struct eg_pair_report *report, const eg_net *a, const eg_net *b);
 EG_API char *eg_comparison_json(const struct eg_comparison *found, const eg_net *net, eg_features *features,
                                 const struct eg_extract_report *extracted, unsigned folds,
                                 const char *output);

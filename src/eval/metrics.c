@@ -270,3 +270,15 @@ char *eg_metrics_report_fit(const struct eg_metrics *m, const char *const *class
     }
     return text.chars;
 }
+
+/* Two-sided binomial: twice the smaller tail of n fair coins, term by term from the middle of logs. */
+double eg__mcnemar(size_t only_one, size_t only_other)
+{
+    const size_t n = only_one + only_other, least = only_one < only_other ? only_one : only_other;
+    double term = -(double)n * log(2), tail = 0;
+    for (size_t i = 0; i <= least; i++) {
+        tail += exp(term);
+        term += log((double)(n - i)) - log((double)(i + 1));
+    }
+    return fmin(2 * tail, 1);
+}

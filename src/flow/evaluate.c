@@ -12,6 +12,7 @@
 #include "eval/metrics.h"
 #include "flow/class_rules.h"
 #include "flow/trained.h"
+#include "flow/trial.h"
 #include "image/photo.h"
 #include "sample/sample.h"
 
@@ -46,23 +47,10 @@ void eg__verdict_keep(struct eg_verdict *v, size_t from, size_t to)
     memmove(v->hashes[to], v->hashes[from], sizeof v->hashes[to]);
 }
 
-struct trial {
-    const struct eg_net *model;
-    const struct eg_evaluate_options *options;
-    struct eg_verdict verdict; /* of the labelled rows that could be read: n of them */
-    int32_t *truth;
-    const char **paths; /* [n], of `store` or `images` */
-    size_t n;
-    struct eg_class_rules rules; /* while classes are mapped */
-    struct eg_store *store;
-    struct eg_dataset *images;
-    struct eg_evaluate_report report;
-};
-
 /* ---- gathering -------------------------------------------------------------------------- */
 
 /* Classes as the model was trained on them: renamed, merged, left out. */
-static enum eg_status choose(struct trial *t, const char *const *all, size_t n_all, size_t n,
+static enum eg_status choose(struct eg_trial *t, const char *const *all, size_t n_all, size_t n,
                              const char ***classes, size_t *n_classes, struct eg_error *err)
 {
     enum eg_status status = eg__class_rules_read(t->model->card.class_choice, &t->rules, err);
@@ -70,7 +58,7 @@ static enum eg_status choose(struct trial *t, const char *const *all, size_t n_a
                   : eg__class_choose(&t->rules.choice, all, n_all, t->truth, n, classes, n_classes, err);
 }
 
-static enum eg_status judge_images(struct trial *t, const char *path, struct eg_error *err)
+static enum eg_status judge_images(struct eg_trial *t, const char *path, struct eg_error *err)
 {
     enum eg_status status = eg__dataset_scan(&path, 1, t->options->images, &t->images, err);
     if (status) return status;
@@ -82,7 +70,8 @@ static enum eg_status judge_images(struct trial *t, const char *path, struct eg_
                                    t->options->user};
     t->truth = eg__alloc(images->n_items + 1, sizeof *t->truth);
     t->paths = eg__alloc(images->n_items + 1, sizeof *t->paths);
-    if (!t->truth || !t->paths) status = eg__fail_memory(err, "labels");
+    t->places = eg__alloc(images->n_items + 1, sizeof *t->places);
+    if (!t->truth || !t->paths || !t->places) status = eg__fail_memory(err, "labels");
     for (size_t i = 0; i < images->n_items && !status; i++) t->truth[i] = images->items[i].label;
     if (!status)
         status = choose(t, (const char *const *)images->classes, images->n_classes, images->n_items, &classes,
@@ -100,6 +89,7 @@ static enum eg_status judge_images(struct trial *t, const char *path, struct eg_
         } else {
             eg__verdict_keep(&t->verdict, i, t->n);
             t->paths[t->n] = images->items[i].path;
+            t->places[t->n] = i;
             t->truth[t->n++] = map[t->truth[i]];
         }
     }
@@ -110,8 +100,8 @@ static enum eg_status judge_images(struct trial *t, const char *path, struct eg_
 }
 
 /* The cut of the file that the model was grown on: by its name, else by what it is. */
-static enum eg_status find_cut(const struct trial *t, struct eg_store *store, const char *path, size_t *cut,
-                               struct eg_error *err)
+static enum eg_status find_cut(const struct eg_trial *t, struct eg_store *store, const char *path,
+                               size_t *cut, struct eg_error *err)
 {
     const struct eg_store_spec *spec = eg__store_spec(store);
     const char *layer = t->model->card.layer, *pool = t->model->card.pool, *order = t->model->card.order;
@@ -148,7 +138,7 @@ enum eg_status eg__model_head(const struct eg_net *model, struct eg_graph **head
     return status ? status : eg__graph_rest(model->graph, node, head, err);
 }
 
-static enum eg_status judge_file(struct trial *t, const char *path, struct eg_error *err)
+static enum eg_status judge_file(struct eg_trial *t, const char *path, struct eg_error *err)
 {
     enum eg_status status = eg__store_open(path, &t->store, err);
     if (status) return status;
@@ -158,7 +148,7 @@ static enum eg_status judge_file(struct trial *t, const char *path, struct eg_er
     struct eg_graph *head = NULL;
     int32_t *map = NULL;
     const char **classes = NULL;
-    size_t n_classes = 0, cut = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
+    size_t n_classes = 0, cut = 0, *rows = t->places = eg__alloc(spec->n_rows + 1, sizeof *rows);
     t->truth = eg__alloc(spec->n_rows + 1, sizeof *t->truth);
     t->paths = eg__alloc(spec->n_rows + 1, sizeof *t->paths);
     if (!rows || !t->truth || !t->paths) status = eg__fail_memory(err, "rows");
@@ -189,14 +179,13 @@ static enum eg_status judge_file(struct trial *t, const char *path, struct eg_er
     eg__class_rules_release(&t->rules);
     free(classes);
     free(map);
-    free(rows);
     return status;
 }
 
 /* ---- which rows count ------------------------------------------------------------------------ */
 
 /* The split by the model's seed and groups, if the rows are such that it can be made. */
-static bool split_again(const struct trial *t, bool by_order, uint8_t *part, struct eg_error *err)
+static bool split_again(const struct eg_trial *t, bool by_order, uint8_t *part, struct eg_error *err)
 {
     const struct eg_card *card = &t->model->card;
     const char *pattern = card->group;
@@ -219,7 +208,7 @@ static bool split_again(const struct trial *t, bool by_order, uint8_t *part, str
 }
 
 /* part[i] = 1 for a test row, if these are the rows the model was trained from. */
-static enum eg_status recognise(struct trial *t, uint8_t *part, struct eg_error *err)
+static enum eg_status recognise(struct eg_trial *t, uint8_t *part, struct eg_error *err)
 {
     const struct eg_card *card = &t->model->card;
     const bool by_order = !card->split; /* version 0.1 */
@@ -233,7 +222,7 @@ static enum eg_status recognise(struct trial *t, uint8_t *part, struct eg_error 
 }
 
 /* counts[i] = 1 for a row the model has not learned from. */
-static enum eg_status find_unknown(struct trial *t, uint8_t *counts, struct eg_error *err)
+static enum eg_status find_unknown(struct eg_trial *t, uint8_t *counts, struct eg_error *err)
 {
     const char *filter = t->model->card.training_filter;
     enum eg_status status = recognise(t, counts, err);
@@ -244,19 +233,20 @@ static enum eg_status find_unknown(struct trial *t, uint8_t *counts, struct eg_e
     return status;
 }
 
-static void keep_rows(struct trial *t, const uint8_t *counts)
+static void keep_rows(struct eg_trial *t, const uint8_t *counts)
 {
     size_t kept = 0;
     for (size_t i = 0; i < t->n; i++)
         if (counts[i]) {
             eg__verdict_keep(&t->verdict, i, kept);
             t->paths[kept] = t->paths[i];
+            t->places[kept] = t->places[i];
             t->truth[kept++] = t->truth[i];
         }
     t->n = kept;
 }
 
-static enum eg_status keep_test_rows(struct trial *t, const char *data, struct eg_error *err)
+static enum eg_status keep_test_rows(struct eg_trial *t, const char *data, struct eg_error *err)
 {
     enum eg_rows rows = t->options->rows;
     uint8_t *counts = eg__zalloc(t->n + 1, 1);
@@ -282,7 +272,7 @@ static enum eg_status keep_test_rows(struct trial *t, const char *data, struct e
 }
 
 /* What was answered of each photo goes to the report. */
-static enum eg_status hand_answers(struct trial *t, struct eg_error *err)
+static enum eg_status hand_answers(struct eg_trial *t, struct eg_error *err)
 {
     struct eg_evaluate_report *r = &t->report;
     r->paths = eg__zalloc(t->n + 1, sizeof *r->paths);
@@ -297,26 +287,39 @@ static enum eg_status hand_answers(struct trial *t, struct eg_error *err)
     return EG_OK;
 }
 
+enum eg_status eg__trial_hold(struct eg_trial *t, const char *data, struct eg_error *err)
+{
+    enum eg_status status = eg__is_hdf5(data) ? judge_file(t, data, err) : judge_images(t, data, err);
+    if (!status && !t->n)
+        status = eg__fail(err, EG_E_ARGUMENT, "nothing in '%s' could be read and has a label", data);
+    return status ? status : keep_test_rows(t, data, err);
+}
+
+enum eg_status eg__trial_release(struct eg_trial *t, const char *data, enum eg_status status,
+                                 struct eg_error *err)
+{
+    eg__verdict_release(&t->verdict);
+    free(t->truth);
+    free(t->paths);
+    free(t->places);
+    eg__dataset_free(t->images);
+    if (eg__store_close(t->store, NULL) && !status) return eg__fail(err, EG_E_IO, "cannot close '%s'", data);
+    return status;
+}
+
 enum eg_status eg_evaluate(const eg_net *model, const char *data, const struct eg_evaluate_options *options,
                            struct eg_evaluate_report **report, struct eg_error *err)
 {
     struct eg_evaluate_options own;
     enum eg_status status = eg__options(&own, sizeof own, options, err);
     if (status) return status;
-    struct trial t = {.model = model, .options = &own};
-    status = eg__is_hdf5(data) ? judge_file(&t, data, err) : judge_images(&t, data, err);
-    if (!status && !t.n)
-        status = eg__fail(err, EG_E_ARGUMENT, "nothing in '%s' could be read and has a label", data);
-    if (!status) status = keep_test_rows(&t, data, err);
+    struct eg_trial t = {.model = model, .options = &own};
+    status = eg__trial_hold(&t, data, err);
     if (!status)
         status = eg__metrics(t.truth, t.verdict.labels, t.verdict.probabilities, t.n, model->n_classes,
                              &t.report.metrics, err);
     if (!status) status = hand_answers(&t, err);
-    eg__verdict_release(&t.verdict);
-    free(t.truth);
-    free(t.paths);
-    eg__dataset_free(t.images);
-    if (eg__store_close(t.store, NULL) && !status) status = eg__fail(err, EG_E_IO, "cannot close '%s'", data);
+    status = eg__trial_release(&t, data, status, err);
     if (!status) status = eg__hand_out(&t.report, sizeof t.report, report, err);
     if (status) eg__evaluate_report_release(&t.report);
     return status;

@@ -170,7 +170,7 @@ char *eg_extract_report_json(const struct eg_extract_report *report, const eg_da
         eg__json_number((double)report->done / report->seconds)));
 }
 
-char *eg_evaluate_report_json(const struct eg_evaluate_report *report, const eg_net *model)
+static json_t *json_evaluate(const struct eg_evaluate_report *report, const eg_net *model)
 {
     json_t *classes = json_array();
     for (size_t i = 0; i < eg_net_class_count(model); i++)
@@ -180,7 +180,21 @@ char *eg_evaluate_report_json(const struct eg_evaluate_report *report, const eg_
     json_object_set_new(json, "trained_here", json_boolean(report->trained_here));
     json_object_set_new(json, "left_out", json_integer((json_int_t)report->n_known));
     json_object_set_new(json, "unreadable", eg__json_skipped(report->unreadable, report->n_unreadable));
-    return eg__json_document(json);
+    return json;
+}
+
+char *eg_evaluate_report_json(const struct eg_evaluate_report *report, const eg_net *model)
+{
+    return eg__json_document(json_evaluate(report, model));
+}
+
+char *eg_pair_report_json(const struct eg_pair_report *report, const eg_net *a, const eg_net *b)
+{
+    return eg__json_document(json_pack("{s:I,s:I,s:I,s:o,s:o,s:o}", "count", (json_int_t)report->a->metrics.n,
+                                       "only_a", (json_int_t)report->only_a, "only_b",
+                                       (json_int_t)report->only_b, "p_value",
+                                       eg__json_number(report->p_value), "a", json_evaluate(report->a, a),
+                                       "b", json_evaluate(report->b, b)));
 }
 
 char *eg_answer_json(const struct eg_answer *answer)
