@@ -52,7 +52,11 @@ static void print_compared(FILE *to, const struct eg_compared *compared, size_t 
 static void print_scales(FILE *to, const struct eg_train_report *report)
 {
     if (!report->n_scales) return;
-    fprintf(to, "scalings, at %zu C each (the best went on to the whole grid):\n", report->scales[0].points);
+    if (isfinite(report->c))
+        fprintf(to, "scalings, at %zu C each (the best went on to the whole grid):\n",
+                report->scales[0].points);
+    else
+        fprintf(to, "scalings:\n");
     for (size_t i = 0; i < report->n_scales; i++)
         fprintf(to, "%12s  %.4f%s\n", report->scales[i].scale, report->scales[i].cv_accuracy,
                 !strcmp(report->scales[i].scale, report->scale) ? "  <- chosen" : "");
@@ -360,9 +364,9 @@ static int check_classifier(const struct invocation *in)
 {
     static const struct {
         const char *option, *of; /* classifiers, " a b " */
-    } rows[] = {{"C", " logistic svm auto "}, {"scale", " logistic svm forest auto "},
+    } rows[] = {{"C", " logistic svm auto "}, {"scale", " logistic svm forest centroid lda auto "},
                 {"loss", " svm auto "},       {"trees", " forest "},
-                {"hidden", " mlp "},          {"reject", " logistic svm forest auto "}};
+                {"hidden", " mlp "},          {"reject", " logistic svm forest centroid lda auto "}};
     const char *classifier = option_text(in, "classifier");
     if (!option_given(in, "classifier") && option_given(in, "from")) return EXIT_DONE; /* the earlier one's */
     char word[32];
@@ -443,8 +447,10 @@ static const struct option_row options[] = {
      "with --model: where (without: the default cut)"},
     {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem|cls|cls-avg", NULL, 0, 0, false,
      "with --model: pool volumes at cuts"},
-    {OPTION_CHOICE, "classifier", 0, "logistic|svm|forest|mlp|auto", NULL, 0, 0, false,
-     "multinomial logistic, linear SVM, random forest, or a network with one hidden layer; auto: the linear "
+    {OPTION_CHOICE, "classifier", 0, "logistic|svm|forest|mlp|centroid|lda|auto", NULL, 0, 0, false,
+     "multinomial logistic, linear SVM, random forest, a network with one hidden layer, or for few photos "
+     "the "
+     "nearest class mean, without or with the covariance that classes share; auto: the linear "
      "one, and of a file with several cuts the cut, that is best by cross-validation"},
     {OPTION_TEXT, "C", 0, "auto|LIST", "auto", 0, 0, false,
      "inverse regularisation; of a list the best by cross-validation is taken"},

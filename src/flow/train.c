@@ -12,9 +12,9 @@
 #include "flow/training.h"
 #include "image/photo.h"
 
-const char *const eg__learner_names[] = {"logistic", "svm", "forest", "mlp"};
+const char *const eg__learner_names[] = {"logistic", "svm", "forest", "mlp", "centroid", "lda"};
 const char *const eg__scaling_names[] = {"none", "unit", "root", "standard", "auto"};
-enum { N_LEARNERS = 4, N_SCALINGS = 5 };
+enum { N_LEARNERS = 6, N_SCALINGS = 5 };
 
 static int find_word(const char *const *words, int n, const char *word)
 {
@@ -69,6 +69,22 @@ static enum eg_status note_sample(struct training *t, struct eg_error *err)
     return EG_OK;
 }
 
+/* Classifiers that are worked out do without folds where a class has one photo. */
+static bool needs_folds(const struct eg_train_options *o)
+{
+    return o->folds || !o->classifier || (strcmp(o->classifier, "centroid") && strcmp(o->classifier, "lda"));
+}
+
+static bool has_single(const struct eg_sample *s)
+{
+    size_t *count = eg__zalloc(s->n_classes, sizeof *count);
+    bool single = false;
+    for (size_t i = 0; count && i < s->n_train; i++) count[s->labels[i]]++;
+    for (size_t k = 0; count && k < s->n_classes; k++) single = single || count[k] == 1;
+    free(count);
+    return single;
+}
+
 static enum eg_status choose_rows(struct training *t, struct eg_error *err)
 {
     const struct eg_train_options *o = t->options;
@@ -79,7 +95,10 @@ static enum eg_status choose_rows(struct training *t, struct eg_error *err)
     enum eg_status status = eg__sample_of_store(t->store, t->cut, &how, &t->sample, err);
     if (!status) status = note_sample(t, err);
     if (status) return status;
-    const unsigned folds = eg__fold_count(o->folds, t->sample.labels, t->sample.n_train, t->sample.n_classes);
+    const unsigned folds =
+        !needs_folds(o) && has_single(&t->sample)
+            ? 1
+            : eg__fold_count(o->folds, t->sample.labels, t->sample.n_train, t->sample.n_classes);
     t->report.folds = folds;
     if (folds < 2) return EG_OK;
     t->fold = eg__alloc(t->sample.n_train, 1);
@@ -447,8 +466,12 @@ enum eg_status eg_train_check(const eg_dataset *images, const struct eg_train_op
         status = eg__class_choose(&o->classes, all, images->n_classes, labels, images->n_items, &classes,
                                   &n_classes, err);
     if (!status)
-        status = eg__sample_check(labels, images->n_items, classes, n_classes,
-                                  o->test ? -1 : o->test_fraction, o->folds ? o->folds : 2, err);
+        status =
+            eg__sample_check(labels, images->n_items, classes, n_classes, o->test ? -1 : o->test_fraction,
+                             o->folds         ? o->folds
+                             : needs_folds(o) ? 2
+                                              : 1,
+                             err);
     free(classes);
     free(labels);
     return status;

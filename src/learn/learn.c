@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "learn/forest.h"
 #include "learn/linear.h"
+#include "learn/means.h"
 #include "learn/primal.h"
 
 /* What is allowed is for the whole process: less what it holds already, yet never nothing. */
@@ -158,7 +159,9 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
     struct plan plan = {0};
     enum eg_status status = make_plan(rows, n_classes, o, (double)budget, &plan, err);
     if (!status) status = eg__matrix_open(rows, standard, plan.for_rows, o->pool, &matrix, err);
-    if (!status)
+    if (!status && o->learner >= EG_CENTROID)
+        status = eg__means_train(&matrix, labels, n_classes, o, &linear, learned, err);
+    else if (!status)
         status = eg__linear_train(&matrix, labels, n_classes, o, plan.for_solver, plan.space, &linear,
                                   learned, err);
     const bool whole = !o->choose_only;
@@ -220,6 +223,8 @@ enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels
     if (status) return status;
     switch (options->learner) {
     case EG_LOGISTIC:
+    case EG_CENTROID:
+    case EG_LDA:
     case EG_SVM: status = learn_linear(rows, labels, n_classes, options, budget, &made, err); break;
     case EG_FOREST: status = learn_forest(rows, labels, n_classes, options, budget, &made, err); break;
     default:

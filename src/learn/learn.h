@@ -19,7 +19,7 @@ struct eg_rows_memory {
 };
 struct eg_row_source eg__rows_in_memory(struct eg_rows_memory *memory);
 
-enum eg_learner { EG_LOGISTIC, EG_SVM, EG_FOREST, EG_MLP };
+enum eg_learner { EG_LOGISTIC, EG_SVM, EG_FOREST, EG_MLP, EG_CENTROID, EG_LDA };
 enum eg_scaling { EG_SCALE_NONE, EG_SCALE_UNIT, EG_SCALE_ROOT, EG_SCALE_STANDARD, EG_SCALE_AUTO };
 
 /* The space linear classifiers are found in: by default that with fewer dimensions. */
