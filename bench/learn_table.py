@@ -1,11 +1,11 @@
 """Time, peak memory and accuracy of `engraft train` and of scikit-learn on the same rows.
 
-Rows: 2,000 x 25,088 and, for the forest, 20,000 x 1,280, five classes, sparse and not negative like features
-behind a ReLU, made here from a seed. Each measurement is a process of its own (so is the making:
+Rows: 2,000 x 25,088 in 5 classes, 20,000 x 1,280 in 5 (forest), 6,500 x 1,280 in 102 and 20,000 x 1,280 in 100
+(logistic), sparse and not negative like features behind a ReLU, made here from a seed. Each measurement is a process of its own (so is the making:
 a small parent keeps peak memory the child's own); the sides take turns, so that whatever else the
 machine does hits both, and the quickest of the turns counts.
 
-Options: --turns N (2); --only NAME, one classifier; --rows N, one of the two shapes;
+Options: --turns N (2); --only NAME, one classifier; --rows N, one of the shapes;
 --grid, scikit-learn's GridSearchCV with n_jobs=2 as well, from 15 of its 36 fits: three C of the
 seven, times 7/3, and the refit."""
 import argparse
@@ -52,10 +52,10 @@ print(json.dumps({"seconds": seconds, "accuracy": model.score(x, y)}))
 """
 MAKE = """
 import sys, h5py, numpy as np
-path, n, d, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+path, n, d, classes, seed = sys.argv[1], *map(int, sys.argv[2:6])
 rng = np.random.default_rng(seed)
-pattern = np.random.default_rng(7).normal(size=(5, d)).astype(np.float32) * 0.12
-labels = np.arange(n, dtype=np.int32) % 5
+pattern = np.random.default_rng(7).normal(size=(classes, d)).astype(np.float32) * (0.12 if classes < 50 else 0.35)
+labels = np.arange(n, dtype=np.int32) % classes
 mix = np.random.default_rng(8).normal(size=(60, d)).astype(np.float32) * 0.12
 with h5py.File(path, "w") as file:
     out = file.create_dataset("features", (n, d), "f4")
@@ -67,9 +67,14 @@ with h5py.File(path, "w") as file:
 """
 
 
-def make(folder, n, d, seed):
-    path = os.path.join(folder, f"{n}x{d}-{seed}.h5")
-    subprocess.run([sys.executable, "-c", MAKE, path, str(n), str(d), str(seed)], check=True)
+# rows, features, classes, and which classifiers are measured on them
+SHAPES = [(2000, 25088, 5, ("svm", "logistic", "forest")), (20000, 1280, 5, ("forest",)),
+          (6500, 1280, 102, ("logistic",)), (20000, 1280, 100, ("logistic",))]
+
+
+def make(folder, n, d, classes, seed):
+    path = os.path.join(folder, f"{n}x{d}x{classes}-{seed}.h5")
+    subprocess.run([sys.executable, "-c", MAKE, path, str(n), str(d), str(classes), str(seed)], check=True)
     return path
 
 
@@ -90,26 +95,29 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--only", choices=FITS)
-    parser.add_argument("--rows", type=int, choices=(2000, 20000))
+    parser.add_argument("--rows", type=int, choices=sorted({shape[0] for shape in SHAPES}))
     parser.add_argument("--grid", action="store_true")
     asked = parser.parse_args()
     kernels = "from threadpoolctl import threadpool_info\nimport numpy\nprint(sorted({(i['internal_api'], i.get('architecture')) for i in threadpool_info()}))"
     print("scikit-learn computes with", subprocess.run([sys.executable, "-c", kernels], capture_output=True, text=True).stdout.strip())
     print(f"{'rows':>13} {'classifier':>10} {'who':>22} {'fit s':>8} {'all s':>8} {'cpu s':>8} {'MB':>7} {'accuracy':>9}")
     with tempfile.TemporaryDirectory() as folder:
-        for n, d in (2000, 25088), (20000, 1280):
-            if asked.rows not in (None, n):
+        for n, d, classes, names in SHAPES:
+            names = [name for name in names if asked.only in (None, name)]
+            if asked.rows not in (None, n) or not names:
                 continue
-            train, test = make(folder, n, d, 1), make(folder, 1000, d, 2)
-            for name, model in FITS.items():
-                if asked.only not in (None, name) or (n > 2000 and name != "forest"):
-                    continue  # the second shape is the forest's
+            train, test = make(folder, n, d, classes, 1), make(folder, 1000, d, classes, 2)
+            for name in names:
+                model = FITS[name]
                 ours = [os.environ["ENGRAFT"], "train", train, "-o", os.path.join(folder, "m.onnx"), "--force",
                         "--classifier", name, "--test", test, "--json", "--quiet"]
                 if name == "forest":
                     sides = [("engraft, one fit", ours + ["--trees", "100", "--cv", "1"])]
                 else:
-                    sides = [("engraft, 36 fits", ours + ["--scale", "unit"])]
+                    sides = [("engraft, one scaling", ours + ["--scale", "unit"])]
+                if classes > 5:
+                    sides += [("engraft, four scalings", ours),
+                              ("engraft, one fit", ours + ["--scale", "unit", "--C", "1", "--cv", "1"])]
                 peer = [sys.executable, "-c", PEER, train, test, model]
                 sides.append(("scikit-learn, one fit", peer + ["0"]))
                 if asked.grid and name != "forest":
