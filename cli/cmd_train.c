@@ -418,8 +418,11 @@ static int run(struct invocation *in)
     if (!code && option_given(in, "from")) code = load_model(in, option_text(in, "from"), &from);
     if (!code && model) code = load_model(in, model, &net);
     const struct eg_train_options checks = {
-        EG_SIZED(eg_train_options), .folds = option_given(in, "cv") ? (unsigned)option_integer(in, "cv") : 0,
-        .test = fraction < 0 ? "" : NULL, .test_fraction = fraction > 0 ? fraction : -1,
+        EG_SIZED(eg_train_options),
+        .folds = option_given(in, "cv") ? (unsigned)option_integer(in, "cv") : 0,
+        .classifier = option_text(in, "classifier"),
+        .test = fraction < 0 ? "" : NULL,
+        .test_fraction = fraction > 0 ? fraction : -1,
         .classes = classes.choice};
     if (!code && !from_file) code = extract(in, net, beside, pool, &checks, &skipped);
     if (!code) code = open_features(in, from_file ? source : beside, &features);

@@ -108,7 +108,7 @@ static enum eg_status by_covariance(struct means *t, int out, struct eg_error *e
         for (size_t j = 0; j < t->d; j++)
             t->centred[i * t->d + j] = in ? (float)((double)t->rows[i * t->d + j] - mean[j]) : 0;
     }
-    double share, level;
+    double share = 1, level = 1;
     struct eg_metric metric = {0};
     enum eg_status status = shrinkage(t, n_inside, &share, &level, err);
     if (!status) status = eg__metric_open(t->centred, t->n, t->d, t->pool, &metric, err);
