@@ -198,12 +198,18 @@ struct eg_net_options {
     bool random_weights;    /* none are read: random ones, to measure speed */
     uint64_t seed;          /* of the random weights */
     bool trunk;             /* weights for a built-in network: its classifier is left out */
+    bool borrow;            /* eg_net_load_memory: the bytes outlive the network and are not copied */
 };
 
 /* model       "efficientnet-lite0" (a built-in network, its weights found in `folders`);
  *             "net.onnx"; "vgg16=weights.pth"; "weights.safetensors" (matched by its contents) */
 EG_API EG_MUST_CHECK enum eg_status eg_net_load(const char *model, const struct eg_net_options *options,
                                                 eg_net **net, struct eg_error *err);
+/* A model that is not a file: the bytes of an ONNX file, of which `options` takes preprocess, height, width
+ * and borrow. EG_E_FORMAT: they are none. Cost: a copy of the bytes, unless they are borrowed. */
+EG_API EG_MUST_CHECK enum eg_status eg_net_load_memory(const void *bytes, size_t n_bytes,
+                                                       const struct eg_net_options *options, eg_net **net,
+                                                       struct eg_error *err);
 /* What is left when everything past a cut is taken away (NULL: nothing is; the input size asked
  * for is checked). Shares the weights. */
 EG_API EG_MUST_CHECK enum eg_status eg_net_cut(const eg_net *net, const char *cut, eg_net **cut_net,
@@ -273,6 +279,80 @@ EG_API struct eg_known_net eg_known_net_at(size_t index);
 /* The weights eg_net_load would use; free() it; NULL: not found. */
 EG_API char *eg_known_net_find_weights(const char *name, const char *folders);
 
+/* ---- predictor --------------------------------------------------------------- */
+
+/* A network made ready to answer again and again: planned, packed, its memory taken. A predictor works for
+ * one thread at a time (two calls at once: EG_E_ARGUMENT); any number of them, one a thread, share one
+ * network and, where they are made alike, one copy of its packed weights. */
+typedef struct eg_predictor eg_predictor;
+
+enum eg_pixels {
+    EG_PIXELS_RGB,
+    EG_PIXELS_BGR,
+    EG_PIXELS_RGBA, /* put on white, as photos are */
+    EG_PIXELS_BGRA,
+    EG_PIXELS_GREY,
+    EG_PIXELS_NV12, /* a plane of luma, then one of Cb, Cr in turn, half as high and wide, rounded up */
+    EG_PIXELS_YUYV  /* Y Cb Y Cr: two pixels */
+};
+
+struct eg_frame {
+    const uint8_t *pixels;
+    size_t width, height; /* pixels */
+    size_t stride;        /* bytes from row to row; 0: the rows follow each other */
+    enum eg_pixels format;
+    unsigned orientation;  /* 1 to 8 as EXIF has them; 0 = 1, upright */
+    const uint8_t *chroma; /* NV12's second plane; NULL: right behind the first */
+    size_t chroma_stride;  /* 0: that of luma */
+    bool full_range;       /* NV12, YUYV (BT.601): 0..255, as JPEG; else 16..235, as video */
+};
+
+struct eg_photo_bytes { /* an encoded photo: the bytes of its file */
+    const void *bytes;
+    size_t n_bytes;
+};
+
+struct eg_predictor_options {
+    size_t size;          /* EG_SIZED(eg_predictor_options) */
+    unsigned threads;     /* of its own; 0 = 1, the caller's alone */
+    size_t batch;         /* most frames or photos of a call; 0 = 1 */
+    size_t width, height; /* of the largest frame: up to it eg_predict_pixels allocates nothing */
+    bool probabilities;   /* answers carry those of all classes */
+    const struct eg_run_cuts *features; /* answers carry the features at these cuts; NULL: none */
+    bool features_only;                 /* no classification: what lies past the cuts is not run */
+};
+
+/* Its strings and arrays are the predictor's, until its next call. */
+struct eg_prediction {
+    const char *label; /* of the likeliest class; "unknown" where rejected; NULL: no classification */
+    int32_t index;     /* of the class, as eg_net_class_name counts; -1: rejected or none */
+    float probability; /* of the likeliest class; 0 where rejected */
+    bool rejected;     /* by a model that was taught to (the status is EG_OK all the same) */
+    const char *error; /* not NULL: why the photo could not be read; all else is empty */
+    const float *probabilities;   /* [n_probabilities], in order of the classes */
+    size_t n_probabilities;       /* 0: not asked for */
+    const float *const *features; /* [cut][eg_predictor_length(cut)]; NULL: not asked for */
+    const void *reserved[3];
+};
+
+/* Plan, pack and take memory. The network outlives the predictor. EG_E_ARGUMENT: the network says not how
+ * photos become its input, or has no classifier and no features are asked for. */
+EG_API EG_MUST_CHECK enum eg_status eg_predictor_create(const eg_net *net,
+                                                        const struct eg_predictor_options *options,
+                                                        eg_predictor **predictor, struct eg_error *err);
+EG_API size_t eg_predictor_length(const eg_predictor *predictor, size_t cut); /* floats */
+EG_API size_t eg_predictor_bytes(const eg_predictor *predictor); /* its own memory, and the shared weights */
+/* answers [n], n at most the batch. The recipe is applied as to a file with the same pixels, bit for bit.
+ * EG_E_ARGUMENT: a frame that can be none, more than a batch, or the predictor is at work elsewhere. */
+EG_API EG_MUST_CHECK enum eg_status eg_predict_pixels(eg_predictor *predictor, const struct eg_frame *frames,
+                                                      size_t n, struct eg_prediction *answers,
+                                                      struct eg_error *err);
+/* The same of encoded photos. One that cannot be read is no failure: its answer says why. */
+EG_API EG_MUST_CHECK enum eg_status eg_predict_bytes(eg_predictor *predictor,
+                                                     const struct eg_photo_bytes *photos, size_t n,
+                                                     struct eg_prediction *answers, struct eg_error *err);
+EG_API void eg_predictor_free(eg_predictor *predictor);
+
 /* ---- run --------------------------------------------------------------------- */
 
 /* A cut is "LAYER" or "LAYER:POOL", POOL one of flatten, avg, max, gem; of tokens [t][c] avg, max and gem are
@@ -288,7 +368,7 @@ struct eg_run_cuts {
 
 /* Plan a forward pass that gives some cuts (NULL: the whole network's answer), and take all
  * its memory: later calls allocate nothing. The pool must outlive the run; the net need not.
- * A run belongs to one thread at a time. */
+ * A run, and its pool, belong to one thread at a time: two calls at once are EG_E_ARGUMENT. */
 EG_API EG_MUST_CHECK enum eg_status eg_run_create(const eg_net *net, const struct eg_run_cuts *cuts,
                                                   size_t max_batch, eg_pool *pool, eg_run **run,
                                                   struct eg_error *err);

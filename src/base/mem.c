@@ -39,3 +39,15 @@ bool eg__grow(void *array, size_t *capacity, size_t need, size_t size)
     *capacity = want;
     return true;
 }
+
+void *eg__room_take(struct eg_room *room, size_t n, size_t size)
+{
+    size_t bytes;
+    if (!room) return eg__alloc(n, size);
+    if (!eg__mul(n, size, &bytes) || bytes > SIZE_MAX - 63) return NULL;
+    bytes = (bytes + 63) / 64 * 64;
+    if (bytes > room->size - room->used) return NULL;
+    void *taken = room->bytes + room->used;
+    room->used += bytes;
+    return taken;
+}

@@ -23,4 +23,12 @@ void *eg__zalloc(size_t n, size_t size) __attribute__((malloc, warn_unused_resul
  * array pointer. */
 bool eg__grow(void *array, size_t *capacity, size_t need, size_t size) __attribute__((warn_unused_result));
 
+/* Memory taken beforehand, given out from its start. */
+struct eg_room {
+    unsigned char *bytes; /* 64-byte aligned */
+    size_t size, used;
+};
+/* n items of `size` bytes, 64-byte aligned, of the room; NULL: it is full. room NULL: eg__alloc. */
+void *eg__room_take(struct eg_room *room, size_t n, size_t size) __attribute__((warn_unused_result));
+
 #endif

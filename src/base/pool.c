@@ -30,7 +30,11 @@ struct eg_pool {
     size_t n_tasks;
     eg_task_fn *task;
     void *context;
+    atomic_uintptr_t owner; /* the thread that it works for (thread_mark); 0: none */
 };
+
+/* Its address tells threads apart. */
+static _Thread_local char thread_mark;
 
 struct worker_start {
     struct eg_pool *pool;
@@ -137,6 +141,27 @@ void eg_pool_free(eg_pool *pool)
     free(pool);
 }
 
+/* Is the pool this thread's now? *claimed: it was nobody's. */
+static bool take_pool(eg_pool *pool, bool *claimed)
+{
+    uintptr_t me = (uintptr_t)&thread_mark, owner = 0;
+    *claimed = atomic_compare_exchange_strong(&pool->owner, &owner, me);
+    return *claimed || owner == me;
+}
+
+enum eg_status eg__pool_claim(eg_pool *pool, bool *claimed, struct eg_error *err)
+{
+    *claimed = false;
+    if (!pool || take_pool(pool, claimed)) return EG_OK;
+    return eg__fail(err, EG_E_ARGUMENT,
+                    "the pool is at work for another thread (give each thread a pool of its own)");
+}
+
+void eg__pool_release(eg_pool *pool, bool claimed)
+{
+    if (claimed) atomic_store(&pool->owner, 0);
+}
+
 void eg__pool_run(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context)
 {
     (void)!eg__pool_run_while(pool, n_tasks, task, context, NULL, NULL);
@@ -158,7 +183,8 @@ static bool take_while(struct eg_pool *pool, bool (*go_on)(void *user), void *us
 bool eg__pool_run_while(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *context,
                         bool (*go_on)(void *user), void *user)
 {
-    if (!pool || pool->n_threads == 1 || n_tasks <= 1) {
+    bool claimed = false;
+    if (!pool || pool->n_threads == 1 || n_tasks <= 1 || !take_pool(pool, &claimed)) {
         for (size_t i = 0; i < n_tasks; i++) {
             task(context, i, 0);
             if (go_on && !go_on(user)) return false;
@@ -179,5 +205,6 @@ bool eg__pool_run_while(eg_pool *pool, size_t n_tasks, eg_task_fn *task, void *c
         else
             sched_yield();
     }
+    eg__pool_release(pool, claimed);
     return whole;
 }

@@ -163,7 +163,7 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
     const char **paths = eg__alloc(count, sizeof *paths);
     int32_t *labels = eg__alloc(count, sizeof *labels);
     enum eg_status status = paths && labels ? EG_OK : eg__fail_memory(err, "the list of photos");
-    if (!status && net->graph->weights_path) status = eg_net_weights_sha256(net, hash, err);
+    if (!status && (net->graph->weights_path || net->bytes)) status = eg_net_weights_sha256(net, hash, err);
     if (!status && !(recipe_json = net->has_recipe ? eg__recipe_json(recipe) : strdup("")))
         status = eg__fail_memory(err, "a recipe");
     if (!status) {

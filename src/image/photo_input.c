@@ -4,8 +4,8 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "image/input_sink.h"
 #include "image/photo.h"
-#include "image/resample.h"
 
 /* One axis of the centre crop: which part of the resized side is seen, and where it goes.
  * A side shorter than the crop is padded with black, the odd pixel at the end. */
@@ -21,17 +21,10 @@ static struct crop center_crop(size_t side, size_t crop)
     return (struct crop){from, crop, 0};
 }
 
-struct input_sink {
-    struct eg_photo_sink sink; /* first: the decoder knows it by this address */
-    const struct eg_recipe *recipe;
-    struct eg_resampler resampler;
-    uint8_t *out;
-};
-
 static enum eg_status input_begin(struct eg_photo_sink *sink, const struct eg_photo_header *header,
                                   struct eg_box *wanted, struct eg_error *err)
 {
-    struct input_sink *input = (struct input_sink *)sink;
+    struct eg_input_sink *input = (struct eg_input_sink *)sink;
     const struct eg_recipe *recipe = input->recipe;
     bool transposed = eg__orientation_transposes(header->orientation);
     size_t width = transposed ? header->full_height : header->full_width;
@@ -57,15 +50,15 @@ static enum eg_status input_begin(struct eg_photo_sink *sink, const struct eg_ph
                                         .out = input->out + rows.to * stride + 3 * columns.to,
                                         .out_stride = stride};
     enum eg_status status =
-        eg__resampler_init(&input->resampler, header->width, header->height, header->orientation, &window,
-                           recipe->filter, recipe->antialias, err);
+        eg__resampler_init_in(&input->resampler, header->width, header->height, header->orientation, &window,
+                              recipe->filter, recipe->antialias, input->room, err);
     if (!status) *wanted = input->resampler.box;
     return status;
 }
 
 static void input_row(struct eg_photo_sink *sink, const uint8_t *rgbx)
 {
-    eg__resampler_row(&((struct input_sink *)sink)->resampler, rgbx);
+    eg__resampler_row(&((struct eg_input_sink *)sink)->resampler, rgbx);
 }
 
 /* Scaled decoding leaves at least twice the side that resizing aims at. */
@@ -76,16 +69,22 @@ static size_t fast_target(const struct eg_recipe *recipe)
     return 2 * (recipe->crop[0] > recipe->crop[1] ? recipe->crop[0] : recipe->crop[1]);
 }
 
+struct eg_input_sink eg__input_sink(const struct eg_recipe *recipe, uint8_t *out, struct eg_room *room)
+{
+    return (struct eg_input_sink){.sink = {.exif = recipe->exif,
+                                           .xmp = recipe->xmp,
+                                           .fast_target = fast_target(recipe),
+                                           .begin = input_begin,
+                                           .row = input_row},
+                                  .recipe = recipe,
+                                  .room = room,
+                                  .out = out};
+}
+
 enum eg_status eg__photo_input(const void *bytes, size_t n_bytes, const struct eg_recipe *recipe,
                                uint8_t *out, struct eg_error *err)
 {
-    struct input_sink input = {.sink = {.exif = recipe->exif,
-                                        .xmp = recipe->xmp,
-                                        .fast_target = fast_target(recipe),
-                                        .begin = input_begin,
-                                        .row = input_row},
-                               .recipe = recipe,
-                               .out = out};
+    struct eg_input_sink input = eg__input_sink(recipe, out, NULL);
     enum eg_status status = eg__photo_stream(bytes, n_bytes, &input.sink, err);
     eg__resampler_release(&input.resampler);
     return status;

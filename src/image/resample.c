@@ -69,24 +69,35 @@ static size_t plain_taps(size_t n_in, double scale, size_t index, enum eg_filter
     return used;
 }
 
-enum eg_status eg__taps_init(struct eg_taps *taps, size_t n_in, size_t n_out, size_t first, size_t count,
-                             enum eg_filter filter, bool antialias, bool mirrored, struct eg_error *err)
+size_t eg__taps_longest(double scale, size_t n_in, enum eg_filter filter, bool antialias)
 {
-    double scale = (double)n_in / (double)n_out, reach = filter == EG_FILTER_BILINEAR ? 1.0 : 2.0;
+    double reach = filter == EG_FILTER_BILINEAR ? 1.0 : 2.0;
     size_t longest = (size_t)ceil(reach * (antialias && scale > 1.0 ? scale : 1.0)) * 2 + 1;
-    if (longest > n_in) longest = n_in;
-    size_t stride = (longest + 7) / 8 * 8;
-    struct eg_taps made = {
-        .count = count, .low = n_in, .longest = longest, .stride = stride, .descending = mirrored};
-    double *weights = eg__alloc(longest + 4, sizeof *weights);
-    made.start = eg__alloc(count, sizeof *made.start);
-    made.length = eg__alloc(count, sizeof *made.length);
-    made.weights = eg__zalloc(count, stride * sizeof *made.weights);
+    return longest > n_in ? n_in : longest;
+}
+
+enum eg_status eg__taps_init(struct eg_taps *taps, size_t n_in, size_t n_out, size_t first, size_t count,
+                             enum eg_filter filter, bool antialias, bool mirrored, struct eg_room *room,
+                             struct eg_error *err)
+{
+    double scale = (double)n_in / (double)n_out;
+    size_t longest = eg__taps_longest(scale, n_in, filter, antialias), stride = (longest + 7) / 8 * 8;
+    struct eg_taps made = {.count = count,
+                           .low = n_in,
+                           .longest = longest,
+                           .stride = stride,
+                           .descending = mirrored,
+                           .borrowed = room != NULL};
+    double *weights = eg__room_take(room, longest + 4, sizeof *weights);
+    made.start = eg__room_take(room, count, sizeof *made.start);
+    made.length = eg__room_take(room, count, sizeof *made.length);
+    made.weights = eg__room_take(room, count, stride * sizeof *made.weights);
     if (!weights || !made.start || !made.length || !made.weights) {
-        free(weights);
+        if (!room) free(weights);
         eg__taps_release(&made);
         return eg__fail_memory(err, "the weights of resizing");
     }
+    memset(made.weights, 0, count * stride * sizeof *made.weights);
     for (size_t i = 0; i < count; i++) {
         size_t start, n = antialias ? antialiased_taps(n_in, scale, first + i, filter, weights, &start)
                                     : plain_taps(n_in, scale, first + i, filter, weights, &start);
@@ -101,16 +112,18 @@ enum eg_status eg__taps_init(struct eg_taps *taps, size_t n_in, size_t n_out, si
         if (start + n > made.high) made.high = start + n;
     }
     for (size_t i = 0; i < count; i++) made.start[i] -= (uint32_t)made.low;
-    free(weights);
+    if (!room) free(weights);
     *taps = made;
     return EG_OK;
 }
 
 void eg__taps_release(struct eg_taps *taps)
 {
-    free(taps->start);
-    free(taps->length);
-    free(taps->weights);
+    if (!taps->borrowed) {
+        free(taps->start);
+        free(taps->length);
+        free(taps->weights);
+    }
     *taps = (struct eg_taps){0};
 }
 
@@ -121,6 +134,24 @@ enum eg_status eg__resampler_init(struct eg_resampler *resampler, size_t width, 
                                   unsigned orientation, const struct eg_resample_window *window,
                                   enum eg_filter filter, bool antialias, struct eg_error *err)
 {
+    return eg__resampler_init_in(resampler, width, height, orientation, window, filter, antialias, NULL, err);
+}
+
+/* What eg__resampler_init_in takes, each at most. */
+size_t eg__resampler_bytes(size_t width, size_t window_side, size_t longest)
+{
+    enum { PIECES = 12, ALIGN = 64 };
+    const size_t stride = (longest + 7) / 8 * 8, side = window_side > width ? window_side : width;
+    size_t taps = (longest + 4) * sizeof(double) + window_side * (2 + stride) * sizeof(int32_t);
+    size_t lines = longest * (line_bytes(side) + sizeof(void *));
+    return 2 * taps + lines + 2 * (line_bytes(side) + EG_ROW_PADDING) + (size_t)PIECES * ALIGN;
+}
+
+enum eg_status eg__resampler_init_in(struct eg_resampler *resampler, size_t width, size_t height,
+                                     unsigned orientation, const struct eg_resample_window *window,
+                                     enum eg_filter filter, bool antialias, struct eg_room *room,
+                                     struct eg_error *err)
+{
     bool transposed = eg__orientation_transposes(orientation);
     struct eg_resampler made = {
         .transposed = transposed, .out = window->out, .out_stride = window->out_stride};
@@ -129,10 +160,10 @@ enum eg_status eg__resampler_init(struct eg_resampler *resampler, size_t width, 
     size_t over_rows[3] = {window->resized_height, window->y, window->height};
     const size_t *c = transposed ? over_rows : over_columns, *r = transposed ? over_columns : over_rows;
     enum eg_status status = eg__taps_init(&made.columns, width, c[0], c[1], c[2], filter, antialias,
-                                          eg__orientation_mirrors_x(orientation), err);
+                                          eg__orientation_mirrors_x(orientation), room, err);
     if (!status)
         status = eg__taps_init(&made.rows, height, r[0], r[1], r[2], filter, antialias,
-                               eg__orientation_mirrors_y(orientation), err);
+                               eg__orientation_mirrors_y(orientation), room, err);
     if (status) {
         eg__resampler_release(&made);
         return status;
@@ -143,10 +174,10 @@ enum eg_status eg__resampler_init(struct eg_resampler *resampler, size_t width, 
     size_t longest = made.columns.count > kept ? made.columns.count : kept;
     made.ring_rows = made.rows.longest;
     made.ring_stride = line_bytes(kept);
-    made.ring = eg__alloc(made.ring_rows, made.ring_stride);
-    made.ring_order = eg__alloc(made.ring_rows, sizeof *made.ring_order);
-    made.line = eg__alloc(line_bytes(longest) + EG_ROW_PADDING, 1);
-    made.strip = eg__alloc(line_bytes(longest) + EG_ROW_PADDING, 1);
+    made.ring = eg__room_take(room, made.ring_rows, made.ring_stride);
+    made.ring_order = eg__room_take(room, made.ring_rows, sizeof *made.ring_order);
+    made.line = eg__room_take(room, line_bytes(longest) + EG_ROW_PADDING, 1);
+    made.strip = eg__room_take(room, line_bytes(longest) + EG_ROW_PADDING, 1);
     if (!made.ring || !made.ring_order || !made.line || !made.strip) {
         eg__resampler_release(&made);
         return eg__fail_memory(err, "the rows of a photo");
@@ -160,12 +191,14 @@ enum eg_status eg__resampler_init(struct eg_resampler *resampler, size_t width, 
 
 void eg__resampler_release(struct eg_resampler *resampler)
 {
+    if (!resampler->columns.borrowed) {
+        free(resampler->ring);
+        free(resampler->ring_order);
+        free(resampler->line);
+        free(resampler->strip);
+    }
     eg__taps_release(&resampler->columns);
     eg__taps_release(&resampler->rows);
-    free(resampler->ring);
-    free(resampler->ring_order);
-    free(resampler->line);
-    free(resampler->strip);
     *resampler = (struct eg_resampler){0};
 }
 

@@ -4,6 +4,7 @@
 #ifndef EG_IMAGE_RESAMPLE_H
 #define EG_IMAGE_RESAMPLE_H
 
+#include "base/mem.h"
 #include "image/codecs.h"
 
 /* Along one axis: output i is the sum over j of weights[i][j] * input[start[i] + j]. */
@@ -15,14 +16,17 @@ struct eg_taps {
     uint32_t *start, *length;
     int32_t *weights; /* times 2^EG_TAP_BITS */
     bool descending;  /* start falls as the output index grows */
+    bool borrowed;    /* its memory is a room's */
 };
 enum { EG_TAP_BITS = 22 };
 
 /* Outputs first..first+count of an axis resized from n_in to n_out. mirrored: the input is
- * stored backwards. */
+ * stored backwards. room NULL: memory of its own. */
 EG_MUST_CHECK enum eg_status eg__taps_init(struct eg_taps *taps, size_t n_in, size_t n_out, size_t first,
                                            size_t count, enum eg_filter filter, bool antialias, bool mirrored,
-                                           struct eg_error *err);
+                                           struct eg_room *room, struct eg_error *err);
+/* The most inputs that one output needs, of an axis made smaller by `scale`. */
+size_t eg__taps_longest(double scale, size_t n_in, enum eg_filter filter, bool antialias);
 void eg__taps_release(struct eg_taps *taps);
 
 /* Window of the resized picture and where it goes. */
@@ -49,6 +53,15 @@ struct eg_resampler {
 EG_MUST_CHECK enum eg_status eg__resampler_init(struct eg_resampler *resampler, size_t width, size_t height,
                                                 unsigned orientation, const struct eg_resample_window *window,
                                                 enum eg_filter filter, bool antialias, struct eg_error *err);
+/* The same in memory taken beforehand. EG_E_MEMORY: it has too little of it. */
+EG_MUST_CHECK enum eg_status eg__resampler_init_in(struct eg_resampler *resampler, size_t width,
+                                                   size_t height, unsigned orientation,
+                                                   const struct eg_resample_window *window,
+                                                   enum eg_filter filter, bool antialias,
+                                                   struct eg_room *room, struct eg_error *err);
+/* Bytes of a room that are enough for windows no larger than this on either side, rows stored no longer than
+ * `width`, and outputs that need no more than `longest` inputs. */
+size_t eg__resampler_bytes(size_t width, size_t window_side, size_t longest);
 /* The next row of resampler->box. */
 void eg__resampler_row(struct eg_resampler *resampler, const uint8_t *rgbx);
 void eg__resampler_release(struct eg_resampler *resampler);

@@ -157,28 +157,32 @@ static enum eg_status add_pool(struct eg_cut_plan *plan, size_t i, const struct 
 /* The graph of what the outputs need, at the size asked for. */
 static enum eg_status take(const struct eg_net *net, struct eg_cut_plan *plan, struct eg_error *err)
 {
-    enum eg_status status = eg__graph_keep(net->graph, plan->outputs, plan->n, &plan->graph, err);
+    enum eg_status status = eg__graph_keep(net->graph, plan->outputs, plan->n_outputs, &plan->graph, err);
     if (!status && net->height) status = eg__graph_resize(plan->graph, net->height, net->width, err);
     return status;
+}
+
+/* The answer behind the cuts. The label goes first: the last of them becomes the graph's output. */
+static void want_answer(const struct eg_net *net, struct eg_cut_plan *plan)
+{
+    plan->n_outputs = plan->n;
+    if (net->graph->label_output) plan->outputs[plan->n_outputs++] = net->graph->label_output;
+    plan->outputs[plan->n_outputs++] = net->graph->output;
 }
 
 static enum eg_status plan_whole(const struct eg_net *net, struct eg_cut_plan *plan, struct eg_error *err)
 {
     if (eg_net_unread(net)) return fail_unread(net, "it cannot be run to its end", err);
-    /* The label first: the last of them becomes the graph's output. */
     plan->outputs = eg__alloc(2, sizeof *plan->outputs);
     if (!plan->outputs) return eg__fail_memory(err, "a cut");
-    bool labels = net->graph->label_output;
-    plan->outputs[0] = labels ? net->graph->label_output : net->graph->output;
-    plan->outputs[labels] = net->graph->output;
-    plan->n = 1 + (size_t)labels;
+    want_answer(net, plan);
     enum eg_status status = take(net, plan, err);
-    plan->outputs[0] = plan->outputs[labels];
-    plan->n = 1;
+    plan->outputs[0] = plan->outputs[plan->n_outputs - 1];
+    plan->n = plan->n_outputs = 1;
     return status;
 }
 
-static enum eg_status plan_cuts(const struct eg_net *net, const struct eg_run_cuts *cuts,
+static enum eg_status plan_cuts(const struct eg_net *net, const struct eg_run_cuts *cuts, bool answer,
                                 struct eg_cut_plan *plan, struct eg_error *err)
 {
     const char *own = eg_net_default_cut(net), *pool = cuts->pool ? cuts->pool : "flatten";
@@ -192,18 +196,20 @@ static enum eg_status plan_cuts(const struct eg_net *net, const struct eg_run_cu
     if (strcmp(order, "chw") && strcmp(order, "hwc"))
         return eg__fail(err, EG_E_ARGUMENT, "order '%s' is neither chw nor hwc", order);
     struct cut *parsed = eg__zalloc(n, sizeof *parsed);
-    plan->outputs = eg__alloc(n, sizeof *plan->outputs);
+    plan->outputs = eg__zalloc(n + 2, sizeof *plan->outputs);
     plan->infos = eg__zalloc(n, sizeof *plan->infos);
-    plan->n = n;
+    plan->n = plan->n_outputs = n;
     enum eg_status status = parsed && plan->outputs && plan->infos ? EG_OK : eg__fail_memory(err, "cuts");
     for (size_t i = 0; i < n && !status; i++) {
         status = parse_cut(net, typed[i], pool, &parsed[i], err);
         plan->outputs[i] = parsed[i].node;
     }
+    if (!status && answer) want_answer(net, plan);
     if (!status) status = take(net, plan, err);
+    const uint32_t output = status ? 0 : plan->graph->output;
     for (size_t i = 0; i < n && !status; i++)
         status = add_pool(plan, i, &parsed[i], typed[i], !strcmp(order, "chw"), err);
-    if (!status) plan->graph->output = plan->outputs[n - 1];
+    if (!status) plan->graph->output = answer ? output : plan->outputs[n - 1];
     for (size_t i = 0; parsed && i < n; i++) free(parsed[i].layer);
     free(parsed);
     return status;
@@ -215,7 +221,7 @@ enum eg_status eg__cuts_plan(const struct eg_net *net, const struct eg_run_cuts 
     struct eg_cut_plan plan = {0};
     struct eg_run_cuts own;
     enum eg_status status = eg__options(&own, sizeof own, cuts, err);
-    if (!status) status = cuts ? plan_cuts(net, &own, &plan, err) : plan_whole(net, &plan, err);
+    if (!status) status = cuts ? plan_cuts(net, &own, false, &plan, err) : plan_whole(net, &plan, err);
     if (status)
         eg__cuts_release(&plan);
     else
@@ -273,29 +279,67 @@ bool eg_net_has_classifier(const eg_net *net)
            averages_classes(graph, node);
 }
 
-enum eg_status eg__probabilities_plan(const struct eg_net *net, struct eg_cut_plan *plan,
-                                      struct eg_error *err)
+/* The graph's output becomes a vector of probabilities: where it is none, and where a cut is the same. */
+static enum eg_status make_probabilities(const struct eg_net *net, struct eg_cut_plan *plan,
+                                         struct eg_error *err)
 {
-    if (!eg_net_has_classifier(net))
-        return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NO_CLASSIFIER,
-                            "'%s' has no classifier: its answer is features (train one on it, or take a "
-                            "network that has its own)",
-                            eg_net_name(net));
-    enum eg_status status = eg__cuts_plan(net, NULL, plan, err);
-    if (status) return status;
     struct eg_graph *graph = plan->graph;
     struct eg_map shape = eg__map(graph->nodes[graph->output].shape);
+    const bool probabilities = gives_probabilities(net, graph);
+    enum eg_status status = EG_OK;
     if (shape.h * shape.w != 1) {
         struct eg_node flat = {
             .op = EG_OP_FLATTEN, .name = "flat", .n_inputs = 1, .inputs = {graph->output}, .order_chw = true};
         status = eg__graph_add(graph, &flat, &graph->output, err);
     }
-    if (!status && !gives_probabilities(net, graph)) {
-        struct eg_node softmax = {
-            .op = EG_OP_SOFTMAX, .name = "probabilities", .n_inputs = 1, .inputs = {graph->output}};
-        status = eg__graph_add(graph, &softmax, &graph->output, err);
+    bool taken = false;
+    for (size_t i = 0; i < plan->n; i++) taken = taken || plan->outputs[i] == graph->output;
+    if (!status && (!probabilities || taken)) {
+        struct eg_node last = {.op = probabilities ? EG_OP_IDENTITY : EG_OP_SOFTMAX,
+                               .name = "probabilities",
+                               .n_inputs = 1,
+                               .inputs = {graph->output}};
+        status = eg__graph_add(graph, &last, &graph->output, err);
     }
-    plan->outputs[0] = graph->output;
-    if (status) eg__cuts_release(plan);
+    return status;
+}
+
+static enum eg_status check_classifier(const struct eg_net *net, struct eg_error *err)
+{
+    if (eg_net_has_classifier(net)) return EG_OK;
+    return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NO_CLASSIFIER,
+                        "'%s' has no classifier: its answer is features (train one on it, or take a "
+                        "network that has its own)",
+                        eg_net_name(net));
+}
+
+enum eg_status eg__answer_plan(const struct eg_net *net, const struct eg_run_cuts *cuts,
+                               struct eg_cut_plan *out, struct eg_error *err)
+{
+    struct eg_cut_plan plan = {0};
+    struct eg_run_cuts own;
+    enum eg_status status = check_classifier(net, err);
+    if (!status && eg_net_unread(net)) status = fail_unread(net, "it cannot be run to its end", err);
+    if (!status) status = eg__options(&own, sizeof own, cuts, err);
+    if (!status) status = cuts ? plan_cuts(net, &own, true, &plan, err) : plan_whole(net, &plan, err);
+    if (!status && !cuts) plan.n = 0;
+    if (!status) status = make_probabilities(net, &plan, err);
+    if (status) {
+        eg__cuts_release(&plan);
+        return status;
+    }
+    plan.answer = true;
+    plan.n_outputs = plan.n;
+    plan.outputs[plan.n_outputs++] = plan.graph->output;
+    if (plan.graph->label_output) plan.outputs[plan.n_outputs++] = plan.graph->label_output;
+    *out = plan;
+    return EG_OK;
+}
+
+enum eg_status eg__probabilities_plan(const struct eg_net *net, struct eg_cut_plan *plan,
+                                      struct eg_error *err)
+{
+    enum eg_status status = eg__answer_plan(net, NULL, plan, err);
+    if (!status) plan->n = plan->n_outputs = 1;
     return status;
 }

@@ -53,15 +53,16 @@ enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const struct eg_g
                                struct eg_feeder *out, struct eg_error *err)
 {
     struct eg_shape shape = graph->nodes[0].shape;
-    enum eg_status status = dataset->is_array ? check_array(graph->name, eg__map(shape), dataset, err)
-                                              : check_photos(recipe, graph->name, eg__map(shape), err);
+    const bool is_array = dataset && dataset->is_array;
+    enum eg_status status = is_array ? check_array(graph->name, eg__map(shape), dataset, err)
+                                     : check_photos(recipe, graph->name, eg__map(shape), err);
     if (status) return status;
     struct eg_feeder feeder = {
         .dataset = dataset, .graph = graph, .shape = shape, .batch = batch, .pool = pool};
     if (recipe) feeder.recipe = *recipe;
     size_t n;
     bool fits = eg__mul(eg__shape_count(shape), batch, &n);
-    if (fits && dataset->is_array)
+    if (fits && is_array)
         feeder.values = eg__alloc(n, sizeof *feeder.values);
     else if (fits)
         feeder.pixels = eg__alloc(n, 1);
@@ -86,8 +87,7 @@ void eg__feeder_release(struct eg_feeder *feeder)
     *feeder = (struct eg_feeder){0};
 }
 
-/* The cause alone: the path stands beside it wherever a reason is shown. */
-static void keep_reason(char reason[256], const struct eg_error *err)
+void eg__keep_reason(char reason[256], const struct eg_error *err)
 {
     const char *cause = err->message, *quote;
     while ((quote = strstr(cause, "': "))) cause = quote + 3;
@@ -124,7 +124,7 @@ static void load_one(void *context, size_t i, unsigned thread)
         if (!status) status = eg__photo_input(bytes, n_bytes, &f->recipe, pixels, &err);
         if (status) memset(pixels, 0, n);
     }
-    if (status) keep_reason(f->reasons[i], &err);
+    if (status) eg__keep_reason(f->reasons[i], &err);
     free(bytes);
     f->rows[i] = row;
 }
@@ -144,6 +144,7 @@ static enum eg_status run_part(struct eg_feeder *f, struct eg_run *run, size_t f
     assert(n_outputs <= sizeof part / sizeof *part);
     for (size_t k = 0; k < n_outputs; k++) part[k] = out[k] + first * eg__shape_count(eg__run_shape(run, k));
     struct eg_input input = {&f->recipe, f->pixels, f->values};
+    char number[32];
     if (f->pixels) input.pixels += first * size;
     if (f->values) input.values += first * size;
     enum eg_status status = eg__input_forward(run, &input, n, part, err);
@@ -153,7 +154,9 @@ static enum eg_status run_part(struct eg_feeder *f, struct eg_run *run, size_t f
             if (eg__all_finite(part[k] + i * length, length)) continue;
             if (input.pixels) input.pixels += i * size;
             if (input.values) input.values += i * size;
-            status = eg__explain_infinity(f->graph, &input, f->dataset->items[f->rows[first + i]].path, err);
+            snprintf(number, sizeof number, "#%zu", first + i);
+            const char *name = f->dataset ? f->dataset->items[f->rows[first + i]].path : number;
+            status = eg__explain_infinity(f->graph, &input, name, err);
         }
     return status;
 }

@@ -16,6 +16,8 @@ struct eg_net {
     struct eg_card card; /* its strings are the graph's */
     struct eg_recipe recipe;
     bool has_recipe;
+    const void *bytes; /* of a model that is no file; NULL: it is one */
+    size_t n_bytes;
     const struct eg_arch *built_in; /* NULL: the file said what the network is */
     size_t height, width; /* not 0: the input's size asked for, which something at the end forbids */
     char *model;          /* as train finds it again: a name, or a file by absolute path */
@@ -24,7 +26,11 @@ struct eg_net {
     const char *recipe_from; /* the file beside the weights that says it; NULL: none */
     char *remarks[2];
     size_t n_remarks;
+    struct eg_shared *shared; /* what its predictors have in common (prepared.c) */
 };
+
+/* An empty network; eg_net_free. */
+EG_MUST_CHECK enum eg_status eg__net_new(struct eg_net **net, struct eg_error *err);
 
 /* ---- cuts (cuts.c) -------------------------------------------------------------- */
 
@@ -33,13 +39,18 @@ struct eg_cut_plan {
     struct eg_graph *graph;
     uint32_t *outputs;
     struct eg_cut_info *infos; /* half is false; strings live in graph */
-    size_t n;
+    size_t n;                  /* cuts, or the answer alone */
+    bool answer;      /* outputs[n] gives probabilities, and, where there is one, outputs[n + 1] the label */
+    size_t n_outputs; /* of all that */
 };
 /* cuts NULL: the whole network, its answer as it is in the graph (infos NULL). */
 EG_MUST_CHECK enum eg_status eg__cuts_plan(const struct eg_net *net, const struct eg_run_cuts *cuts,
                                            struct eg_cut_plan *plan, struct eg_error *err);
 void eg__cuts_release(struct eg_cut_plan *plan);
 
+/* Cuts (NULL: none) and, beside them, the whole network's answer as probabilities and label. */
+EG_MUST_CHECK enum eg_status eg__answer_plan(const struct eg_net *net, const struct eg_run_cuts *cuts,
+                                             struct eg_cut_plan *plan, struct eg_error *err);
 /* The whole network, its answer probabilities: a softmax added where the graph ends without. */
 EG_MUST_CHECK enum eg_status eg__probabilities_plan(const struct eg_net *net, struct eg_cut_plan *plan,
                                                     struct eg_error *err);
@@ -48,8 +59,8 @@ EG_MUST_CHECK enum eg_status eg__probabilities_plan(const struct eg_net *net, st
 
 /* A batch of images from a dataset, decoded by all threads, then run. */
 struct eg_feeder {
-    const struct eg_dataset *dataset;
-    const struct eg_graph *graph; /* what is run: to say where numbers go wrong */
+    const struct eg_dataset *dataset; /* NULL: its owner fills in pixels and reasons */
+    const struct eg_graph *graph;     /* what is run: to say where numbers go wrong */
     struct eg_recipe recipe;
     struct eg_shape shape;
     size_t batch;
@@ -72,6 +83,8 @@ void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n);
 EG_MUST_CHECK enum eg_status eg__feeder_run(struct eg_feeder *feeder, struct eg_run *run, size_t n,
                                             float *const *out, struct eg_error *err);
 void eg__feeder_release(struct eg_feeder *feeder);
+/* The cause alone: what it is of stands beside it wherever a reason is shown. */
+void eg__keep_reason(char reason[256], const struct eg_error *err);
 
 /* ---- numbers (infinity.c) --------------------------------------------------------------- */
 

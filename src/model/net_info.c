@@ -91,6 +91,11 @@ const char *eg_net_weights_path(const eg_net *net) { return net->graph->weights_
 enum eg_status eg_net_weights_sha256(const eg_net *net, char hex[65], struct eg_error *err)
 {
     uint8_t digest[32];
+    if (net->bytes) {
+        enum eg_status of_bytes = eg__sha256(net->bytes, net->n_bytes, digest, err);
+        if (!of_bytes) eg__hex(digest, sizeof digest, hex);
+        return of_bytes;
+    }
     if (!net->graph->weights_path)
         return eg__fail(err, EG_E_ARGUMENT, "'%s' has no weights file", net->graph->name);
     const struct eg_graph *graph = net->graph;
@@ -134,10 +139,12 @@ enum eg_status eg_net_cut(const eg_net *net, const char *cut, eg_net **out, stru
         eg__cuts_release(&plan);
         return status;
     }
-    struct eg_net *made = eg__zalloc(1, sizeof *made);
-    if (made) {
+    struct eg_net *made = NULL;
+    if (!eg__net_new(&made, NULL)) {
         made->recipe = net->recipe;
         made->has_recipe = net->has_recipe;
+        made->bytes = net->bytes; /* the graphs share what holds them */
+        made->n_bytes = net->n_bytes;
         made->model = strdup(net->model);
         made->graph = plan.graph;
         made->card = cut ? eg__card_of_network(&net->card) : net->card;

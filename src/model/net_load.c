@@ -18,7 +18,7 @@
 #include "base/versioned.h"
 #include "formats/weight_files.h"
 #include "image/photo.h"
-#include "model/model.h"
+#include "model/prepared.h"
 #include "model/recipe_beside.h"
 #include "onnx/onnx.h"
 
@@ -386,19 +386,73 @@ static enum eg_status load_graph(const char *model, const struct eg_net_options 
     return load_file(model, NULL, o, net, err);
 }
 
-enum eg_status eg_net_load(const char *model, const struct eg_net_options *options, eg_net **out,
-                           struct eg_error *err)
+enum eg_status eg__net_new(struct eg_net **out, struct eg_error *err)
 {
-    struct eg_net_options own, *o = &own;
-    enum eg_status status = eg__options(&own, sizeof own, options, err);
-    if (status) return status;
     struct eg_net *net = eg__zalloc(1, sizeof *net);
-    if (!net) return eg__fail_memory(err, "a network");
-    status = load_graph(model, o, net, err);
-    if (!status) status = eg__card_read(net->graph, &net->card, err);
+    if (net) net->shared = eg__shared_create();
+    if (!net || !net->shared) {
+        free(net);
+        return eg__fail_memory(err, "a network");
+    }
+    *out = net;
+    return EG_OK;
+}
+
+/* What follows from the graph and the options. */
+static enum eg_status settle(struct eg_net *net, const struct eg_net_options *o, struct eg_error *err)
+{
+    enum eg_status status = eg__card_read(net->graph, &net->card, err);
     if (!status) status = settle_recipe(net, o, err);
     if (!status) status = name_classes(net, err);
     if (!status) status = make_remarks(net, o, err);
+    return status;
+}
+
+enum eg_status eg_net_load(const char *model, const struct eg_net_options *options, eg_net **out,
+                           struct eg_error *err)
+{
+    struct eg_net_options own;
+    struct eg_net *net = NULL;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (!status) status = eg__net_new(&net, err);
+    if (status) return status;
+    status = load_graph(model, &own, net, err);
+    if (!status) status = settle(net, &own, err);
+    if (status) {
+        eg_net_free(net);
+        return status;
+    }
+    *out = net;
+    return EG_OK;
+}
+
+static void keep(void *bytes) { (void)bytes; }
+
+enum eg_status eg_net_load_memory(const void *bytes, size_t n_bytes, const struct eg_net_options *options,
+                                  eg_net **out, struct eg_error *err)
+{
+    static const char name[] = "model in memory";
+    static char nobodys;
+    struct eg_net_options own;
+    struct eg_net *net = NULL;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (!status) status = eg__net_new(&net, err);
+    if (status) return status;
+    void *copy = own.borrow ? NULL : eg__alloc(n_bytes, 1);
+    if (copy && n_bytes) memcpy(copy, bytes, n_bytes);
+    net->bytes = own.borrow ? bytes : copy;
+    net->n_bytes = n_bytes;
+    net->model = strdup(name);
+    struct eg_onnx_bytes model = {net->bytes, n_bytes, own.borrow ? &nobodys : copy,
+                                  own.borrow ? keep : free};
+    if (!net->model || (!copy && !own.borrow)) {
+        free(copy);
+        status = eg__fail_memory(err, "a network");
+    } else {
+        status = eg__onnx_load_memory(&model, name, &net->graph, err);
+    }
+    if (!status) status = adopt_names(net->graph, err);
+    if (!status) status = settle(net, &own, err);
     if (status) {
         eg_net_free(net);
         return status;
@@ -415,5 +469,6 @@ void eg_net_free(eg_net *net)
     for (size_t i = 0; i < net->n_remarks; i++) free(net->remarks[i]);
     free(net->model);
     eg__graph_free(net->graph);
+    eg__shared_free(net->shared);
     free(net);
 }

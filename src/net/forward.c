@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/fail.h"
+#include "base/pool.h"
 #include "net/plan.h"
 
 struct eg_view eg__run_view(const struct eg_run *run, uint32_t value)
@@ -78,15 +79,36 @@ static enum eg_status check_batch(const struct eg_run *run, size_t n, struct eg_
                     run->max_batch);
 }
 
+/* The run and its pool are this call's, or it is told that they are another's. */
+static enum eg_status begin(struct eg_run *run, size_t n, bool *claimed, struct eg_error *err)
+{
+    enum eg_status status = check_batch(run, n, err);
+    if (status) return status;
+    if (atomic_exchange(&run->busy, true))
+        return eg__fail(err, EG_E_ARGUMENT,
+                        "the run is at work for another thread (give each thread a run of its own)");
+    status = eg__pool_claim(run->pool, claimed, err);
+    if (status) atomic_store(&run->busy, false);
+    return status;
+}
+
+static void end(struct eg_run *run, bool claimed)
+{
+    eg__pool_release(run->pool, claimed);
+    atomic_store(&run->busy, false);
+}
+
 enum eg_status eg__run_forward(struct eg_run *run, const float *images, size_t n, float *const *out,
                                struct eg_error *err)
 {
-    enum eg_status status = check_batch(run, n, err);
-    if (status || !n) return status;
+    bool claimed;
+    enum eg_status status = begin(run, n, &claimed, err);
+    if (status) return status;
     run->images = images;
     run->pixels = NULL;
     run->out = out;
-    run_all(run, n);
+    if (n) run_all(run, n);
+    end(run, claimed);
     return EG_OK;
 }
 
@@ -94,10 +116,11 @@ enum eg_status eg__run_forward_pixels(struct eg_run *run, const uint8_t *pixels,
                                       const float offset[3], bool bgr, size_t n, float *const *out,
                                       struct eg_error *err)
 {
-    enum eg_status status = check_batch(run, n, err);
-    if (status || !n) return status;
+    bool claimed;
     const struct eg_map in = eg__map(run->values[0].shape);
     if (in.c != 3) return eg__fail(err, EG_E_ARGUMENT, "the network takes %zu channels, a photo has 3", in.c);
+    enum eg_status status = begin(run, n, &claimed, err);
+    if (status) return status;
     for (unsigned c = 0; c < 3; c++) {
         run->pixel_byte[c] = (uint8_t)(bgr ? 2 - c : c);
         for (unsigned i = 0; i < 256; i++) run->pixel_table[c][i] = fmaf((float)i, scale[c], offset[c]);
@@ -110,7 +133,8 @@ enum eg_status eg__run_forward_pixels(struct eg_run *run, const uint8_t *pixels,
         for (size_t i = 0; i < n * in.h * in.w; i++, pixels += 3)
             for (unsigned c = 0; c < 3; c++) *to++ = run->pixel_table[c][pixels[run->pixel_byte[c]]];
     }
-    run_all(run, n);
+    if (n) run_all(run, n);
+    end(run, claimed);
     return EG_OK;
 }
 
@@ -143,14 +167,16 @@ static void release_step(struct eg_run_step *step)
 void eg__run_free(struct eg_run *run)
 {
     if (!run) return;
-    for (size_t i = 0; i < run->n_steps; i++) release_step(&run->steps[i]);
-    for (size_t i = 0; i < run->n_slabs; i++) free(run->slabs[i]);
-    free(run->slabs);
+    free(run->arena);
+    if (!run->twin) { /* the rest is the first one's alone */
+        for (size_t i = 0; i < run->n_steps; i++) release_step(&run->steps[i]);
+        for (size_t i = 0; i < run->n_slabs; i++) free(run->slabs[i]);
+        free(run->slabs);
+        free(run->outputs);
+        free(run->names);
+        free(run->zeros);
+    }
     free(run->steps);
     free(run->values);
-    free(run->outputs);
-    free(run->names);
-    free(run->arena);
-    free(run->zeros);
     free(run);
 }

@@ -12,6 +12,7 @@ struct eg_run;
 struct eg_run_options {
     size_t max_batch; /* 0 = 1 */
     bool exact;       /* no Winograd: only sums of products in file order of magnitude */
+    bool plan_only;   /* weights are packed, no memory is taken to work in: for twins */
 };
 
 /* Plan `graph` for `outputs` (node indexes, each once); layers past the deepest are dropped.
@@ -21,7 +22,13 @@ EG_MUST_CHECK enum eg_status eg__run_create(const struct eg_graph *graph, const 
                                             size_t n_outputs, const struct eg_run_options *options,
                                             eg_pool *pool, struct eg_run **run, struct eg_error *err);
 
-/* images  [n][h][w][c], n <= max_batch: behind the recipe, in the network's channel order
+/* One more run of the same plan and the same packed weights, with memory of its own and its own pool: for
+ * another thread. `first`, a run with plan_only, outlives it. */
+EG_MUST_CHECK enum eg_status eg__run_twin(const struct eg_run *first, eg_pool *pool, struct eg_run **run,
+                                          struct eg_error *err);
+
+/* EG_E_ARGUMENT: the run or its pool is at work for another thread.
+ * images  [n][h][w][c], n <= max_batch: behind the recipe, in the network's channel order
  * out     n_outputs arrays [n][h][w][c] of each output's shape */
 EG_MUST_CHECK enum eg_status eg__run_forward(struct eg_run *run, const float *images, size_t n,
                                              float *const *out, struct eg_error *err);

@@ -204,7 +204,7 @@ static void touch(struct eg_run *run, uint32_t value, size_t step)
     root->to = step;
 }
 
-static enum eg_status copy_outputs(struct eg_run *run, const struct eg_graph *graph, struct eg_error *err)
+enum eg_status eg__place_outputs(struct eg_run *run, const struct eg_graph *graph, struct eg_error *err)
 {
     const uint32_t n_nodes = graph->n_nodes;
     for (uint32_t i = 0; i < run->n_outputs; i++) {
@@ -221,7 +221,11 @@ static enum eg_status copy_outputs(struct eg_run *run, const struct eg_graph *gr
         step->info.name = "copy of an output";
         run->outputs[i] = n_nodes + i;
     }
-    return EG_OK;
+    for (uint32_t i = 0; i < n_nodes; i++)
+        if (run->zeros_count < eg__map(graph->nodes[i].shape).c)
+            run->zeros_count = eg__map(graph->nodes[i].shape).c;
+    run->zeros = eg__zalloc(run->zeros_count, sizeof(float));
+    return run->zeros ? EG_OK : eg__fail_memory(err, "the plan");
 }
 
 static size_t storage_floats(const struct eg_run *run, const struct eg_value *root)
@@ -307,10 +311,9 @@ static enum eg_status place_arena(struct eg_run *run, struct eg_error *err)
     return EG_OK;
 }
 
-enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph, struct eg_error *err)
+enum eg_status eg__place_values(struct eg_run *run, struct eg_error *err)
 {
-    enum eg_status status = copy_outputs(run, graph, err);
-    if (status) return status;
+    enum eg_status status;
     for (size_t i = 0; i < run->n_steps; i++) {
         struct eg_run_step *step = &run->steps[i];
         for (uint32_t j = 0; j < step->n_inputs; j++) {
@@ -336,10 +339,6 @@ enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph
         run->input_offset = run->values[0].offset;
         run->values[0].place = EG_PLACE_INPUT;
     }
-    for (uint32_t i = 0; i < graph->n_nodes; i++)
-        if (run->zeros_count < eg__map(graph->nodes[i].shape).c)
-            run->zeros_count = eg__map(graph->nodes[i].shape).c;
     run->arena = eg__alloc(run->arena_count, sizeof(float));
-    run->zeros = eg__zalloc(run->zeros_count, sizeof(float));
-    return run->arena && run->zeros ? EG_OK : eg__fail_memory(err, "activations (use a smaller batch)");
+    return run->arena ? EG_OK : eg__fail_memory(err, "activations (use a smaller batch)");
 }

@@ -16,9 +16,10 @@ void eg__place_roots(struct eg_run *run, const struct eg_graph *graph, const boo
 bool eg__place_is_view(const struct eg_run *run, const struct eg_graph *graph, uint32_t node);
 /* Does input's value lie in concat's storage, `first` channels in? */
 bool eg__place_is_member(const struct eg_run *run, uint32_t concat, uint32_t input, size_t first);
-/* After: storage by lifetime, all memory of the run. Outputs that have no storage of their own
- * get a copying step. */
-EG_MUST_CHECK enum eg_status eg__place_values(struct eg_run *run, const struct eg_graph *graph,
-                                              struct eg_error *err);
+/* After: outputs that have no storage of their own get a copying step. */
+EG_MUST_CHECK enum eg_status eg__place_outputs(struct eg_run *run, const struct eg_graph *graph,
+                                               struct eg_error *err);
+/* Then, for the run's batch and threads: storage by lifetime, and the memory. */
+EG_MUST_CHECK enum eg_status eg__place_values(struct eg_run *run, struct eg_error *err);
 
 #endif

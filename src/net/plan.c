@@ -311,7 +311,7 @@ static enum eg_status create(const struct eg_graph *graph, const uint32_t *outpu
                     &(struct eg_place_users){p->needed_users, p->wanted, p->by_strides}, p->done);
     memset(p->done, 0, graph->n_nodes * sizeof *p->done);
     status = plan_steps(p, err);
-    if (!status) status = eg__place_values(run, graph, err);
+    if (!status) status = eg__place_outputs(run, graph, err);
     return status;
 }
 
@@ -329,6 +329,7 @@ enum eg_status eg__run_create(const struct eg_graph *graph, const uint32_t *outp
     run->exact = options && options->exact;
     struct planner p = {.graph = graph, .run = run};
     enum eg_status status = create(graph, outputs, n_outputs, run, &p, err);
+    if (!status && !(options && options->plan_only)) status = eg__place_values(run, err);
     free(p.needed);
     free(p.wanted);
     free(p.made);
@@ -337,6 +338,31 @@ enum eg_status eg__run_create(const struct eg_graph *graph, const uint32_t *outp
     free(p.users);
     free(p.needed_users);
     free(p.last_user);
+    if (status) {
+        eg__run_free(run);
+        return status;
+    }
+    *out = run;
+    return EG_OK;
+}
+
+enum eg_status eg__run_twin(const struct eg_run *first, eg_pool *pool, struct eg_run **out,
+                            struct eg_error *err)
+{
+    struct eg_run *run = eg__zalloc(1, sizeof *run);
+    if (!run) return eg__fail_memory(err, "the plan");
+    *run = *first;
+    run->twin = true;
+    run->pool = pool;
+    run->threads = eg_pool_threads(pool);
+    run->values = eg__alloc(first->n_values, sizeof *run->values);
+    run->steps = eg__alloc(first->n_steps, sizeof *run->steps);
+    enum eg_status status = run->values && run->steps ? EG_OK : eg__fail_memory(err, "the plan");
+    if (!status) {
+        memcpy(run->values, first->values, first->n_values * sizeof *run->values);
+        memcpy(run->steps, first->steps, first->n_steps * sizeof *run->steps);
+        status = eg__place_values(run, err);
+    }
     if (status) {
         eg__run_free(run);
         return status;

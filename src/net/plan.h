@@ -6,6 +6,8 @@
 #ifndef EG_NET_PLAN_H
 #define EG_NET_PLAN_H
 
+#include <stdatomic.h>
+
 #include "kernels/table.h"
 #include "net/net.h"
 
@@ -67,6 +69,8 @@ struct eg_run {
     unsigned threads;
     size_t max_batch;
     bool exact;
+    bool twin; /* of another run, whose weights and plan these are; steps, values and arena are its own */
+    atomic_bool busy; /* in a forward pass */
     struct eg_value *values;
     uint32_t n_values;
     struct eg_run_step *steps;

@@ -10,6 +10,17 @@
  * metadata says the same, and the graph's input is always behind it. */
 EG_MUST_CHECK enum eg_status eg__onnx_load(const char *path, struct eg_graph **graph, struct eg_error *err);
 
+/* The same of a file's bytes in memory, which `release(object)` gives back when the graph is freed, or now
+ * where it fails. `name` is the graph's. */
+struct eg_onnx_bytes {
+    const void *bytes;
+    size_t n_bytes;
+    void *object;
+    void (*release)(void *object);
+};
+EG_MUST_CHECK enum eg_status eg__onnx_load_memory(const struct eg_onnx_bytes *model, const char *name,
+                                                  struct eg_graph **graph, struct eg_error *err);
+
 struct eg_onnx_options {
     bool overwrite;
     bool half;               /* weights as float16 initializers, each followed by a Cast */

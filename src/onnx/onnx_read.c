@@ -692,31 +692,57 @@ static enum eg_status open_file(struct eg_onnx *onnx)
     return eg__graph_hold(onnx->graph, held, release_map, onnx->err);
 }
 
-enum eg_status eg__onnx_load(const char *path, struct eg_graph **graph, struct eg_error *err)
+static enum eg_status open_memory(struct eg_onnx *onnx, const struct eg_onnx_bytes *model, const char *name)
 {
-    struct eg_error own;
-    if (!err) err = &own; /* what is left out is told in its words */
-    struct eg_onnx onnx = {.path = path, .err = err, .batch = 1};
-    struct frame frame = {.onnx = &onnx};
-    enum eg_status status = open_file(&onnx);
-    if (!status) {
-        status = read_model(&onnx, &frame);
-        if (!status) status = read_graph(&onnx, &frame);
-        if (status) {
-            char *shown = eg__printable(path);
-            status = eg__fail_within(err, status, "cannot use '%.200s'", shown ? shown : "");
-            free(shown);
-        }
+    enum eg_status status = eg__graph_create(name, &onnx->graph, onnx->err);
+    if (status) {
+        model->release(model->object);
+        return status;
+    }
+    onnx->map = (struct eg_mapping){model->bytes, model->n_bytes};
+    onnx->folded_max = 8 * onnx->map.size + ((size_t)1 << 26);
+    return eg__graph_hold(onnx->graph, model->object, model->release, onnx->err);
+}
+
+/* What was opened, read; all of onnx but its graph is given back. */
+static enum eg_status read_opened(struct eg_onnx *onnx, const char *name, struct eg_graph **graph)
+{
+    struct frame frame = {.onnx = onnx};
+    enum eg_status status = read_model(onnx, &frame);
+    if (!status) status = read_graph(onnx, &frame);
+    if (status) {
+        char *shown = eg__printable(name);
+        status = eg__fail_within(onnx->err, status, "cannot use '%.200s'", shown ? shown : "");
+        free(shown);
     }
     eg__nodes_free(&frame.nodes);
     free(frame.functions);
     free(frame.made);
     free(frame.outputs);
     free(frame.left_out);
-    tdestroy(onnx.values, free);
-    if (status)
-        eg__graph_free(onnx.graph);
-    else
-        *graph = onnx.graph;
+    tdestroy(onnx->values, free);
+    if (!status) *graph = onnx->graph;
+    return status;
+}
+
+enum eg_status eg__onnx_load(const char *path, struct eg_graph **graph, struct eg_error *err)
+{
+    struct eg_error own;
+    /* what is left out is told in the error's words */
+    struct eg_onnx onnx = {.path = path, .err = err ? err : &own, .batch = 1};
+    enum eg_status status = open_file(&onnx);
+    if (!status) status = read_opened(&onnx, path, graph);
+    if (status) eg__graph_free(onnx.graph);
+    return status;
+}
+
+enum eg_status eg__onnx_load_memory(const struct eg_onnx_bytes *model, const char *name,
+                                    struct eg_graph **graph, struct eg_error *err)
+{
+    struct eg_error own;
+    struct eg_onnx onnx = {.err = err ? err : &own, .batch = 1};
+    enum eg_status status = open_memory(&onnx, model, name);
+    if (!status) status = read_opened(&onnx, name, graph);
+    if (status) eg__graph_free(onnx.graph);
     return status;
 }

@@ -245,6 +245,11 @@ static enum eg_status map_external(struct eg_onnx *onnx, const char *location, s
         *map = have->map;
         return EG_OK;
     }
+    if (!onnx->path)
+        return eg__fail(onnx->err, EG_E_UNSUPPORTED,
+                        "its weights are in the file '%s', and a model in memory has no folder (save it as "
+                        "one file)",
+                        location);
     struct eg_external *made = malloc(sizeof *made + strlen(location) + 1);
     if (!made) return eg__fail_memory(onnx->err, "external data");
     memcpy(made->location, location, strlen(location) + 1);
