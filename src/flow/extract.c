@@ -9,49 +9,51 @@
 #include "base/versioned.h"
 #include "flow/flow.h"
 #include "image/photo.h"
+#include "model/predictor.h"
 
 enum { DEFAULT_BATCH = 8 };
 
 struct extraction {
     const struct eg_extract_options *options;
-    struct eg_cut_plan plan;
-    struct eg_run *run;
-    struct eg_feeder feeder;
+    struct eg_predictor *predictor;
+    const struct eg_feeder *feeder; /* the predictor's */
+    struct eg_cut_info *infos;      /* of the cuts, as the file has them */
+    size_t n_cuts;
     struct eg_store *store;
     size_t batch;
     struct eg_append todo; /* rows to compute, each with its image */
-    float **values;        /* [cut][batch][length] */
     size_t n_done;         /* with those done before */
 };
 
 static enum eg_status prepare(struct extraction *e, const struct eg_net *net, const struct eg_dataset *images,
                               const struct eg_recipe *recipe, struct eg_error *err)
 {
+    static const struct eg_run_cuts default_cut;
     const struct eg_extract_options *o = e->options;
-    enum eg_status status = eg__feeder_init(net->has_recipe ? recipe : NULL, e->plan.graph, images, e->batch,
-                                            o->pool, &e->feeder, err);
-    struct eg_run_options run_options = {.max_batch = e->batch, .exact = o->cuts && o->cuts->exact};
-    if (!status)
-        status =
-            eg__run_create(e->plan.graph, e->plan.outputs, e->plan.n, &run_options, o->pool, &e->run, err);
+    struct eg_predictor_make how = {
+        .net = net,
+        .recipe = net->has_recipe ? recipe : NULL,
+        .dataset = images,
+        .wanted = {.cuts = o->cuts ? o->cuts : &default_cut, .batch = e->batch},
+        .pool = o->pool,
+    };
+    enum eg_status status = eg__predictor_make(&how, &e->predictor, err);
     if (status) return status;
-    e->values = eg__zalloc(e->plan.n, sizeof *e->values);
-    if (!e->values) return eg__fail_memory(err, "a batch");
-    for (size_t i = 0; i < e->plan.n; i++) {
-        e->values[i] = eg__alloc(e->batch * e->plan.infos[i].length, sizeof **e->values);
-        if (!e->values[i]) return eg__fail_memory(err, "features");
-    }
+    const struct eg_cut_plan *plan = &e->predictor->prepared->plan;
+    e->feeder = &e->predictor->feeder;
+    e->n_cuts = plan->n;
+    e->infos = eg__alloc(plan->n, sizeof *e->infos);
+    if (!e->infos) return eg__fail_memory(err, "cuts");
+    memcpy(e->infos, plan->infos, plan->n * sizeof *e->infos);
+    for (size_t i = 0; i < e->n_cuts; i++) e->infos[i].half = o->half;
     return EG_OK;
 }
 
 static void release(struct extraction *e)
 {
-    for (size_t i = 0; e->values && i < e->plan.n; i++) free(e->values[i]);
-    free(e->values);
     eg__append_release(&e->todo);
-    eg__run_free(e->run);
-    eg__feeder_release(&e->feeder);
-    eg__cuts_release(&e->plan);
+    eg_predictor_free(e->predictor);
+    free(e->infos);
 }
 
 /* ---- the file ------------------------------------------------------------------------ */
@@ -171,7 +173,6 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
             paths[i] = images->items[first + i].path;
             labels[i] = images->items[first + i].label;
         }
-        for (size_t i = 0; i < e->plan.n; i++) e->plan.infos[i].half = o->half;
         struct eg_store_spec spec = {
             .network = eg_net_name(net),
             .weights_sha256 = hash,
@@ -180,8 +181,8 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
             .command = o->command ? o->command : "",
             .model = net->model,
             .isa = eg_cpu(),
-            .cuts = e->plan.infos,
-            .n_cuts = e->plan.n,
+            .cuts = e->infos,
+            .n_cuts = e->n_cuts,
             .paths = paths,
             .labels = labels,
             .n_rows = count,
@@ -205,16 +206,16 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
 /* Put a batch, in runs of rows that follow each other in the file. */
 static enum eg_status put_batch(struct extraction *e, const size_t *rows, size_t n, struct eg_error *err)
 {
-    const float **values = eg__alloc(e->plan.n, sizeof *values);
+    const float **values = eg__alloc(e->n_cuts, sizeof *values);
     const char **reasons = eg__alloc(n, sizeof *reasons);
     enum eg_status status = values && reasons ? EG_OK : eg__fail_memory(err, "a batch");
     for (size_t i = 0, count; i < n && !status; i += count) {
         for (count = 1; i + count < n && rows[i + count] == rows[i] + count;) count++;
-        for (size_t c = 0; c < e->plan.n; c++) values[c] = e->values[c] + i * e->plan.infos[c].length;
+        for (size_t c = 0; c < e->n_cuts; c++) values[c] = e->predictor->out[c] + i * e->infos[c].length;
         for (size_t k = 0; k < count; k++)
-            reasons[k] = e->feeder.reasons[i + k][0] ? e->feeder.reasons[i + k] : NULL;
-        status = eg__store_put(e->store, rows[i], count, values, (const uint8_t(*)[32])(e->feeder.hashes + i),
-                               reasons, err);
+            reasons[k] = e->feeder->reasons[i + k][0] ? e->feeder->reasons[i + k] : NULL;
+        status = eg__store_put(e->store, rows[i], count, values,
+                               (const uint8_t(*)[32])(e->feeder->hashes + i), reasons, err);
     }
     free(values);
     free(reasons);
@@ -230,14 +231,13 @@ static enum eg_status compute(struct extraction *e, struct eg_extract_report *re
     for (size_t at = 0, n; !status && at < e->todo.n; at += n) {
         n = e->todo.n - at < e->batch ? e->todo.n - at : e->batch;
         for (size_t i = 0; i < n; i++)
-            eg__dataset_stamp(e->feeder.dataset, e->todo.images[at + i], stamps[i]);
-        eg__feeder_load(&e->feeder, e->todo.images + at, n);
-        status = eg__feeder_run(&e->feeder, e->run, n, e->values, err);
+            eg__dataset_stamp(e->feeder->dataset, e->todo.images[at + i], stamps[i]);
+        status = eg__predictor_read(e->predictor, e->todo.images + at, n, err);
         if (!status)
             status = eg__store_put_stamps(e->store, e->todo.rows + at, n, (const int64_t(*)[2])stamps, err);
         if (!status) status = put_batch(e, e->todo.rows + at, n, err);
         if (status) break;
-        for (size_t i = 0; i < n; i++) report->done += !e->feeder.reasons[i][0];
+        for (size_t i = 0; i < n; i++) report->done += !e->feeder->reasons[i][0];
         e->n_done += n;
         if (o->progress && !o->progress(o->user, e->n_done, report->rows))
             status = eg__fail(err, EG_E_CANCELLED, "stopped");
@@ -250,10 +250,10 @@ static enum eg_status fill_report(struct extraction *e, struct eg_extract_report
                                   struct eg_error *err)
 {
     const uint8_t *row_status = eg__store_status(e->store);
-    report->cuts = eg__zalloc(e->plan.n, sizeof *report->cuts);
+    report->cuts = eg__zalloc(e->n_cuts, sizeof *report->cuts);
     if (!report->cuts) return eg__fail_memory(err, "the report");
-    for (size_t i = 0; i < e->plan.n; i++) {
-        report->cuts[i] = (struct eg_extracted_cut){strdup(e->plan.infos[i].name), e->plan.infos[i].length};
+    for (size_t i = 0; i < e->n_cuts; i++) {
+        report->cuts[i] = (struct eg_extracted_cut){strdup(e->infos[i].name), e->infos[i].length};
         report->n_cuts++;
         if (!report->cuts[i].name) return eg__fail_memory(err, "the report");
     }
@@ -281,7 +281,6 @@ enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, con
                                 const struct eg_extract_options *options, struct eg_extract_report *out,
                                 struct eg_error *err)
 {
-    static const struct eg_run_cuts default_cut;
     struct extraction e = {.options = options};
     struct eg_recipe recipe = net->recipe;
     if (e.options->no_exif) recipe.exif = false;
@@ -291,9 +290,7 @@ enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, con
     struct eg_extract_report report = {.rows = images->n_items, .ignored = images->n_ignored, .n_ranks = 1};
     double start = eg__seconds();
     if (!images->n_items) return eg__fail(err, EG_E_IO, "there are no photos in '%s'", images->root);
-    enum eg_status status =
-        eg__cuts_plan(net, e.options->cuts ? e.options->cuts : &default_cut, &e.plan, err);
-    if (!status) status = prepare(&e, net, images, &recipe, err);
+    enum eg_status status = prepare(&e, net, images, &recipe, err);
     if (!status) status = open_store(&e, net, images, &recipe, path, err);
     if (!status) {
         const uint8_t *row_status = eg__store_status(e.store);

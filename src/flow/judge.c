@@ -1,4 +1,4 @@
-/* judge.c: what a classifier says, of photos or of rows of features. */
+/* judge.c: what a classifier says, of photos (through a predictor) or of rows of features. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/unicode.h"
 #include "flow/flow.h"
+#include "model/predictor.h"
 
 enum { DEFAULT_BATCH = 8, ROW_BATCH = 256, ROW_BATCH_BYTES = 4 << 20 };
 
@@ -49,17 +50,6 @@ static void judge_release(struct judge *judge)
     free(judge->labels);
 }
 
-static void settle_labels(struct judge *judge, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const float *p = judge->probabilities + i * judge->k;
-        size_t best = 0;
-        for (size_t k = 1; k < judge->k; k++)
-            if (p[k] > p[best]) best = k;
-        judge->labels[i] = judge->answers ? (int32_t)judge->answers[i] : (int32_t)best;
-    }
-}
-
 void eg__verdict_release(struct eg_verdict *verdict)
 {
     free(verdict->probabilities);
@@ -88,22 +78,19 @@ static enum eg_status verdict_init(struct eg_verdict *verdict, size_t n, size_t 
 
 /* ---- photos ------------------------------------------------------------------------- */
 
-static enum eg_status each_batch(struct eg_feeder *feeder, struct judge *judge,
+static enum eg_status each_batch(struct eg_predictor *p, const struct eg_dataset *dataset,
                                  const struct eg_judge_options *options, eg_batch_fn *take, void *context,
                                  struct eg_error *err)
 {
-    size_t n_items = feeder->dataset->n_items, *rows = eg__alloc(feeder->batch, sizeof *rows);
+    size_t n_items = dataset->n_items, batch = p->feeder.batch, *rows = eg__alloc(batch, sizeof *rows);
     if (!rows) return eg__fail_memory(err, "a batch");
-    float *out[2] = {judge->probabilities, judge->answers};
     enum eg_status status = EG_OK;
-    for (size_t first = 0; first < n_items && !status; first += feeder->batch) {
-        size_t n = n_items - first < feeder->batch ? n_items - first : feeder->batch;
+    for (size_t first = 0; first < n_items && !status; first += batch) {
+        size_t n = n_items - first < batch ? n_items - first : batch;
         for (size_t i = 0; i < n; i++) rows[i] = first + i;
-        eg__feeder_load(feeder, rows, n);
-        status = eg__feeder_run(feeder, judge->run, n, out, err);
-        if (status) break;
-        settle_labels(judge, n);
-        status = take(context, feeder, first, n, judge->probabilities, judge->labels, err);
+        status = eg__predictor_read(p, rows, n, err);
+        if (!status)
+            status = take(context, &p->feeder, first, n, eg__predictor_probabilities(p), p->labels, err);
         if (!status && options->progress && !options->progress(options->user, first + n, n_items))
             status = eg__fail(err, EG_E_CANCELLED, "stopped");
     }
@@ -115,20 +102,14 @@ enum eg_status eg__judge_each(const struct eg_net *net, const struct eg_dataset 
                               const struct eg_judge_options *options, eg_batch_fn *take, void *context,
                               struct eg_error *err)
 {
-    struct eg_cut_plan plan;
-    struct eg_feeder feeder = {0};
-    struct judge judge = {0};
     size_t batch = options->batch ? options->batch : DEFAULT_BATCH;
     if (dataset->n_items && batch > dataset->n_items) batch = dataset->n_items; /* less memory */
-    enum eg_status status = eg__probabilities_plan(net, &plan, err);
-    if (status) return status;
-    status = eg__feeder_init(net->has_recipe ? &net->recipe : NULL, plan.graph, dataset, batch, options->pool,
-                             &feeder, err);
-    if (!status) status = judge_init(plan.graph, batch, options->pool, &judge, err);
-    if (!status) status = each_batch(&feeder, &judge, options, take, context, err);
-    judge_release(&judge);
-    eg__feeder_release(&feeder);
-    eg__cuts_release(&plan);
+    struct eg_predictor_make how = {
+        .net = net, .dataset = dataset, .wanted = {.answer = true, .batch = batch}, .pool = options->pool};
+    struct eg_predictor *p = NULL;
+    enum eg_status status = eg__predictor_make(&how, &p, err);
+    if (!status) status = each_batch(p, dataset, options, take, context, err);
+    eg_predictor_free(p);
     return status;
 }
 
@@ -197,7 +178,7 @@ enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *stor
     if (eg__shape_count(head->nodes[0].shape) != d)
         return eg__fail(err, EG_E_SHAPE, "the classifier takes %zu features, the file has %zu",
                         eg__shape_count(head->nodes[0].shape), d);
-    struct judge judge;
+    struct judge judge = {0};
     const size_t batch = eg__row_batch(d);
     enum eg_status status = judge_init(head, batch, pool, &judge, err);
     if (status) return status;
@@ -210,7 +191,7 @@ enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *stor
         status = eg__rows_gather(store, cut, rows + first, count, features, err);
         if (!status) status = eg__run_forward(judge.run, features, count, out, err);
         if (status) break;
-        settle_labels(&judge, count);
+        eg__settle_labels(judge.probabilities, judge.answers, count, judge.k, judge.labels);
         memcpy(made.probabilities + first * judge.k, judge.probabilities, count * judge.k * sizeof(float));
         memcpy(made.labels + first, judge.labels, count * sizeof *made.labels);
     }

@@ -146,24 +146,23 @@ float *eg__predictor_probabilities(const struct eg_predictor *p)
     return p->labels ? p->out[p->n_cuts] : NULL;
 }
 
-/* What the model says, where it has a say of its own (a threshold); else the likeliest. */
-static void settle_labels(struct eg_predictor *p, size_t n)
+void eg__settle_labels(const float *probabilities, const float *said, size_t n, size_t k, int32_t *labels)
 {
-    const float *said = p->prepared->plan.n_outputs > p->n_cuts + 1 ? p->out[p->n_cuts + 1] : NULL;
-    for (size_t i = 0; p->labels && i < n; i++) {
-        const float *probability = eg__predictor_probabilities(p) + i * p->k;
+    for (size_t i = 0; i < n; i++, probabilities += k) {
         size_t best = 0;
-        for (size_t k = 1; k < p->k; k++)
-            if (probability[k] > probability[best]) best = k;
-        p->labels[i] = (int32_t)best;
-        if (said) p->labels[i] = said[i] >= 0 && said[i] < (float)p->k ? (int32_t)said[i] : -1;
+        for (size_t j = 1; j < k; j++)
+            if (probabilities[j] > probabilities[best]) best = j;
+        labels[i] = (int32_t)best;
+        if (said) labels[i] = said[i] >= 0 && said[i] < (float)k ? (int32_t)said[i] : -1;
     }
 }
 
 static enum eg_status run(struct eg_predictor *p, size_t n, struct eg_error *err)
 {
     enum eg_status status = eg__feeder_run(&p->feeder, p->run, n, p->out, err);
-    if (!status) settle_labels(p, n);
+    const bool says = p->prepared->plan.n_outputs > p->n_cuts + 1;
+    if (!status && p->labels)
+        eg__settle_labels(p->out[p->n_cuts], says ? p->out[p->n_cuts + 1] : NULL, n, p->k, p->labels);
     return status;
 }
 

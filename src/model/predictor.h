@@ -34,6 +34,9 @@ EG_MUST_CHECK enum eg_status eg__predictor_make(const struct eg_predictor_make *
 /* Items rows[0..n-1] of the dataset, n <= batch: out, labels, and the feeder's hashes and reasons. */
 EG_MUST_CHECK enum eg_status eg__predictor_read(struct eg_predictor *predictor, const size_t *rows, size_t n,
                                                 struct eg_error *err);
+/* What the model says, where it has a say of its own (said [n], a threshold's; NULL: none); else the
+ * likeliest of probabilities [n][k]. -1: rejected. */
+void eg__settle_labels(const float *probabilities, const float *said, size_t n, size_t k, int32_t *labels);
 /* [n][k]; NULL: no answer was asked for. */
 float *eg__predictor_probabilities(const struct eg_predictor *predictor);
 
