@@ -3,8 +3,12 @@
 install(TARGETS engraft_static engraft_shared
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/engraft/models)
+if(EG_ONLY)
+  install(FILES include/engraft/predict.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/engraft)
+else()
+  install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/engraft/models)
+endif()
 
 # For those who link libengraft.a: the libraries it calls, whose own shared libraries know the rest.
 set(EG_PRIVATE_LIBRARIES "")
@@ -16,6 +20,16 @@ endforeach()
 foreach(library ${DEPS_LIBRARIES})
   string(APPEND EG_PRIVATE_LIBRARIES " -l${library}")
 endforeach()
+# Where things lie is said from where the file itself lies: the tree may be moved as a whole.
+file(RELATIVE_PATH EG_LIB_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR} ${CMAKE_INSTALL_PREFIX})
+file(RELATIVE_PATH EG_LIB_TO_INCLUDE ${CMAKE_INSTALL_FULL_LIBDIR} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+string(STRIP "${EG_PRIVATE_LIBRARIES} -lpthread -ldl -lm" EG_PRIVATE_LIST)
+string(REPLACE " " ";" EG_PRIVATE_LIST "${EG_PRIVATE_LIST}")
+include(CMakePackageConfigHelpers)
+configure_file(cmake/engraft-config.cmake.in engraft-config.cmake @ONLY)
+write_basic_package_version_file(engraft-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/engraft-config.cmake ${CMAKE_BINARY_DIR}/engraft-config-version.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/engraft)
 foreach(name engraft engraft-static)
   configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
   install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -5,7 +5,7 @@
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)/.cache/aarch64
-if [ -e "$root/done" ]; then exit 0; fi
+if [ -e "$root/done-2" ]; then exit 0; fi
 rm -rf "$root"
 mkdir -p "$root/apt/lists/partial" "$root/apt/cache/archives/partial" "$root/debs"
 : >"$root/apt/status"
@@ -19,9 +19,9 @@ arm64_apt() {
 
 arm64_apt update
 if ! arm64_apt download libcmocka0 libcmocka-dev libssl-dev '?exact-name(libssl3)|?exact-name(libssl3t64)' \
-    libutf8proc-dev '?exact-name(libutf8proc2)|?exact-name(libutf8proc3)'; then
+    libutf8proc-dev libjansson-dev libprotobuf-c-dev '?exact-name(libutf8proc2)|?exact-name(libutf8proc3)'; then
     echo "the package sources of this machine have no arm64 libraries" >&2
     exit 77
 fi
 for package in *.deb; do dpkg-deb -x "$package" "$root"; done
-: >"$root/done"
+: >"$root/done-2"

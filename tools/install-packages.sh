@@ -13,7 +13,7 @@ libutf8proc-dev protobuf-c-compiler libprotobuf-c-dev libjansson-dev libssl-dev 
 
 fast="libcmocka-dev clang-format git ca-certificates python3"
 
-test="clang clang-tidy cppcheck valgrind
+test="g++ clang clang-tidy cppcheck valgrind
 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 libopenmpi-dev openmpi-bin hdf5-tools debootstrap
 python3-venv python3-numpy python3-torch python3-torchvision"

@@ -6,7 +6,7 @@
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-all_legs="rules gcc page crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 mpi wheel debian13"
+all_legs="rules gcc page crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 predict mpi wheel debian13"
 legs=${*:-$all_legs}
 formatter=14 # the clang-format that formats this tree; others differ
 jobs=$(nproc)
@@ -132,6 +132,11 @@ leg_fuzz() {
 leg_aarch64() {
     tools/aarch64-sysroot.sh || return
     build aarch64 && run_ctest aarch64
+}
+
+# The library for running models alone, here and cross-built: its size, what it links, its answers.
+leg_predict() {
+    tools/check_predict.sh && tools/check_predict.sh aarch64
 }
 
 leg_mpi() {

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -135,13 +134,6 @@ const char *eg__path_last(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
-}
-
-enum eg_status eg__sha256(const void *bytes, size_t n, uint8_t digest[32], struct eg_error *err)
-{
-    if (!EVP_Digest(bytes, n, digest, NULL, EVP_sha256(), NULL))
-        return eg__fail(err, EG_E_SYSTEM, "SHA-256 failed");
-    return EG_OK;
 }
 
 enum eg_status eg__sha256_file(const char *path, uint8_t digest[32], struct eg_error *err)

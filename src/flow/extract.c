@@ -33,11 +33,10 @@ static enum eg_status prepare(struct extraction *e, const struct eg_net *net, co
     struct eg_predictor_make how = {
         .net = net,
         .recipe = net->has_recipe ? recipe : NULL,
-        .dataset = images,
         .wanted = {.cuts = o->cuts ? o->cuts : &default_cut, .batch = e->batch},
         .pool = o->pool,
     };
-    enum eg_status status = eg__predictor_make(&how, &e->predictor, err);
+    enum eg_status status = eg__predictor_of_dataset(&how, images, &e->predictor, err);
     if (status) return status;
     const struct eg_cut_plan *plan = &e->predictor->prepared->plan;
     e->feeder = &e->predictor->feeder;

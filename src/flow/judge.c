@@ -105,9 +105,9 @@ enum eg_status eg__judge_each(const struct eg_net *net, const struct eg_dataset 
     size_t batch = options->batch ? options->batch : DEFAULT_BATCH;
     if (dataset->n_items && batch > dataset->n_items) batch = dataset->n_items; /* less memory */
     struct eg_predictor_make how = {
-        .net = net, .dataset = dataset, .wanted = {.answer = true, .batch = batch}, .pool = options->pool};
+        .net = net, .wanted = {.answer = true, .batch = batch}, .pool = options->pool};
     struct eg_predictor *p = NULL;
-    enum eg_status status = eg__predictor_make(&how, &p, err);
+    enum eg_status status = eg__predictor_of_dataset(&how, dataset, &p, err);
     if (!status) status = each_batch(p, dataset, options, take, context, err);
     eg_predictor_free(p);
     return status;

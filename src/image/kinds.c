@@ -63,6 +63,21 @@ static bool is_jxl(const uint8_t *b, size_t n)
 
 static bool is_photoshop(const uint8_t *b, size_t n) { return n >= 6 && !memcmp(b, "8BPS\0\1", 6); }
 
+#ifdef EG_WITH_JPEG
+#define JPEG_DECODER eg__jpeg_decode
+#else
+#define JPEG_DECODER NULL
+#endif
+#ifdef EG_WITH_PNG
+#define PNG_DECODER eg__png_decode
+#else
+#define PNG_DECODER NULL
+#endif
+#ifdef EG_WITH_WEBP
+#define WEBP_DECODER eg__webp_decode
+#else
+#define WEBP_DECODER NULL
+#endif
 #ifdef EG_WITH_HEIF
 #define HEIC_DECODER eg__heif_decode
 #define AVIF_DECODER eg__heif_decode
@@ -83,9 +98,9 @@ static bool is_photoshop(const uint8_t *b, size_t n) { return n >= 6 && !memcmp(
 #endif
 
 static const struct eg_photo_kind kinds[] = {
-    {"JPEG", " jpg jpeg jpe jfif ", is_jpeg, eg__jpeg_decode, "libjpeg-turbo"},
-    {"PNG", " png ", is_png, eg__png_decode, "libspng"},
-    {"WebP", " webp ", is_webp, eg__webp_decode, "libwebp"},
+    {"JPEG", " jpg jpeg jpe jfif ", is_jpeg, JPEG_DECODER, "libjpeg-turbo"},
+    {"PNG", " png ", is_png, PNG_DECODER, "libspng"},
+    {"WebP", " webp ", is_webp, WEBP_DECODER, "libwebp"},
     {"TIFF", " tif tiff ", is_tiff, TIFF_DECODER, "libtiff"},
     {"BMP", " bmp dib ", is_bmp, eg__bmp_decode, "engraft"},
     {"GIF", " gif ", is_gif, GIF_DECODER, "giflib"},
@@ -141,6 +156,8 @@ const char *eg__kind_advice(const struct eg_photo_kind *kind)
     if (!kind->library) return "nothing here reads it (convert it to JPEG or PNG)";
     if (!strcmp(kind->library, "libtiff")) return "this build lacks libtiff (build with it, or convert it)";
     if (!strcmp(kind->library, "giflib")) return "this build lacks giflib (build with it, or convert it)";
+    if (strcmp(kind->library, "libavif") && strcmp(kind->library, "libheif"))
+        return "this build lacks the library that reads it (build with its codec)";
     if (!strcmp(kind->library, "libavif")) return "this build lacks libavif (build with it, or convert it)";
     return "this build lacks libheif (build with it, or convert it to JPEG)";
 }

@@ -8,7 +8,9 @@
 
 #include "kernels/text_depthwise.h"
 #include "kernels/text_gemm.h"
+#ifndef EG_ONLY_PREDICT
 #include "kernels/text_grad.h"
+#endif
 #include "kernels/text_rows.h"
 #include "kernels/text_winograd.h"
 
@@ -21,7 +23,9 @@ const struct eg_kernels ISA_TABLE = {
 #define EG_KERNEL(result, name, arguments) .name = name,
 #include "kernels/kernels.def"
 #undef EG_KERNEL
+#ifndef EG_ONLY_PREDICT
     .grad = &grad_loops,
+#endif
 };
 
 _Static_assert(TILE_ROWS <= EG_TILE_ROWS_MAX && TILE_VECTORS * VL <= EG_PANEL_MAX, "tile size");

@@ -1,5 +1,5 @@
-/* feeder.c: batches of photos, decoded by all threads, to a network's input. A photo that
- * cannot be read keeps its place in the batch and gets a reason. */
+/* feeder.c: a batch on its way into a network. A photo that cannot be read keeps its place in the batch and
+ * has a reason. */
 #include "model/model.h"
 
 #include <assert.h>
@@ -9,29 +9,13 @@
 #include <time.h>
 
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/mem.h"
-#include "base/pool.h"
-#include "image/photo.h"
 
 double eg__seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static enum eg_status check_array(const char *network, struct eg_map shape, const struct eg_dataset *dataset,
-                                  struct eg_error *err)
-{
-    size_t h, w, c;
-    enum eg_status status = eg__dataset_array_shape(dataset, &h, &w, &c, err);
-    if (status) return status;
-    if (h != shape.h || w != shape.w || c != shape.c)
-        return eg__fail(err, EG_E_SHAPE,
-                        "the arrays are %zux%zu with %zu channels, '%s' takes %zux%zu with %zu", h, w, c,
-                        network, shape.h, shape.w, shape.c);
-    return EG_OK;
 }
 
 static enum eg_status check_photos(const struct eg_recipe *recipe, const char *network, struct eg_map shape,
@@ -48,17 +32,13 @@ static enum eg_status check_photos(const struct eg_recipe *recipe, const char *n
     return EG_OK;
 }
 
-enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const struct eg_graph *graph,
-                               const struct eg_dataset *dataset, size_t batch, eg_pool *pool,
-                               struct eg_feeder *out, struct eg_error *err)
+enum eg_status eg__feeder_start(const struct eg_recipe *recipe, const struct eg_graph *graph, bool is_array,
+                                size_t batch, eg_pool *pool, struct eg_feeder *out, struct eg_error *err)
 {
     struct eg_shape shape = graph->nodes[0].shape;
-    const bool is_array = dataset && dataset->is_array;
-    enum eg_status status = is_array ? check_array(graph->name, eg__map(shape), dataset, err)
-                                     : check_photos(recipe, graph->name, eg__map(shape), err);
+    enum eg_status status = is_array ? EG_OK : check_photos(recipe, graph->name, eg__map(shape), err);
     if (status) return status;
-    struct eg_feeder feeder = {
-        .dataset = dataset, .graph = graph, .shape = shape, .batch = batch, .pool = pool};
+    struct eg_feeder feeder = {.graph = graph, .shape = shape, .batch = batch, .pool = pool};
     if (recipe) feeder.recipe = *recipe;
     size_t n;
     bool fits = eg__mul(eg__shape_count(shape), batch, &n);
@@ -92,47 +72,6 @@ void eg__keep_reason(char reason[256], const struct eg_error *err)
     const char *cause = err->message, *quote;
     while ((quote = strstr(cause, "': "))) cause = quote + 3;
     snprintf(reason, 256, "%.255s", *cause ? cause : "cannot be read");
-}
-
-struct load {
-    struct eg_feeder *feeder;
-    const size_t *rows;
-};
-
-static void load_one(void *context, size_t i, unsigned thread)
-{
-    (void)thread;
-    const struct load *load = context;
-    struct eg_feeder *f = load->feeder;
-    size_t row = load->rows[i], n = eg__shape_count(f->shape), n_bytes = 0;
-    struct eg_error err = {.message = ""};
-    enum eg_status status;
-    uint8_t *bytes = NULL;
-    memset(f->hashes[i], 0, sizeof f->hashes[i]);
-    f->reasons[i][0] = '\0';
-    if (f->values) {
-        float *values = f->values + i * n;
-        status = eg__dataset_array_read(f->dataset, row, values, &err);
-        if (!status) status = eg__sha256(values, n * sizeof *values, f->hashes[i], &err);
-        if (!status && !eg__all_finite(values, n))
-            status = eg__fail(&err, EG_E_NUMERIC, "it holds NaN or infinity");
-        if (status) memset(values, 0, n * sizeof *values);
-    } else {
-        uint8_t *pixels = f->pixels + i * n;
-        status = eg__dataset_read(f->dataset, row, &bytes, &n_bytes, &err);
-        if (!status) status = eg__sha256(bytes, n_bytes, f->hashes[i], &err);
-        if (!status) status = eg__photo_input(bytes, n_bytes, &f->recipe, pixels, &err);
-        if (status) memset(pixels, 0, n);
-    }
-    if (status) eg__keep_reason(f->reasons[i], &err);
-    free(bytes);
-    f->rows[i] = row;
-}
-
-void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n)
-{
-    struct load load = {feeder, rows};
-    eg__pool_run(feeder->pool, n, load_one, &load);
 }
 
 /* Photos first .. first+n-1 of the batch, all readable. */

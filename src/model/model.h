@@ -71,8 +71,12 @@ struct eg_feeder {
     uint8_t (*hashes)[32];
     char (*reasons)[256]; /* "" where it was read */
 };
-/* recipe NULL: the network carries none, so only arrays can be read. graph is what the feeder's runs
- * are planned from, and outlives it. */
+/* For what its owner fills in: pixels, or values of arrays. */
+EG_MUST_CHECK enum eg_status eg__feeder_start(const struct eg_recipe *recipe, const struct eg_graph *graph,
+                                              bool is_array, size_t batch, eg_pool *pool,
+                                              struct eg_feeder *feeder, struct eg_error *err);
+/* (feeder_dataset.c) recipe NULL: the network carries none, so only arrays can be read. graph is what the
+ * feeder's runs are planned from, and outlives it. */
 EG_MUST_CHECK enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const struct eg_graph *graph,
                                              const struct eg_dataset *dataset, size_t batch, eg_pool *pool,
                                              struct eg_feeder *feeder, struct eg_error *err);

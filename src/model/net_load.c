@@ -16,7 +16,9 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "base/versioned.h"
+#ifndef EG_ONLY_PREDICT
 #include "formats/weight_files.h"
+#endif
 #include "image/photo.h"
 #include "model/prepared.h"
 #include "model/recipe_beside.h"
@@ -156,6 +158,11 @@ static enum eg_status load_file(const char *path, const struct eg_arch *arch, co
         status = eg__onnx_load(path, &net->graph, err);
         return status ? status : adopt_names(net->graph, err);
     }
+#ifdef EG_ONLY_PREDICT
+    (void)o;
+    return eg__fail(err, EG_E_UNSUPPORTED, "'%s' is no ONNX model, all that this build reads (convert it)",
+                    path);
+#else
     struct eg_weights *weights = NULL;
     status = eg__weights_load(path, &weights, err);
     if (status) return status;
@@ -167,6 +174,7 @@ static enum eg_status load_file(const char *path, const struct eg_arch *arch, co
     else
         net->built_in = eg__arch_find(net->graph->name);
     return status;
+#endif
 }
 
 /* Values for every parameter that has none, scaled so that activations keep their size. */

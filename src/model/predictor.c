@@ -46,8 +46,8 @@ enum eg_status eg__predictor_make(const struct eg_predictor_make *how, struct eg
     p->pool = how->pool;
     enum eg_status status = eg__prepare(net, &how->wanted, &p->prepared, err);
     if (!status)
-        status = eg__feeder_init(recipe, p->prepared->plan.graph, how->dataset, how->wanted.batch, p->pool,
-                                 &p->feeder, err);
+        status = eg__feeder_start(recipe, p->prepared->plan.graph, how->of_arrays, how->wanted.batch, p->pool,
+                                  &p->feeder, err);
     if (!status) status = eg__run_twin(p->prepared->first, p->pool, &p->run, err);
     if (!status) status = take_memory(p, how->wanted.batch, err);
     if (status) {
@@ -157,19 +157,13 @@ void eg__settle_labels(const float *probabilities, const float *said, size_t n, 
     }
 }
 
-static enum eg_status run(struct eg_predictor *p, size_t n, struct eg_error *err)
+enum eg_status eg__predictor_run(struct eg_predictor *p, size_t n, struct eg_error *err)
 {
     enum eg_status status = eg__feeder_run(&p->feeder, p->run, n, p->out, err);
     const bool says = p->prepared->plan.n_outputs > p->n_cuts + 1;
     if (!status && p->labels)
         eg__settle_labels(p->out[p->n_cuts], says ? p->out[p->n_cuts + 1] : NULL, n, p->k, p->labels);
     return status;
-}
-
-enum eg_status eg__predictor_read(struct eg_predictor *p, const size_t *rows, size_t n, struct eg_error *err)
-{
-    eg__feeder_load(&p->feeder, rows, n);
-    return run(p, n, err);
 }
 
 static void fill(const struct eg_predictor *p, size_t i, struct eg_prediction *answer)
@@ -240,7 +234,7 @@ static enum eg_status begin(struct eg_predictor *p, size_t n, struct eg_error *e
 static enum eg_status answer(struct eg_predictor *p, size_t n, struct eg_prediction *answers,
                              struct eg_error *err)
 {
-    enum eg_status status = n ? run(p, n, err) : EG_OK;
+    enum eg_status status = n ? eg__predictor_run(p, n, err) : EG_OK;
     for (size_t i = 0; i < n && !status; i++) fill(p, i, &answers[i]);
     return status;
 }

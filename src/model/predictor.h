@@ -24,13 +24,21 @@ struct eg_predictor {
 
 struct eg_predictor_make {
     const struct eg_net *net;
-    const struct eg_recipe *recipe;   /* NULL: the network's */
-    const struct eg_dataset *dataset; /* NULL: photos and frames in memory */
+    const struct eg_recipe *recipe; /* NULL: the network's */
+    bool of_arrays;                 /* values come, not photos */
     struct eg_prepare wanted;
     eg_pool *pool; /* borrowed */
 };
 EG_MUST_CHECK enum eg_status eg__predictor_make(const struct eg_predictor_make *how,
                                                 struct eg_predictor **predictor, struct eg_error *err);
+/* The feeder's pixels or values, and its reasons, are set: out, labels. */
+EG_MUST_CHECK enum eg_status eg__predictor_run(struct eg_predictor *predictor, size_t n,
+                                               struct eg_error *err);
+
+/* For the items of a dataset (feeder_dataset.c). */
+EG_MUST_CHECK enum eg_status eg__predictor_of_dataset(struct eg_predictor_make *how,
+                                                      const struct eg_dataset *dataset,
+                                                      struct eg_predictor **predictor, struct eg_error *err);
 /* Items rows[0..n-1] of the dataset, n <= batch: out, labels, and the feeder's hashes and reasons. */
 EG_MUST_CHECK enum eg_status eg__predictor_read(struct eg_predictor *predictor, const size_t *rows, size_t n,
                                                 struct eg_error *err);
