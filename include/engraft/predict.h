@@ -198,7 +198,8 @@ struct eg_net_options {
     bool random_weights;    /* none are read: random ones, to measure speed */
     uint64_t seed;          /* of the random weights */
     bool trunk;             /* weights for a built-in network: its classifier is left out */
-    bool borrow;            /* eg_net_load_memory: the bytes outlive the network and are not copied */
+    bool
+        borrow; /* eg_net_load_memory: the bytes outlive the network and its predictors, and are not copied */
 };
 
 /* model       "efficientnet-lite0" (a built-in network, its weights found in `folders`);
@@ -335,8 +336,8 @@ struct eg_prediction {
     const void *reserved[3];
 };
 
-/* Plan, pack and take memory. The network outlives the predictor. EG_E_ARGUMENT: the network says not how
- * photos become its input, or has no classifier and no features are asked for. */
+/* Plan, pack and take memory. The network may be freed before the predictor. EG_E_ARGUMENT: the network says
+ * not how photos become its input, or has no classifier and no features are asked for. */
 EG_API EG_MUST_CHECK enum eg_status eg_predictor_create(const eg_net *net,
                                                         const struct eg_predictor_options *options,
                                                         eg_predictor **predictor, struct eg_error *err);

@@ -31,6 +31,7 @@ struct eg_net {
 
 /* An empty network; eg_net_free. */
 EG_MUST_CHECK enum eg_status eg__net_new(struct eg_net **net, struct eg_error *err);
+void eg__net_release(struct eg_net *net); /* nobody holds it any more */
 
 /* ---- cuts (cuts.c) -------------------------------------------------------------- */
 

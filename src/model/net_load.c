@@ -397,7 +397,7 @@ static enum eg_status load_graph(const char *model, const struct eg_net_options 
 enum eg_status eg__net_new(struct eg_net **out, struct eg_error *err)
 {
     struct eg_net *net = eg__zalloc(1, sizeof *net);
-    if (net) net->shared = eg__shared_create();
+    if (net) net->shared = eg__shared_create(net);
     if (!net || !net->shared) {
         free(net);
         return eg__fail_memory(err, "a network");
@@ -471,7 +471,11 @@ enum eg_status eg_net_load_memory(const void *bytes, size_t n_bytes, const struc
 
 void eg_net_free(eg_net *net)
 {
-    if (!net) return;
+    if (net && (!net->shared || eg__shared_leave(net->shared))) eg__net_release(net);
+}
+
+void eg__net_release(struct eg_net *net)
+{
     for (size_t i = 0; i < net->n_classes; i++) free(net->classes[i]);
     free(net->classes);
     for (size_t i = 0; i < net->n_remarks; i++) free(net->remarks[i]);

@@ -1,6 +1,5 @@
 #include "model/prepared.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,19 +12,31 @@
 struct eg_shared {
     pthread_mutex_t lock;
     struct eg_prepared *first;
+    struct eg_net *net;
+    size_t holders; /* its user, and predictors */
 };
 
-struct eg_shared *eg__shared_create(void)
+struct eg_shared *eg__shared_create(struct eg_net *net)
 {
     struct eg_shared *shared = eg__zalloc(1, sizeof *shared);
-    if (shared) pthread_mutex_init(&shared->lock, NULL);
+    if (!shared) return NULL;
+    pthread_mutex_init(&shared->lock, NULL);
+    shared->net = net;
+    shared->holders = 1;
     return shared;
+}
+
+bool eg__shared_leave(struct eg_shared *shared)
+{
+    pthread_mutex_lock(&shared->lock);
+    const bool last = !--shared->holders;
+    pthread_mutex_unlock(&shared->lock);
+    return last;
 }
 
 void eg__shared_free(struct eg_shared *shared)
 {
     if (!shared) return;
-    assert(!shared->first); /* a predictor outlived its network */
     pthread_mutex_destroy(&shared->lock);
     free(shared);
 }
@@ -91,7 +102,10 @@ enum eg_status eg__prepare(const struct eg_net *net, const struct eg_prepare *wa
             release(p);
         }
     }
-    if (!status) p->users++;
+    if (!status) {
+        p->users++;
+        shared->holders++;
+    }
     pthread_mutex_unlock(&shared->lock);
     free(key);
     if (!status) *out = p;
@@ -108,4 +122,5 @@ void eg__unprepare(const struct eg_net *net, struct eg_prepared *prepared)
     if (last) *link = prepared->next;
     pthread_mutex_unlock(&net->shared->lock);
     if (last) release(prepared);
+    if (eg__shared_leave(net->shared)) eg__net_release(net->shared->net);
 }

@@ -24,8 +24,10 @@ EG_MUST_CHECK enum eg_status eg__prepare(const struct eg_net *net, const struct 
                                          struct eg_prepared **prepared, struct eg_error *err);
 void eg__unprepare(const struct eg_net *net, struct eg_prepared *prepared);
 
-/* Of a network; NULL: no memory. */
-struct eg_shared *eg__shared_create(void);
+/* Of a network, which holds it, as every predictor does; NULL: no memory. */
+struct eg_shared *eg__shared_create(struct eg_net *net);
+/* One holder less. Was it the last? The network is then to be released. */
+bool eg__shared_leave(struct eg_shared *shared);
 void eg__shared_free(struct eg_shared *shared);
 
 #endif

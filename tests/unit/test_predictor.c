@@ -554,6 +554,7 @@ static void test_features_and_errors(void **state)
         assert_same_floats(one->features[1], scores, 3);
     }
     eg_run_free(run);
+    eg_net_free(net); /* the predictors hold it */
     unsigned long n = 0;
     unsigned char *bytes = jpeg_of(W, H, 1, &n);
     const struct eg_photo_bytes photos[3] = {{bytes, n}, {"no photo", 8}, {bytes, n}};
@@ -568,7 +569,6 @@ static void test_features_and_errors(void **state)
     free(bytes);
     eg_predictor_free(p);
     eg_predictor_free(only);
-    eg_net_free(net);
 }
 
 /* ---- sharing
