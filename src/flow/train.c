@@ -11,6 +11,7 @@
 #include "eval/metrics.h"
 #include "flow/training.h"
 #include "image/photo.h"
+#include "model/prepared.h"
 
 const char *const eg__learner_names[] = {"logistic", "svm", "forest", "mlp", "centroid", "lda"};
 const char *const eg__scaling_names[] = {"none", "unit", "root", "standard", "auto"};
@@ -312,7 +313,8 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
                            .n_classes = t->report.n_classes};
     struct eg_judge_options how = {
         .pool = t->options->pool, .progress = t->options->progress, .user = t->options->user};
-    if (!truth) status = eg__fail_memory(err, "labels");
+    whole.shared = eg__shared_create(&whole);
+    if (!truth || !whole.shared) status = eg__fail_memory(err, "labels");
     if (!status) status = eg__card_read(t->graph, &whole.card, err);
     for (size_t i = 0; i < images->n_items && !status; i++) truth[i] = images->items[i].label;
     if (!status)
@@ -339,6 +341,7 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
         status = eg__metrics(truth, verdict.labels, verdict.probabilities, n, t->report.n_classes,
                              &t->report.test, err);
     eg__verdict_release(&verdict);
+    eg__shared_free(whole.shared);
     free(map);
     free(classes);
     free(truth);

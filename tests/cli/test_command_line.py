@@ -108,7 +108,7 @@ class CommandLine(Case):
                 "COMP_WORDS=(engraft ex); COMP_CWORD=1; _engraft; echo ${COMPREPLY[*]}\n"
             )
             answers = subprocess.run(["bash"], input=asked, capture_output=True, text=True).stdout.splitlines()
-            self.assertEqual(answers, ["--pool --preprocess --progress", "flatten avg max gem", "extract explain"])
+            self.assertEqual(answers, ["--pool --preprocess --progress", "flatten avg max gem cls cls-avg", "extract explain"])
 
     def test_models_on_the_path(self):
         known = {m["name"]: m for m in self.json("models")}

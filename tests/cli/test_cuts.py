@@ -119,7 +119,7 @@ class Cuts(Case):
 
     def test_what_cannot_be_compared_is_said(self):
         photos(self.here / "p", n=3)
-        self.bad(1, "cuts", MODEL, "p", "--cut", "avgpool", says="fewer than the 5 folds")
+        self.bad(1, "cuts", MODEL, "p", "--cut", "avgpool", "--cv", "5", says="fewer than the 5 folds")
         self.bad(2, "cuts", MODEL, "p", "--cv", 1, says="1")
         self.bad(2, "cuts", MODEL, "p", "--cut", "avgpol", says="avgpool")
         self.bad(1, "cuts", MODEL, "p", "--longest", 3, says="3 features or fewer")
