@@ -77,7 +77,9 @@ static void print_copies(FILE *to, const json_t *list, size_t most)
         fprintf(to, "  %s, %s:\n", strcmp(text_of(one, "kind"), "exact") ? "nearly the same" : "the same",
                 words);
         json_array_foreach(json_object_get(one, "paths"), j, path)
+        {
             fprintf(to, "    %s\n", json_string_value(path));
+        }
     }
     print_more(to, json_array_size(list), most);
 }
@@ -109,8 +111,10 @@ static void print_curve(FILE *to, const json_t *curve)
     if (!json_array_size(curve)) return;
     fprintf(to, "accuracy by the number of photos learned from\n");
     json_array_foreach(curve, i, point)
+    {
         fprintf(to, "  %6.0f  %.3f  (%.3f to %.3f)\n", number_of(point, "rows"), number_of(point, "accuracy"),
                 number_of(point, "low"), number_of(point, "high"));
+    }
     fputc('\n', to);
 }
 
@@ -166,8 +170,11 @@ static void print_csv(FILE *to, const json_t *report)
                      json_string_value(json_array_get(paths, !j)), (double)i);
         }
     }
-    json_array_foreach(json_object_get(report, "outliers"), i, one) csv_line(
-        to, text_of(one, "path"), text_of(one, "label"), text_of(one, "reason"), "", number_of(one, "score"));
+    json_array_foreach(json_object_get(report, "outliers"), i, one)
+    {
+        csv_line(to, text_of(one, "path"), text_of(one, "label"), text_of(one, "reason"), "",
+                 number_of(one, "score"));
+    }
 }
 
 static int show(struct invocation *in, const char *text)

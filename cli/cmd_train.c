@@ -402,7 +402,7 @@ static int run(struct invocation *in)
 {
     const char *source = in->operands[0], *model = option_text(in, "model"), *c = option_text(in, "C");
     bool from_file = is_feature_file(source), skipped = false;
-    double *grid = NULL, fraction;
+    double *grid = NULL, fraction = 0;
     size_t n_grid = 0;
     if (strcmp(c, "auto") && !(grid = parse_grid(in, c, &n_grid))) return EXIT_USAGE;
     eg_net *net = NULL, *from = NULL;

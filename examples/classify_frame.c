@@ -15,7 +15,7 @@ int main(int argc, char **argv)
 
     struct eg_error err = {.message = ""};
     struct eg_predictor_options how = {EG_SIZED(eg_predictor_options)};
-    struct eg_prediction answer;
+    struct eg_prediction answer = {0};
     eg_net *net = NULL;
     eg_predictor *predictor = NULL;
     enum eg_status status = eg_net_load(argv[1], NULL, &net, &err);

@@ -37,9 +37,9 @@ static void normalise(double *v, size_t d)
 static enum eg_status principal(const float *x, size_t n, size_t d, struct eg_rng *rng, float (*place)[2],
                                 struct eg_error *err)
 {
-    double *room = eg__zalloc(5 * d + 1, sizeof *room), *v[2] = {room, room + d},
-           *next[2] = {room + 2 * d, room + 3 * d}, *mean = room + 4 * d;
+    double *room = eg__zalloc(5 * d + 1, sizeof *room);
     if (!room) return eg__fail_memory(err, "a map");
+    double *v[2] = {room, room + d}, *next[2] = {room + 2 * d, room + 3 * d}, *mean = room + 4 * d;
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < d; j++) mean[j] += (double)x[i * d + j] / (double)n;
     for (size_t j = 0; j < 2 * d; j++) room[j] = eg__rng_uniform(rng) - 0.5;

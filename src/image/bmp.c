@@ -109,8 +109,9 @@ static void unpack_masked(const struct bmp *bmp, const uint8_t *from, uint8_t *t
     uint32_t value = bmp->bits == 16 ? u16(from) : u32(from);
     for (size_t c = 0; c < 4; c++) {
         struct mask m = bmp->masks[c];
-        to[c] =
-            !m.most ? (c == 3 ? 255 : 0) : (uint8_t)((uint64_t)(value >> m.shift & m.most) * 255 / m.most);
+        uint64_t level = c == 3 ? 255 : 0;
+        if (m.most) level = (uint64_t)(value >> m.shift & m.most) * 255 / m.most;
+        to[c] = (uint8_t)level;
     }
 }
 

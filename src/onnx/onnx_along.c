@@ -132,7 +132,7 @@ enum eg_status eg__lower_split(struct eg_reading *step)
     int64_t sizes[EG_INPUTS_MAX];
     size_t n, parts = step->proto->n_output, begin = 0;
     struct eg_value *value;
-    struct along at;
+    struct along at = {0};
     enum eg_status status = eg__step_ints(step, "split", 1, sizes, EG_INPUTS_MAX, &n);
     if (!status) status = axis_of(step, 0, 0, &at.dimension);
     if (!status) status = eg__step_along(step, 0, at.dimension, &value, &at.axis);

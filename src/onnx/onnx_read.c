@@ -727,7 +727,7 @@ static enum eg_status read_opened(struct eg_onnx *onnx, const char *name, struct
 
 enum eg_status eg__onnx_load(const char *path, struct eg_graph **graph, struct eg_error *err)
 {
-    struct eg_error own;
+    struct eg_error own = {0};
     /* what is left out is told in the error's words */
     struct eg_onnx onnx = {.path = path, .err = err ? err : &own, .batch = 1};
     enum eg_status status = open_file(&onnx);
@@ -739,7 +739,7 @@ enum eg_status eg__onnx_load(const char *path, struct eg_graph **graph, struct e
 enum eg_status eg__onnx_load_memory(const struct eg_onnx_bytes *model, const char *name,
                                     struct eg_graph **graph, struct eg_error *err)
 {
-    struct eg_error own;
+    struct eg_error own = {0};
     struct eg_onnx onnx = {.err = err ? err : &own, .batch = 1};
     enum eg_status status = open_memory(&onnx, model, name);
     if (!status) status = read_opened(&onnx, name, graph);
