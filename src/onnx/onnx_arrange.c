@@ -94,7 +94,9 @@ static enum eg_status add_move(struct eg_reading *step, const struct eg_value *v
     node->name = name;
     node->n_inputs = 1;
     node->inputs[0] = made->node;
-    return eg__graph_add(step->onnx->graph, node, &made->node, step->onnx->err);
+    enum eg_status status = eg__graph_add(step->onnx->graph, node, &made->node, step->onnx->err);
+    node->name = NULL; /* the graph has its own */
+    return status;
 }
 
 static enum eg_status add_reshape(struct eg_reading *step, const struct eg_value *value, struct eg_shape to,

@@ -71,7 +71,10 @@ class Heads(unittest.TestCase):
         shares = np.frombuffer(done.stdout, np.float32, -1, 4 * len(rows)).reshape(probabilities.shape)
         np.testing.assert_allclose(shares, probabilities, atol=1e-4)
         np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-4)
-        np.testing.assert_array_equal(ours, labels)
+        best = np.sort(probabilities, 1)  # trees that tie are summed in another order there: either may be first
+        clear = best[:, -1] - best[:, -2] > 1e-6
+        self.assertGreater(clear.mean(), 0.95)
+        np.testing.assert_array_equal(ours[clear], labels[clear])
         return labels, probabilities
 
     def test_every_classifier(self):
