@@ -69,6 +69,7 @@ static enum eg_status turn_keys(struct eg_reading *step, struct found *f, uint32
 {
     const struct eg_node *turned = &f->graph->nodes[f->k_turned];
     const size_t rank = turned->shape.rank;
+    if (rank < 2) return eg__step_refuse(step, "its keys have fewer than two dimensions");
     struct eg_node node = {.op = EG_OP_TRANSPOSE, .n_inputs = 1, .inputs = {f->k_turned}};
     for (size_t i = 0; i < rank; i++) node.order[i] = (uint8_t)i;
     if (turned->op == EG_OP_TRANSPOSE) {
