@@ -10,7 +10,10 @@ int main(int argc, char **argv)
     frame.width = strtoul(argv[2], NULL, 10);
     frame.height = strtoul(argv[3], NULL, 10);
     uint8_t *pixels = malloc(3 * frame.width * frame.height);
-    if (!pixels || fread(pixels, 3 * frame.width, frame.height, stdin) != frame.height) return 2;
+    if (!pixels || fread(pixels, 3 * frame.width, frame.height, stdin) != frame.height) {
+        free(pixels);
+        return 2;
+    }
     frame.pixels = pixels;
 
     struct eg_error err = {.message = ""};

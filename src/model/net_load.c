@@ -132,6 +132,7 @@ static bool is_preset(const char *name)
     return *name != '{' && !looks_like_file(name) && !ends_with(name, ".json");
 }
 
+#ifndef EG_ONLY_PREDICT
 /* The image's size as the options say it, else a whole recipe, else what lies beside the weights. */
 static void wanted_size(const struct eg_net_options *o, const char *path, size_t *h, size_t *w)
 {
@@ -143,6 +144,7 @@ static void wanted_size(const struct eg_net_options *o, const char *path, size_t
     *h = recipe.crop[0];
     *w = recipe.crop[1];
 }
+#endif
 
 static enum eg_status load_file(const char *path, const struct eg_arch *arch, const struct eg_net_options *o,
                                 struct eg_net *net, struct eg_error *err)
