@@ -16,7 +16,7 @@ from . import _library as c
 from .network import Floats, Network
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 
 class Features:
@@ -132,7 +132,7 @@ class Features:
 
     def to_pandas(self, features: bool = False) -> pandas.DataFrame:
         """A table of path, label, status and reason; with `features` their numbers behind, too."""
-        import pandas
+        import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
         classes, rows = self.classes, self._rows()
         table = pandas.DataFrame(
