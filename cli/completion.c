@@ -288,9 +288,9 @@ static void print_values(const struct typed *typed)
     const char *name = typed->option ? typed->option->name : operand_name(typed->command, typed->n_operands);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         size_t n = strlen(rows[i].option);
+        if (strncmp(name, rows[i].option, n)) continue;
         bool ends = !name[n] || strchr(" |", name[n]) || !strncmp(name + n, "...", 3);
-        bool is = !strncmp(name, rows[i].option, n) && ends;
-        if (is) rows[i].print(typed);
+        if (ends) rows[i].print(typed);
     }
 }
 
