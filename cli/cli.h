@@ -261,7 +261,9 @@ int net_of(const struct invocation *in, eg_features *features, eg_net **net);
 int make_pool(const struct invocation *in, eg_pool **pool);
 
 /* Classes without photos, photos in two classes. */
-void tell_classes(const struct invocation *in, const struct eg_train_report *report); /* cmd_train.c */
+/* cmd_train.c: classes that drop out, and photos in two of them */
+void tell_empty_classes(const struct invocation *in, const struct eg_train_report *report);
+void tell_twice(const struct invocation *in, const struct eg_train_report *report);
 /* cmd_extract.c: "2/8" */
 bool parse_shard(const char *text, size_t *shard, size_t *n_shards);
 /* cmd_train.c: "0.1,1,10" to numbers; NULL after a message. */

@@ -114,11 +114,16 @@ static void tell_empty_folders(const struct invocation *in, const eg_dataset *im
     free(has);
 }
 
-void tell_classes(const struct invocation *in, const struct eg_train_report *report)
+void tell_empty_classes(const struct invocation *in, const struct eg_train_report *report)
+{
+    for (size_t i = 0; i < report->n_empty && !option_flag(in, "quiet"); i++)
+        tell_empty(in, report->empty[i]);
+}
+
+void tell_twice(const struct invocation *in, const struct eg_train_report *report)
 {
     enum { SHOWN = 5 };
     if (option_flag(in, "quiet")) return;
-    for (size_t i = 0; i < report->n_empty; i++) tell_empty(in, report->empty[i]);
     for (size_t i = 0; i < report->n_twice && i < SHOWN; i++)
         tell(in, "the same photo is in two classes: '%s' and '%s'", report->twice[i].path,
              report->twice[i].other);
@@ -246,9 +251,8 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         tell(in, "%zu rows without a label were not used", report->n_unlabelled);
     if (report->n_left_out && !option_flag(in, "quiet"))
         tell(in, "%zu photos of classes that were not chosen were left out", report->n_left_out);
-    if (!net) tell_classes(in, report); /* of photos this was told before */
-    for (size_t i = 0; net && !told && i < report->n_empty && !option_flag(in, "quiet"); i++)
-        tell_empty(in, report->empty[i]);
+    if (!told) tell_empty_classes(in, report);
+    if (!net) tell_twice(in, report); /* of photos tell_contradictions did */
     if (report->n_test_known && !option_flag(in, "quiet"))
         tell(in,
              "%zu of the %zu test photos are training photos too, so the test is too good "

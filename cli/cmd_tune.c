@@ -201,7 +201,8 @@ static int finish(struct invocation *in, const char *output, const struct eg_tun
         code = print_estimate(in, r);
     else if (!code)
         code = print_report(in, output, r);
-    tell_classes(in, &r->train);
+    tell_empty_classes(in, &r->train);
+    tell_twice(in, &r->train);
     list_skipped(in, r->train.unreadable, r->train.n_unreadable);
     return !code && r->train.n_unreadable ? EXIT_SKIPPED : code;
 }

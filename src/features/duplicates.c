@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/sets.h"
 #include "features/store_private.h"
 
 enum { DEFAULT_BYTES = 256 << 20, ROWS_A_TASK = 8 };
@@ -17,30 +18,14 @@ void eg_groups_release(struct eg_groups *groups)
     *groups = (struct eg_groups){0};
 }
 
-/* ---- sets of rows, each named by its lowest (union-find, halving paths) ---------------------- */
-
-static size_t find_set(size_t *parent, size_t row)
-{
-    while (parent[row] != row) row = parent[row] = parent[parent[row]];
-    return row;
-}
-
-static void unite(size_t *parent, size_t a, size_t b)
-{
-    a = find_set(parent, a);
-    b = find_set(parent, b);
-    if (a < b)
-        parent[b] = a;
-    else
-        parent[a] = b;
-}
+/* ---- sets of rows ---------------------------------------------------------------------------- */
 
 /* Sets of two and more, in order. Counting, no sorting: a set's first row names it. */
 static enum eg_status make_groups(size_t *parent, size_t n, struct eg_groups *out, struct eg_error *err)
 {
     size_t *sizes = eg__zalloc(n, sizeof *sizes), n_groups = 0, n_rows = 0;
     if (!sizes) return eg__fail_memory(err, "groups of images");
-    for (size_t row = 0; row < n; row++) sizes[find_set(parent, row)]++;
+    for (size_t row = 0; row < n; row++) sizes[eg__set_of(parent, row)]++;
     for (size_t row = 0; row < n; row++)
         if (sizes[row] > 1) {
             n_groups++;
@@ -55,7 +40,7 @@ static enum eg_status make_groups(size_t *parent, size_t n, struct eg_groups *ou
     }
     size_t at = 0, group = 0;
     for (size_t row = 0; row < n; row++) {
-        size_t first = find_set(parent, row);
+        size_t first = eg__set_of(parent, row);
         if (first == row) {
             size_t size = sizes[row];
             sizes[row] = SIZE_MAX; /* not in a group */
@@ -104,7 +89,7 @@ enum eg_status eg__store_duplicates(struct eg_store *store, struct eg_groups *gr
         qsort_r(order, n_known, sizeof *order, by_hash, hashes);
         for (size_t i = 1; i < n_known; i++)
             if (!memcmp(hashes[order[i]], hashes[order[i - 1]], HASH_BYTES))
-                unite(parent, order[i - 1], order[i]);
+                eg__set_unite(parent, order[i - 1], order[i]);
         status = make_groups(parent, n, groups, err);
     }
     free(hashes);
@@ -173,7 +158,7 @@ static void compare_blocks(struct comparison *c, size_t *parent, eg_pool *pool)
     eg__pool_run(pool, (c->a->n + ROWS_A_TASK - 1) / ROWS_A_TASK, compare, c);
     for (size_t i = 0; i < c->a->n; i++)
         for (size_t j = 0; j < c->b->n; j++)
-            if (c->near[i * c->b->n + j]) unite(parent, c->a->first + i, c->b->first + j);
+            if (c->near[i * c->b->n + j]) eg__set_unite(parent, c->a->first + i, c->b->first + j);
 }
 
 enum eg_status eg__store_near_duplicates(struct eg_store *store, size_t cut, double cosine,

@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/sets.h"
 #include "flow/audit.h"
 #include "kernels/kernels.h"
 #include "sample/sample.h"
@@ -33,22 +34,6 @@ struct pairing {
     float *top;      /* [n][NEAREST] cosines within the class, smallest first */
     uint8_t *n_near; /* pairs a row has given */
 };
-
-static size_t find_set(size_t *set, size_t i)
-{
-    while (set[i] != i) i = set[i] = set[set[i]];
-    return i;
-}
-
-static void unite(size_t *set, size_t a, size_t b)
-{
-    a = find_set(set, a);
-    b = find_set(set, b);
-    if (a < b)
-        set[b] = a;
-    else
-        set[a] = b;
-}
 
 static void note_nearest(float *top, float cosine)
 {
@@ -180,7 +165,7 @@ static enum eg_status list_copies(struct eg_audit *audit, const uint8_t (*hashes
            n_sets = 0;
     audit->copy_rows = eg__alloc(n + 1, sizeof *audit->copy_rows);
     if (!count || !start || !audit->copy_rows) goto no_memory;
-    for (size_t i = 0; i < n; i++) count[audit->set[i] = find_set(audit->set, i)]++;
+    for (size_t i = 0; i < n; i++) count[audit->set[i] = eg__set_of(audit->set, i)]++;
     for (size_t i = 0; i < n; i++) {
         start[i] = at;
         if (count[i] < 2) continue;
@@ -230,7 +215,8 @@ static enum eg_status unite_equal(struct eg_audit *audit, const uint8_t (*hashes
     for (size_t i = 0; i < audit->n; i++) order[i] = i;
     qsort_r(order, audit->n, sizeof *order, by_hash, &context);
     for (size_t i = 1; i < audit->n; i++)
-        if (!memcmp(hashes[order[i]], hashes[order[i - 1]], 32)) unite(audit->set, order[i], order[i - 1]);
+        if (!memcmp(hashes[order[i]], hashes[order[i - 1]], 32))
+            eg__set_unite(audit->set, order[i], order[i - 1]);
     free(order);
     return EG_OK;
 }
@@ -270,7 +256,7 @@ enum eg_status eg__audit_pairs(struct eg_audit *audit, struct eg_error *err)
     if (!status) status = all_blocks(&p, err);
     if (!status) eg__pool_run(audit->options->pool, p.n_pairs, confirm_pair, &p);
     for (size_t i = 0; i < p.n_pairs && !status; i++)
-        if (p.pairs[i].same) unite(audit->set, p.pairs[i].a, p.pairs[i].b);
+        if (p.pairs[i].same) eg__set_unite(audit->set, p.pairs[i].a, p.pairs[i].b);
     if (!status) status = eg__row_hashes(audit->store, audit->cut, audit->rows, n, hashes, err);
     if (!status) status = unite_equal(audit, (const uint8_t(*)[32])hashes, err);
     if (!status) status = list_copies(audit, (const uint8_t(*)[32])hashes, err);

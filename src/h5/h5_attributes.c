@@ -69,9 +69,10 @@ static char *append_text(char **chars, const char *text, size_t n)
 char **eg__h5_pack_texts(char *const *from, size_t n)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < n; i++) bytes += strlen(from[i]) + 1;
+    for (size_t i = 0; i < n; i++) bytes += (from[i] ? strlen(from[i]) : 0) + 1;
     char *chars, **texts = texts_new(n, bytes, &chars);
-    for (size_t i = 0; texts && i < n; i++) texts[i] = append_text(&chars, from[i], PTRDIFF_MAX);
+    for (size_t i = 0; texts && i < n; i++)
+        texts[i] = append_text(&chars, from[i] ? from[i] : "", PTRDIFF_MAX);
     return texts;
 }
 
@@ -193,15 +194,11 @@ static enum eg_status open_attribute(struct eg_h5 *h5, const char *object, const
 /* Variable-length strings: read as pointers that libhdf5 allocates. */
 static char **read_variable(const struct opened *o)
 {
-    char **given = eg__zalloc(o->n, sizeof *given), **texts = NULL, *chars = NULL;
+    char **given = eg__zalloc(o->n, sizeof *given), **texts = NULL;
     hid_t type = H5Tcopy(H5T_C_S1);
     if (given && type >= 0 && H5Tset_size(type, H5T_VARIABLE) >= 0 &&
         H5Tset_cset(type, H5Tget_cset(o->type)) >= 0 && H5Aread(o->attribute, type, given) >= 0) {
-        size_t bytes = 0;
-        for (size_t i = 0; i < o->n; i++) bytes += (given[i] ? strlen(given[i]) : 0) + 1;
-        texts = texts_new(o->n, bytes, &chars);
-        for (size_t i = 0; texts && i < o->n; i++)
-            texts[i] = append_text(&chars, given[i] ? given[i] : "", PTRDIFF_MAX);
+        texts = eg__h5_pack_texts(given, o->n);
         H5Dvlen_reclaim(type, o->space, H5P_DEFAULT, given);
     }
     if (type >= 0) H5Tclose(type);

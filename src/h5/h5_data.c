@@ -413,18 +413,6 @@ enum eg_status eg__h5_extend(struct eg_h5_set *set, size_t rows, struct eg_error
     return status;
 }
 
-/* One block of pointers and characters. */
-static char **copy_texts(char *const *texts, size_t n, size_t bytes)
-{
-    char **made = eg__alloc(n * sizeof *made + bytes + 1, 1);
-    char *copy = made ? (char *)(made + n) : NULL;
-    for (size_t i = 0; made && i < n; i++) {
-        made[i] = copy;
-        copy = stpcpy(copy, texts[i] ? texts[i] : "") + 1;
-    }
-    return made;
-}
-
 /* Strings of variable length: rows may share one, so what they come to is asked before they are read. */
 static enum eg_status read_variable_texts(struct eg_h5_set *set, size_t n, size_t limit, char ***out,
                                           struct eg_error *err)
@@ -448,9 +436,7 @@ static enum eg_status read_variable_texts(struct eg_h5_set *set, size_t n, size_
         status = eg__h5_fail(err, EG_E_FORMAT, set->h5, "cannot read the strings of '%s' of '%s'", set->path,
                              set->h5->path);
     if (!status) {
-        size_t bytes = 0;
-        for (size_t i = 0; i < n; i++) bytes += (given[i] ? strlen(given[i]) : 0) + 1;
-        if (!(*out = copy_texts(given, n, bytes))) status = eg__fail_memory(err, "strings of an HDF5 file");
+        if (!(*out = eg__h5_pack_texts(given, n))) status = eg__fail_memory(err, "strings of an HDF5 file");
         H5Dvlen_reclaim(type, space, H5P_DEFAULT, given);
     }
     if (type >= 0) H5Tclose(type);

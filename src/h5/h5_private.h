@@ -55,7 +55,7 @@ void eg__h5_sources_release(struct eg_h5_sources *sources);
 enum eg_status eg__h5_look_over(const void *image, size_t size, const char *path, struct eg_error *err);
 bool eg__h5_message_fits(unsigned type, const uint8_t *data, size_t size);
 
-char **eg__h5_pack_texts(char *const *texts, size_t n); /* copies, in one block; NULL: no memory */
+char **eg__h5_pack_texts(char *const *texts, size_t n); /* copies in one block, NULL as ""; NULL: no memory */
 
 hid_t eg__h5_access_list(void); /* with our driver */
 hid_t eg__h5_text_type(size_t bytes);

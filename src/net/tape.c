@@ -30,7 +30,7 @@ struct eg_tape {
     size_t n_values, n_statistics;
     float *scratch;
     struct block *blocks; /* every other array */
-    size_t n_blocks, blocks_capacity, bytes;
+    size_t n_blocks, blocks_capacity;
 };
 
 /* An array that lives as long as the tape; NULL: no memory. */
@@ -41,7 +41,6 @@ static float *take(struct eg_tape *tape, size_t count)
     float *floats = eg__alloc(count, sizeof(float));
     if (!floats) return NULL;
     tape->blocks[tape->n_blocks++] = (struct block){floats, count};
-    tape->bytes += count * sizeof(float);
     return floats;
 }
 
@@ -340,8 +339,6 @@ float *eg__tape_statistics(struct eg_tape *tape, size_t *n)
 }
 
 const float *eg__tape_input_gradient(const struct eg_tape *tape) { return tape->nodes[0].dy; }
-
-size_t eg__tape_bytes(const struct eg_tape *tape) { return tape->bytes; }
 
 void eg__tape_begin_at(struct eg_tape *tape, size_t first) { tape->first = first; }
 

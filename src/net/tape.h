@@ -47,7 +47,6 @@ float *eg__tape_values(struct eg_tape *tape, size_t *n); /* flat, [n] */
 float *eg__tape_gradients(struct eg_tape *tape);         /* flat, of the last backward */
 /* Running means and variances of trained batch norms, flat: learned without a gradient. */
 float *eg__tape_statistics(struct eg_tape *tape, size_t *n);
-size_t eg__tape_bytes(const struct eg_tape *tape);
 
 /* inputs[b]: [n][h][w][c] of boundary node b; borrowed until the next forward. training: use
  * dropout (seeded by `step`) and batch statistics. The result, [n][h][w][c] of the output,

@@ -256,9 +256,3 @@ double eg__one_cycle(size_t t, size_t total)
     return at <= up ? along_cosine(start, 1, at / up)
                     : along_cosine(1, end, fmin(1, (at - up) / (last - up)));
 }
-
-double eg__cosine(size_t t, size_t total, size_t warmup)
-{
-    if (t < warmup) return (double)(t + 1) / (double)(warmup + 1);
-    return along_cosine(1, 0, total > warmup ? (double)(t - warmup) / (double)(total - warmup) : 1);
-}

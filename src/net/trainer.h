@@ -66,9 +66,7 @@ void eg__trainer_get_state(const struct eg_trainer *trainer, float *state);
 void eg__trainer_set_state(struct eg_trainer *trainer, const float *state);
 
 /* Rate of step t of `total` as a factor of the peak. One-cycle (Smith & Topin 2018): up from
- * 1/25 over the first 30 %, then down to nearly 0, both along a cosine, as torch's OneCycleLR.
- * Cosine: linear warm-up over the first `warmup` steps, then down along a cosine. */
+ * 1/25 over the first 30 %, then down to nearly 0, both along a cosine, as torch's OneCycleLR. */
 double eg__one_cycle(size_t t, size_t total);
-double eg__cosine(size_t t, size_t total, size_t warmup);
 
 #endif

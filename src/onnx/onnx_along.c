@@ -178,17 +178,26 @@ static enum eg_status cut_range(struct eg_reading *step, const struct along *at,
     return add_gather(step, at, n, places, out);
 }
 
+enum eg_status eg__step_slices(struct eg_reading *step, struct eg_slice_list *s)
+{
+    size_t n_ends, n_axes, n_steps;
+    enum eg_status status = eg__step_ints(step, "starts", 1, s->starts, EG_RANK_MAX, &s->n);
+    if (!status) status = eg__step_ints(step, "ends", 2, s->ends, EG_RANK_MAX, &n_ends);
+    if (!status) status = eg__step_ints(step, "axes", 3, s->axes, EG_RANK_MAX, &n_axes);
+    if (!status) status = eg__step_ints(step, "steps", 4, s->steps, EG_RANK_MAX, &n_steps);
+    if (status) return status;
+    if (s->n != n_ends || (n_axes && n_axes != s->n) || (n_steps && n_steps != s->n))
+        return eg__step_broken(step, "starts, ends, axes and steps differ in number");
+    for (size_t i = 0; i < s->n && !n_axes; i++) s->axes[i] = (int64_t)i;
+    for (size_t i = 0; i < s->n && !n_steps; i++) s->steps[i] = 1;
+    return EG_OK;
+}
+
 enum eg_status eg__lower_slice(struct eg_reading *step)
 {
-    int64_t starts[EG_RANK_MAX], ends[EG_RANK_MAX], axes[EG_RANK_MAX], steps[EG_RANK_MAX];
-    size_t n, n_ends, n_axes, n_steps;
-    enum eg_status status = eg__step_ints(step, "starts", 1, starts, EG_RANK_MAX, &n);
-    if (!status) status = eg__step_ints(step, "ends", 2, ends, EG_RANK_MAX, &n_ends);
-    if (!status) status = eg__step_ints(step, "axes", 3, axes, EG_RANK_MAX, &n_axes);
-    if (!status) status = eg__step_ints(step, "steps", 4, steps, EG_RANK_MAX, &n_steps);
+    struct eg_slice_list s;
+    enum eg_status status = eg__step_slices(step, &s);
     if (status) return status;
-    if (n != n_ends || (n_axes && n_axes != n) || (n_steps && n_steps != n))
-        return eg__step_broken(step, "starts, ends, axes and steps differ in number");
     struct eg_value *value, partial;
     struct eg_reading part = *step;
     char label[300];
@@ -196,16 +205,15 @@ enum eg_status eg__lower_slice(struct eg_reading *step)
     if ((status = eg__step_layer(step, 0, &value))) return status;
     partial = *value;
     for (unsigned pass = 0; pass < 2; pass++)
-        for (unsigned i = 0; i < n; i++) {
+        for (unsigned i = 0; i < s.n; i++) {
             struct along at;
-            if ((status = eg__step_axis(step, n_axes ? axes[i] : i, partial.rank, &at.dimension)))
-                return status;
-            const int64_t stride = n_steps ? steps[i] : 1,
+            if ((status = eg__step_axis(step, s.axes[i], partial.rank, &at.dimension))) return status;
+            const int64_t stride = s.steps[i],
                           size = (int64_t)eg__value_extent(step->onnx, &partial, at.dimension);
             if (!stride) return eg__step_broken(step, "a step of 0");
             const bool batch = eg__dimension_is_batch(&partial, at.dimension);
-            if (stride == 1 && (starts[i] == 0 || starts[i] <= -size) &&
-                (ends[i] >= size || (batch && ends[i])))
+            if (stride == 1 && (s.starts[i] == 0 || s.starts[i] <= -size) &&
+                (s.ends[i] >= size || (batch && s.ends[i])))
                 continue; /* all of it */
             if (!pass) {
                 cuts++;
@@ -217,7 +225,7 @@ enum eg_status eg__lower_slice(struct eg_reading *step)
             part.in[0] = &partial;
             if ((status = eg__step_along(&part, 0, at.dimension, &value, &at.axis))) return status;
             at.value = *value;
-            if ((status = cut_range(&part, &at, starts[i], ends[i], stride, &partial))) return status;
+            if ((status = cut_range(&part, &at, s.starts[i], s.ends[i], stride, &partial))) return status;
         }
     if (!cuts) return eg__lower_identity(step);
     struct eg_value *out = eg__step_output(step, 0);

@@ -12,16 +12,6 @@
 
 /* ---- elements ------------------------------------------------------------------------ */
 
-static const uint8_t *element(const struct eg_tensor *tensor, size_t index)
-{
-    ptrdiff_t offset = 0;
-    for (unsigned i = tensor->rank; i-- > 0;) {
-        offset += (ptrdiff_t)(index % tensor->dim[i]) * tensor->stride[i];
-        index /= tensor->dim[i];
-    }
-    return (const uint8_t *)tensor->data + offset * (ptrdiff_t)eg__dtype_size(tensor->dtype);
-}
-
 void eg__fold_load(const struct eg_tensor *tensor, size_t first, size_t n, double *numbers)
 {
     size_t side = tensor->rank ? tensor->dim[tensor->rank - 1] : 1;
@@ -30,7 +20,7 @@ void eg__fold_load(const struct eg_tensor *tensor, size_t first, size_t n, doubl
     while (n) {
         size_t run = side - first % side;
         if (run > n) run = n;
-        row.data = element(tensor, first);
+        row.data = eg__tensor_element(tensor, first);
         row.dim[0] = run;
         if (tensor->dtype == EG_F32 && stride == 1) {
             float x;
@@ -75,8 +65,8 @@ void eg__fold_copy(const struct eg_tensor *from, const struct eg_tensor *to)
     ptrdiff_t in = from->rank ? from->stride[from->rank - 1] * (ptrdiff_t)size : 0;
     ptrdiff_t out = to->rank ? to->stride[to->rank - 1] * (ptrdiff_t)size : 0;
     for (size_t at = 0; at < count; at += side) {
-        const uint8_t *a = element(from, at);
-        uint8_t *b = (uint8_t *)to->data + (element(to, at) - (const uint8_t *)to->data);
+        const uint8_t *a = eg__tensor_element(from, at);
+        uint8_t *b = (uint8_t *)to->data + (eg__tensor_element(to, at) - (const uint8_t *)to->data);
         if (in == (ptrdiff_t)size && out == in)
             memcpy(b, a, side * size);
         else
@@ -341,20 +331,14 @@ static enum eg_status fold_transpose(struct eg_reading *step)
 
 static enum eg_status fold_slice(struct eg_reading *step)
 {
-    int64_t starts[EG_RANK_MAX], ends[EG_RANK_MAX], axes[EG_RANK_MAX], steps[EG_RANK_MAX];
-    size_t n, n_ends, n_axes, n_steps;
     struct eg_tensor made = step->in[0]->tensor;
-    enum eg_status status = eg__step_ints(step, "starts", 1, starts, EG_RANK_MAX, &n);
-    if (!status) status = eg__step_ints(step, "ends", 2, ends, EG_RANK_MAX, &n_ends);
-    if (!status) status = eg__step_ints(step, "axes", 3, axes, EG_RANK_MAX, &n_axes);
-    if (!status) status = eg__step_ints(step, "steps", 4, steps, EG_RANK_MAX, &n_steps);
+    struct eg_slice_list s;
+    enum eg_status status = eg__step_slices(step, &s);
     if (status) return status;
-    if (n != n_ends || (n_axes && n_axes != n) || (n_steps && n_steps != n))
-        return eg__step_broken(step, "starts, ends, axes and steps differ in number");
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < s.n; i++) {
         unsigned axis;
-        if ((status = eg__step_axis(step, n_axes ? axes[i] : i, made.rank, &axis))) return status;
-        int64_t size = (int64_t)made.dim[axis], from = starts[i], to = ends[i], by = n_steps ? steps[i] : 1;
+        if ((status = eg__step_axis(step, s.axes[i], made.rank, &axis))) return status;
+        int64_t size = (int64_t)made.dim[axis], from = s.starts[i], to = s.ends[i], by = s.steps[i];
         if (by == 0 || by > INT32_MAX || by < -INT32_MAX)
             return eg__step_broken(step, "its step is %lld", (long long)by);
         if (from < 0) from = from < -size ? (by > 0 ? 0 : -1) : from + size;

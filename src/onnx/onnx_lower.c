@@ -135,24 +135,31 @@ enum eg_status eg__step_give_image(struct eg_reading *step, struct eg_node *node
     return eg__step_alias_by_weight(step, index, node->params[0]);
 }
 
+/* Filters, [..][h][w] by `order`, a bias, the window and the groups, of a convolution either way. */
+enum eg_status eg__step_filters(struct eg_reading *step, const uint8_t order[4], struct eg_node *node)
+{
+    enum eg_status status = eg__step_parameter(step, 1, 4, order, &node->params[0]);
+    if (!status && eg__step_given(step, 2)) status = eg__step_parameter(step, 2, 1, NULL, &node->params[1]);
+    if (status) return status;
+    const size_t *dim = node->params[0]->dim;
+    if (dim[1] > INT32_MAX || dim[2] > INT32_MAX) return eg__step_broken(step, "its kernel is too large");
+    node->window.kernel_h = (uint32_t)dim[1];
+    node->window.kernel_w = (uint32_t)dim[2];
+    if ((status = eg__step_window(step, &node->window))) return status;
+    const int64_t groups = eg__step_int(step, "group", 1);
+    if (groups < 1 || groups > INT32_MAX) return eg__step_broken(step, "%lld groups", (long long)groups);
+    node->groups = (uint32_t)groups;
+    return EG_OK;
+}
+
 static enum eg_status lower_conv(struct eg_reading *step)
 {
     static const uint8_t from_oihw[4] = {0, 2, 3, 1};
     struct eg_node node = {.op = EG_OP_CONV};
     struct eg_value *in;
     enum eg_status status = eg__step_image(step, 0, &in);
-    if (!status) status = eg__step_parameter(step, 1, 4, from_oihw, &node.params[0]);
-    if (!status && eg__step_given(step, 2)) status = eg__step_parameter(step, 2, 1, NULL, &node.params[1]);
-    if (status) return status;
-    const size_t *dim = node.params[0]->dim;
-    if (dim[1] > INT32_MAX || dim[2] > INT32_MAX) return eg__step_broken(step, "its kernel is too large");
-    node.window.kernel_h = (uint32_t)dim[1];
-    node.window.kernel_w = (uint32_t)dim[2];
-    if ((status = eg__step_window(step, &node.window))) return status;
-    int64_t groups = eg__step_int(step, "group", 1);
-    if (groups < 1 || groups > INT32_MAX) return eg__step_broken(step, "%lld groups", (long long)groups);
-    node.groups = (uint32_t)groups;
-    return eg__step_give_image(step, &node, in);
+    if (!status) status = eg__step_filters(step, from_oihw, &node);
+    return status ? status : eg__step_give_image(step, &node, in);
 }
 
 static enum eg_status lower_pool(struct eg_reading *step)

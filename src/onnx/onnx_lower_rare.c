@@ -110,19 +110,9 @@ enum eg_status eg__lower_conv_transpose(struct eg_reading *step)
     struct eg_node node = {.op = EG_OP_CONV_TRANSPOSE};
     struct eg_value *in;
     enum eg_status status = eg__step_image(step, 0, &in);
-    if (!status) status = eg__step_parameter(step, 1, 4, from_iohw, &node.params[0]);
-    if (!status && eg__step_given(step, 2)) status = eg__step_parameter(step, 2, 1, NULL, &node.params[1]);
-    if (status) return status;
-    const size_t *dim = node.params[0]->dim;
-    if (dim[1] > INT32_MAX || dim[2] > INT32_MAX) return eg__step_broken(step, "its kernel is too large");
-    node.window.kernel_h = (uint32_t)dim[1];
-    node.window.kernel_w = (uint32_t)dim[2];
-    if ((status = eg__step_window(step, &node.window))) return status;
-    const int64_t groups = eg__step_int(step, "group", 1);
-    if (groups < 1 || groups > INT32_MAX) return eg__step_broken(step, "%lld groups", (long long)groups);
-    node.groups = (uint32_t)groups;
-    if ((status = find_pads(step, &node))) return status;
-    return eg__step_give_image(step, &node, in);
+    if (!status) status = eg__step_filters(step, from_iohw, &node);
+    if (!status) status = find_pads(step, &node);
+    return status ? status : eg__step_give_image(step, &node, in);
 }
 
 /* ---- running sums ---------------------------------------------------------------------------- */

@@ -220,6 +220,8 @@ EG_MUST_CHECK enum eg_status eg__onnx_new_tensor(struct eg_onnx *onnx, enum eg_d
                                                  const size_t *dim, struct eg_tensor *tensor, void **data);
 /* Element `index` in row-major order. */
 int64_t eg__tensor_int_at(const struct eg_tensor *tensor, size_t index);
+/* Where element `index`, counted in the order of its dimensions, lies. */
+const uint8_t *eg__tensor_element(const struct eg_tensor *tensor, size_t index);
 double eg__tensor_number_at(const struct eg_tensor *tensor, size_t index);
 
 /* Is this node computed while loading (constants only, or what asks for a shape or type alone)? */
@@ -247,7 +249,14 @@ eg_lower_fn eg__lower_binary, eg__lower_where, eg__lower_matmul, eg__lower_gemm,
 eg_lower_fn eg__lower_resize, eg__lower_conv_transpose, eg__lower_cum_sum;
 
 /* What rows share. */
+struct eg_slice_list { /* of a Slice, axes and steps filled in where it has none */
+    size_t n;
+    int64_t starts[EG_RANK_MAX], ends[EG_RANK_MAX], axes[EG_RANK_MAX], steps[EG_RANK_MAX];
+};
+EG_MUST_CHECK enum eg_status eg__step_slices(struct eg_reading *step, struct eg_slice_list *slices);
 EG_MUST_CHECK enum eg_status eg__step_window(struct eg_reading *step, struct eg_window *window);
+EG_MUST_CHECK enum eg_status eg__step_filters(struct eg_reading *step, const uint8_t order[4],
+                                              struct eg_node *node);
 /* Add node with the one input; output 0 is an image. */
 EG_MUST_CHECK enum eg_status eg__step_give_image(struct eg_reading *step, struct eg_node *node,
                                                  struct eg_value *in);

@@ -354,7 +354,7 @@ enum eg_status eg__onnx_tensor(struct eg_onnx *onnx, struct eg_span span, struct
 
 /* ---- single elements -------------------------------------------------------------- */
 
-static const uint8_t *element(const struct eg_tensor *tensor, size_t index)
+const uint8_t *eg__tensor_element(const struct eg_tensor *tensor, size_t index)
 {
     ptrdiff_t offset = 0;
     for (unsigned i = tensor->rank; i-- > 0;) {
@@ -366,7 +366,7 @@ static const uint8_t *element(const struct eg_tensor *tensor, size_t index)
 
 double eg__tensor_number_at(const struct eg_tensor *tensor, size_t index)
 {
-    const uint8_t *from = element(tensor, index);
+    const uint8_t *from = eg__tensor_element(tensor, index);
     union {
         float f;
         double d;
@@ -383,7 +383,7 @@ double eg__tensor_number_at(const struct eg_tensor *tensor, size_t index)
 
 int64_t eg__tensor_int_at(const struct eg_tensor *tensor, size_t index)
 {
-    const uint8_t *from = element(tensor, index);
+    const uint8_t *from = eg__tensor_element(tensor, index);
     union {
         int64_t l;
         int32_t i;
