@@ -156,8 +156,10 @@ static void print_csv(FILE *to, const json_t *report)
     json_t *one, *path;
     fprintf(to, "path,label,issue,suggestion,score\n");
     json_array_foreach(json_object_get(report, "suspects"), i, one)
+    {
         csv_line(to, text_of(one, "path"), text_of(one, "label"), "label", text_of(one, "suggestion"),
                  number_of(one, "quality"));
+    }
     json_array_foreach(json_object_get(report, "duplicates"), i, one)
     {
         const json_t *paths = json_object_get(one, "paths"), *labels = json_object_get(one, "labels");
