@@ -47,7 +47,7 @@ static void write_rows(struct writer *w, const uint8_t *rgb, size_t height, size
     c->write_JFIF_header = FALSE;
     jpeg_start_compress(c, TRUE);
     while (c->next_scanline < c->image_height) {
-        uint8_t *row = (uint8_t *)(uintptr_t)(rgb + (size_t)c->next_scanline * width * 3); /* it only reads */
+        uint8_t *row = (uint8_t *)(rgb + (size_t)c->next_scanline * width * 3); /* it only reads */
         jpeg_write_scanlines(c, &row, 1);
     }
     jpeg_finish_compress(c);
