@@ -10,7 +10,6 @@
 #include "formats/weight_list.h"
 #include "formats/weight_parts.h"
 #include "formats/zip_map.h"
-#include "h5/h5.h"
 
 static void list_free(void *object)
 {
@@ -100,16 +99,14 @@ static enum eg_status read_any(struct eg_weight_list *list, struct eg_error *err
     return eg__fail(err, EG_E_FORMAT, "neither PyTorch, safetensors nor Keras weights by its first bytes");
 }
 
-/* Features in place of weights: a mistake to be told as such. */
-static bool holds_features(const char *path)
+/* Features in place of weights, a mistake to be told as such: known by the format that their root names,
+ * without libhdf5, which is not made for what strangers may have damaged. */
+static bool holds_features(const struct eg_mapping *file)
 {
-    struct eg_h5 *h5;
-    char *format = NULL;
-    if (eg__h5_open(path, false, &h5, NULL)) return false;
-    bool holds = eg__h5_has_attribute(h5, "/", "format") && !eg__h5_text(h5, "/", "format", &format, NULL) &&
-                 format && !strcmp(format, "engraft-features");
-    free(format);
-    return !eg__h5_close(h5, NULL) && holds;
+    static const char format[] = "engraft-features";
+    enum { LOOKED_AT = 1 << 20 };
+    size_t n = file->size < LOOKED_AT ? file->size : LOOKED_AT;
+    return n > 8 && !memcmp(file->bytes, "\x89HDF", 4) && memmem(file->bytes, n, format, sizeof format - 1);
 }
 
 static enum eg_status load_one(const char *path, struct eg_weights **weights, struct eg_error *err)
@@ -129,8 +126,7 @@ static enum eg_status load_one(const char *path, struct eg_weights **weights, st
     enum eg_status status = eg__map_file(path, &list->mapping, err);
     if (!status) {
         status = read_any(list, err);
-        if ((status || !made->n_tensors) && list->mapping.size > 8 &&
-            !memcmp(list->mapping.bytes, "\x89HDF", 4) && holds_features(path))
+        if ((status || !made->n_tensors) && holds_features(&list->mapping))
             status = eg__fail(err, EG_E_FORMAT,
                               "it holds features, not a network (give what was trained from it)");
         if (!status && !made->n_tensors) status = eg__fail(err, EG_E_FORMAT, "it holds no weights");
