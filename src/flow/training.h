@@ -1,6 +1,8 @@
 /* training.h: training from a feature file, as its files share it.
  *
- * train.c       rows, split, learning, test, file
+ * train.c       learning, file
+ * train_rows.c  rows, split, folds
+ * train_test.c  the test
  * rank_cuts.c   which cut, classifier, scale and C: by cross-validation
  * mlp.c         the FC head of fine-tuning as a classifier */
 #ifndef EG_FLOW_TRAINING_H
@@ -33,6 +35,12 @@ extern const char *const eg__learner_names[], *const eg__scaling_names[];
 /* The rows of t->cut split in two, and t->how: what learning starts from. */
 EG_MUST_CHECK enum eg_status eg__training_begin(struct training *t, struct eg_error *err);
 void eg__training_release(struct training *t); /* all but the report */
+/* The rows, their split and their folds, noted in the report. */
+EG_MUST_CHECK enum eg_status eg__training_choose_rows(struct training *t, struct eg_error *err);
+/* Test rows whose contents were learned from, for the report. */
+void eg__training_count_known(struct training *t, eg_hashes hashes, size_t n);
+/* t->learned.head, or for photos t->graph, on the rows kept for the test or options->test. */
+EG_MUST_CHECK enum eg_status eg__training_test(struct training *t, struct eg_error *err);
 /* The training rows of t->cut. */
 struct eg_row_source eg__training_rows(struct training *t);
 
