@@ -126,13 +126,14 @@ static void tell_rejection(const struct work *w, size_t i, struct eg_explanation
     e->distance_most = sqrt(fmax(0, -w->closeness_least));
 }
 
-static enum eg_status explain_one(struct work *w, size_t i, const char *path, struct eg_error *err)
+static enum eg_status explain_one(struct work *w, size_t i, size_t asked, const char *path,
+                                  struct eg_error *err)
 {
     const eg_net *net = w->net;
     struct eg_map m = eg__map(w->plan.graph->nodes[w->path.map].shape);
     const float *values = w->values[0] + i * eg__map_count(m), *p = w->values[1] + i * w->path.k;
-    size_t k = w->asked != SIZE_MAX ? w->asked : 0;
-    for (size_t c = 1; w->asked == SIZE_MAX && c < w->path.k; c++)
+    size_t k = asked != SIZE_MAX ? asked : 0;
+    for (size_t c = 1; asked == SIZE_MAX && c < w->path.k; c++)
         if (p[c] > p[k]) k = c;
     struct eg_explanation e = {.path = path, .label = net->classes[k], .index = (int32_t)k};
     e.probability = p[k];
@@ -154,26 +155,38 @@ static enum eg_status explain_one(struct work *w, size_t i, const char *path, st
     return status;
 }
 
-static enum eg_status explain_all(struct work *w, const eg_dataset *images, struct eg_error *err)
+static enum eg_status explain_all(struct work *w, const eg_dataset *images, const size_t *rows,
+                                  const size_t *asked, size_t n_rows, struct eg_error *err)
 {
     enum eg_status status = EG_OK;
-    size_t rows[BATCH];
-    for (size_t first = 0, n; first < images->n_items && !status; first += n) {
-        n = images->n_items - first < BATCH ? images->n_items - first : BATCH;
-        for (size_t i = 0; i < n; i++) rows[i] = first + i;
-        eg__feeder_load(&w->feeder, rows, n);
+    for (size_t first = 0, n; first < n_rows && !status; first += n) {
+        n = n_rows - first < BATCH ? n_rows - first : BATCH;
+        eg__feeder_load(&w->feeder, rows + first, n);
         status = eg__feeder_run(&w->feeder, w->run, n, w->values, err);
         for (size_t i = 0; i < n && !status; i++) {
-            const char *path = images->items[first + i].path;
+            const char *path = images->items[rows[first + i]].path;
             struct eg_explanation unread = {.path = path, .error = w->feeder.reasons[i], .index = -1};
             if (*unread.error)
                 w->take(w->take_user, &unread);
             else
-                status = explain_one(w, i, path, err);
+                status = explain_one(w, i, asked ? asked[first + i] : w->asked, path, err);
         }
-        if (!status && w->o.progress && !w->o.progress(w->o.user, first + n, images->n_items))
+        if (!status && w->o.progress && !w->o.progress(w->o.user, first + n, n_rows))
             status = eg__fail(err, EG_E_CANCELLED, "stopped");
     }
+    return status;
+}
+
+enum eg_status eg__explain_rows(const eg_net *net, const struct eg_dataset *images, const size_t *rows,
+                                const size_t *asked, size_t n, const struct eg_explain_options *options,
+                                eg_explanation_fn *explanation, void *explanation_user, struct eg_error *err)
+{
+    struct work w = {.net = net, .take = explanation, .take_user = explanation_user};
+    enum eg_status status = eg__options(&w.o, sizeof w.o, options, err);
+    if (status) return status;
+    status = open_work(&w, images, err);
+    if (!status) status = explain_all(&w, images, rows, asked, n, err);
+    close_work(&w);
     return status;
 }
 
@@ -181,11 +194,11 @@ enum eg_status eg_explain(const eg_net *net, const eg_dataset *images,
                           const struct eg_explain_options *options, eg_explanation_fn *explanation,
                           void *explanation_user, struct eg_error *err)
 {
-    struct work w = {.net = net, .take = explanation, .take_user = explanation_user};
-    enum eg_status status = eg__options(&w.o, sizeof w.o, options, err);
-    if (status) return status;
-    status = open_work(&w, images, err);
-    if (!status) status = explain_all(&w, images, err);
-    close_work(&w);
+    size_t *rows = eg__alloc(images->n_items + 1, sizeof *rows);
+    if (!rows) return eg__fail_memory(err, "photos");
+    for (size_t i = 0; i < images->n_items; i++) rows[i] = i;
+    enum eg_status status = eg__explain_rows(net, images, rows, NULL, images->n_items, options, explanation,
+                                             explanation_user, err);
+    free(rows);
     return status;
 }

@@ -39,4 +39,12 @@ EG_MUST_CHECK enum eg_status eg__grad_cam(struct eg_grad_cam *cam, const float *
                                           double *score, struct eg_error *err);
 void eg__grad_cam_free(struct eg_grad_cam *cam);
 
+/* As eg_explain, of some items of images in the order of rows; asked [n]: the class each is explained for,
+ * SIZE_MAX: its likeliest; NULL: all alike, as options say. */
+EG_MUST_CHECK enum eg_status eg__explain_rows(const eg_net *net, const struct eg_dataset *images,
+                                              const size_t *rows, const size_t *asked, size_t n,
+                                              const struct eg_explain_options *options,
+                                              eg_explanation_fn *explanation, void *explanation_user,
+                                              struct eg_error *err);
+
 #endif

@@ -311,6 +311,7 @@ enum eg_status eg_report_page(const struct eg_page_options *options, const char 
     if (!status) status = judge(&p, err);
     if (!status) status = join_classes(&p, err);
     if (!status) status = eg__page_photos(&p, err);
+    if (!status) status = eg__page_heat(&p, err);
     if (!status) status = write_page(&p, path, err);
     eg__page_photos_release(&p);
     if (p.audited) eg__audit_release(&p.audit);

@@ -174,7 +174,10 @@ enum eg_status eg__page_photos(struct page *p, struct eg_error *err)
 
 void eg__page_photos_release(struct page *p)
 {
-    for (size_t i = 0; p->photos && i < p->n_photos; i++) free(p->photos[i].own_thumb.bytes);
+    for (size_t i = 0; p->photos && i < p->n_photos; i++) {
+        free(p->photos[i].own_thumb.bytes);
+        json_decref(p->photos[i].map);
+    }
     free(p->photos);
     free(p->thumbs.chars);
 }
@@ -251,6 +254,7 @@ json_t *eg__page_photos_json(struct page *p)
                                 json_pack("[o,o]",
                                           eg__json_number(round((double)photo->place[0] * 100) / 100),
                                           eg__json_number(round((double)photo->place[1] * 100) / 100)));
+        eg__page_heat_json(p, photo, one);
         json_array_append_new(list, one);
     }
     free(number_of);

@@ -11,8 +11,9 @@
  *                accuracy_high, classes, confusion, per_class (with average_precision)
  *   photos       list of path, label (class or -1), part ("train", "test", null), thumb (or -1),
  *                at [x, y] on the map or null, near (photos), test and fold (list of [class, probability],
- *                the surest first, -1: unknown), map (rows of a heat-map of what spoke for the answer; not
- *                given: none)
+ *                the surest first, -1: unknown), map (rows of a heat-map of what spoke for class map_of, to
+ *                the largest as 99; not given: none), seen ([x, y, width, height] of what the map covers, in
+ *                parts of the photo; not given: all)
  *   omitted      photos, pictures: how many are not in the page
  *   pictures     list of id, title, svg
  *   how          facts (list of [name, value]), commands, model (file name or null)

@@ -29,6 +29,19 @@ class Report(Case):
             self.assertLess(photo_["thumb"], len(thumbs))
         return data, thumbs
 
+    def check_maps(self, data, judge):
+        """Each photo that is judged has the map that explain makes of the answer."""
+        shown = [one for one in data["photos"] if judge in one]
+        self.assertTrue(shown)
+        for one in shown:
+            self.assertEqual(one["map_of"], one[judge][0][0])
+            said = self.json("explain", "m.onnx", f"photos/{one['path']}", "--class", data["classes"][one["map_of"]])[0]
+            most = max(abs(value) for row in said["map"] for value in row)
+            self.assertEqual((len(one["map"]), len(one["map"][0])), (len(said["map"]), len(said["map"][0])))
+            for row, known in zip(one["map"], said["map"]):
+                for value, other in zip(row, known):
+                    self.assertAlmostEqual(value, 99 * other / most, delta=0.51)
+
     def test_train_tells_what_it_prints(self):
         self.features()
         trained = self.json("train", "f.h5", "-o", "m.onnx", "--report", "page.html", "--out-of-fold", "out.csv")
@@ -51,6 +64,7 @@ class Report(Case):
             said = self.json("predict", "m.onnx", f"photos/{path}")[0]["top"][0]
             self.assertEqual(said["label"], data["classes"][label])
             self.assertAlmostEqual(said["probability"], probability, delta=2e-4)
+        self.check_maps(data, "test")
         self.assertIn("reliability", [one["id"] for one in data["pictures"]])
         self.bad(1, "train", "f.h5", "-o", "n.onnx", "--report", "page.html", says="--force")
 
@@ -71,11 +85,13 @@ class Report(Case):
         data, thumbs = self.check_page("e.html", "evaluate")
         self.assertEqual(data["sources"][0]["confusion"], judged["confusion"])
         self.assertEqual((len(data["photos"]), len(thumbs)), (6, 6))
+        self.check_maps(data, "test")
         self.assertIsNone(data["audit"])
         self.good("evaluate", "m.onnx", "f.h5", "--report", "e2.html", "--quiet")
         self.assertEqual(len(self.check_page("e2.html", "evaluate")[0]["photos"]), 24)
         found = self.json("audit", "f.h5", "--report", "a.html")
         data, _ = self.check_page("a.html", "audit")
+        self.assertFalse([one for one in data["photos"] if "map" in one])  # there is no model to explain
         self.assertEqual(data["audit"], found)
         self.assertEqual(data["how"]["features"], "f.h5")
         self.bad(2, "audit", "f.h5", "--undo", "--report", "b.html", says="--report")

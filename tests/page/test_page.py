@@ -137,6 +137,30 @@ class Page(Case):
         self.assertTrue((self.here / f"photos/{HOSTILE}/wrong.png").exists())
         self.assertFalse((self.here / "photos" / copy_path).exists())
 
+    def test_heat_maps_lie_over_what_the_network_saw(self):
+        self.open()
+        mapped = [one for one in self.data["photos"] if "map" in one]
+        self.assertTrue(mapped)
+        cards = self.all("#errors .card")
+        self.assertEqual(len(self.all("#errors canvas.heat")), len(cards))
+        for card in cards:
+            photo_ = next(one for one in mapped if one["path"] == card.get_attribute("data-path"))
+            heat, shown = self.one("canvas.heat", card), self.one("img", card)
+            self.assertEqual((heat.get_property("width"), heat.get_property("height")), (len(photo_["map"][0]), len(photo_["map"])))
+            box = photo_.get("seen", [0, 0, 1, 1])
+            for part, start, size in ((0, "x", "width"), (1, "y", "height")):
+                self.assertAlmostEqual(heat.rect[start], shown.rect[start] + box[part] * shown.rect[size], delta=1)
+                self.assertAlmostEqual(heat.rect[size], box[part + 2] * shown.rect[size], delta=1)
+            pixels = self.browser.execute_script("const c = arguments[0]; return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]", heat)
+            for at, value in enumerate(number for row in photo_["map"] for number in row):
+                self.assertEqual(pixels[4 * at + 3], round(1.9 * abs(value) + 1e-9))
+        self.click(self.one("#errors .heat-switch"))
+        self.assertFalse(any(one.is_displayed() for one in self.all("canvas.heat")))
+        self.click(self.one("#errors .open"))
+        self.assertEqual(self.one("dialog .heat-switch").get_attribute("aria-pressed"), "false")
+        self.click(self.one("dialog .heat-switch"))
+        self.assertTrue(self.one("dialog canvas.heat").is_displayed())
+
     def test_names_stay_text(self):
         self.open()
         self.assertEqual(self.all("img[src=x]"), [])

@@ -1,7 +1,7 @@
 // judged.js: the worst errors, the least sure, and the classes one by one.
 import {make, fill, named, section, percent, counted} from "./dom.js";
 import {data, judgement, className} from "./data.js";
-import {gallery} from "./photos.js";
+import {gallery, heatSwitch} from "./photos.js";
 
 function judgedBy(source) {
     return data.photos.filter(photo => photo.label >= 0 && judgement(photo, source.id));
@@ -21,7 +21,9 @@ export function errorsSection() {
     const source = data.sources[0];
     if (!source) return null;
     const errors = worstErrors(source), unsure = leastSure(source);
+    const heated = [...errors, ...unsure].some(photo => photo.map);
     return section("errors", "The worst errors, and the least sure",
+        heated ? make("p.hint", {}, heatSwitch(), " where a photo speaks for the answer (red) and against it (blue)") : null,
         errors.length ? [make("p", {}, `${counted(errors.length, "photo")} answered wrongly, the surest first. Some of them may be labelled wrongly.`), gallery(errors, source.id)]
                       : make("p", {}, "No photo was answered wrongly."),
         unsure.length ? [make("h3", {}, "right, but least sure"), gallery(unsure, source.id)] : null);

@@ -15,6 +15,35 @@ export function picture(photo, words) {
     return source ? make("img", {src: source, alt: words, loading: "lazy"}) : make("span.no-picture", {}, words || "no picture here");
 }
 
+// What spoke for an answer, over what the network saw of the photo: red for it, blue against it.
+function heat(photo) {
+    const map = photo.map, [x, y, width, height] = photo.seen || [0, 0, 1, 1];
+    const canvas = make("canvas.heat", {width: map[0].length, height: map.length, role: "img",
+        "aria-label": `where the photo speaks for ${className(photo.map_of)}`});
+    canvas.style.cssText = `left:${100 * x}%;top:${100 * y}%;width:${100 * width}%;height:${100 * height}%`;
+    const context = canvas.getContext("2d"), pixels = context.createImageData(canvas.width, canvas.height);
+    map.flat().forEach((value, i) => pixels.data.set([...(value >= 0 ? [230, 0, 70] : [40, 110, 255]), Math.round(1.9 * Math.abs(value))], 4 * i));
+    context.putImageData(pixels, 0, 0);
+    return canvas;
+}
+
+// One switch for all heat-maps of the page.
+const HEAT_OFF = "without-heat";
+
+export function heatSwitch() {
+    const button = make("button.heat-switch", {type: "button", "aria-pressed": String(!document.body.classList.contains(HEAT_OFF)), onclick: () => {
+        const off = document.body.classList.toggle(HEAT_OFF);
+        for (const other of document.querySelectorAll(".heat-switch")) other.setAttribute("aria-pressed", String(!off));
+    }}, "heat-maps");
+    return button;
+}
+
+// A photo with its heat-map, where it has one.
+function picturedWithHeat(photo, words) {
+    const shown = picture(photo, words);
+    return photo.map && thumbOf(photo) ? make("span.heated", {}, shown, heat(photo)) : shown;
+}
+
 function verdictWords(photo, source) {
     const said = source ? judgement(photo, source) : anyJudgement(photo);
     if (!said) return [named(photo.label >= 0 ? className(photo.label) : "no label")];
@@ -34,7 +63,7 @@ export function card(photo, source, ...more) {
     show();
     return make("li.card", {"data-path": photo.path},
         make("button.open", {type: "button", "aria-label": `open ${photo.path}`, onclick: () => openPhoto(photo)},
-             picture(photo, shortPath(photo.path))),
+             picturedWithHeat(photo, shortPath(photo.path))),
         make("div.said", {}, ...verdictWords(photo, source)), make("div.path", {title: photo.path}, make("bdi", {}, shortPath(photo.path))),
         corrected, ...more);
 }
@@ -54,26 +83,6 @@ export function gallery(photos, source, below) {
     };
     add();
     return make("div.gallery", {}, list, more);
-}
-
-// What spoke for the answer: a grid over the photo, strong where it speaks for it.
-function heat(map) {
-    const most = Math.max(...map.flat().map(Math.abs), 1e-9);
-    const cells = map.flatMap((row, y) => row.map((value, x) => {
-        const cell = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-        for (const [name, number] of Object.entries({x, y, width: 1, height: 1})) cell.setAttribute(name, number);
-        cell.setAttribute("class", value >= 0 ? "for" : "against");
-        cell.setAttribute("fill-opacity", (0.75 * Math.abs(value) / most).toFixed(3));
-        return cell;
-    }));
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("viewBox", `0 0 ${map[0].length} ${map.length}`);
-    svg.setAttribute("preserveAspectRatio", "none");
-    svg.setAttribute("class", "heat");
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", "heat-map of what spoke for the answer");
-    svg.append(...cells);
-    return svg;
 }
 
 function answersList(photo, source, title) {
@@ -98,7 +107,8 @@ export function openPhoto(photo) {
     const near = (photo.near || []).map(number => data.photos[number]).filter(Boolean);
     fill(dialog,
         make("div.head", {}, make("h2.path", {}, make("bdi", {}, photo.path)), make("button", {type: "button", autofocus: true, onclick: () => dialog.close()}, "Close")),
-        make("div.large", {}, picture(photo, photo.path), photo.map ? heat(photo.map) : null),
+        make("div.large", {}, picturedWithHeat(photo, photo.path)),
+        photo.map && thumbOf(photo) ? make("p.hint", {}, heatSwitch(), " where the photo speaks for ", named(className(photo.map_of)), " (red) and against it (blue)") : null,
         make("p", {}, "label: ", named(photo.label >= 0 ? className(photo.label) : "none"),
              photo.part ? (photo.part === "test" ? "; kept for the test" : "; learned from") : ""),
         correctionControls(photo),
