@@ -16,7 +16,7 @@ class CommandLine(Case):
         shutil.copytree(photos(self.here / "made", n=8), self.here / "photos")
         photo(self.here / "photo.jpg", 0, 7)
         order = ["models", "inspect", "bench", "convert", "classify", "extract", "rows", "info", "train", "cuts", "evaluate", "predict", "audit", "explain", "similar", "help"]
-        unused = ["fetch", "merge", "tune"]  # the network; shards; minutes: run by tests of their own
+        unused = ["fetch", "merge", "tune", "serve"]  # the network; shards; minutes; until told: tests of their own
         self.assertEqual(sorted([*order, *unused]), sorted(COMMANDS))
         for command in [*unused, *order]:
             text = self.good(command, "--help").stdout
