@@ -117,7 +117,7 @@ enum eg_status eg__fitting_scale(struct eg_fitting *t, enum eg_scaling scale, bo
     if (t->solver.loss == EG_LOSS_LOGISTIC)
         t->solver.constant = t->space == EG_SPACE_BLOCKS ? FREE_CONSTANT * eg__fitting_mean_square(t) : 0;
     switch (t->space) {
-    case EG_SPACE_ROWS: return eg__matrix_gram(t->matrix, t->gram, err);
+    case EG_SPACE_ROWS: return eg__matrix_gram(t->matrix, go_on, t, t->gram, err);
     case EG_SPACE_FEATURES: eg__primal_close(&t->primal); return eg__primal_open(t->matrix, &t->primal, err);
     default: return EG_OK;
     }

@@ -12,7 +12,8 @@
 
 static const float DIAGONAL_LIFT = 2e-6f;
 
-enum { LANES = 8, BLOCK_BYTES = 128 << 20, COLUMN_PART = 1024, ROW_PART = 16 };
+enum { LANES = 8, BLOCK_BYTES = 128 << 20, COLUMN_PART = 1024, ROW_PART = 16, BAND_LEAST = 128 };
+#define BAND_WORK 2e10 /* multiply-adds */
 
 static enum eg_status gather(const struct eg_row_source *source, size_t first, size_t count, float *out,
                              struct eg_error *err)
@@ -276,20 +277,27 @@ static void mirror_columns(void *context, size_t task, unsigned thread)
         for (size_t i = begin; i < end && i < j; i++) t->gram[i * n + j] = t->gram[j * n + i];
 }
 
-enum eg_status eg__matrix_gram(struct eg_matrix *m, float *gram, struct eg_error *err)
+enum eg_status eg__matrix_gram(struct eg_matrix *m, bool (*go_on)(void *user), void *user, float *gram,
+                               struct eg_error *err)
 {
-    bool whole = m->cache && (m->scale == EG_SCALE_NONE || m->scale == EG_SCALE_UNIT);
-    size_t n = m->n, d = m->d, step = whole ? n : m->block_rows;
+    const bool whole = m->cache && (m->scale == EG_SCALE_NONE || m->scale == EG_SCALE_UNIT);
+    size_t n = m->n, d = m->d, step = m->block_rows;
+    if (whole) { /* bands of well below a second, all that is before them at once */
+        step = (size_t)(BAND_WORK / ((double)n * (double)d));
+        step = step < BAND_LEAST ? BAND_LEAST : step < n ? step : n;
+    }
     enum eg_status status = EG_OK;
     for (size_t i = 0; i < n && !status; i += step) {
-        size_t rows = n - i < step ? n - i : step;
+        size_t rows = n - i < step ? n - i : step, across = whole ? i : step;
         const float *a, *b;
         status = eg__matrix_rows(m, i, rows, 0, &a, err);
         if (!status) status = eg__syrk(rows, d, a, d, gram + i * n + i, n, false, m->pool, err);
-        for (size_t j = 0; j < i && !status; j += step) {
-            status = eg__matrix_rows(m, j, step, 1, &b, err);
+        for (size_t j = 0; j < i && !status; j += across) {
+            status = eg__matrix_rows(m, j, across, 1, &b, err);
             if (!status)
-                status = eg__gemm_nt(rows, step, d, a, d, b, d, gram + i * n + j, n, false, m->pool, err);
+                status = eg__gemm_nt(rows, across, d, a, d, b, d, gram + i * n + j, n, false, m->pool, err);
+            if (!status && go_on && !go_on(user))
+                status = eg__fail(err, EG_E_CANCELLED, "training was stopped");
         }
     }
     if (status) return status;

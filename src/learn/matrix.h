@@ -35,8 +35,10 @@ EG_MUST_CHECK enum eg_status eg__matrix_rows(struct eg_matrix *matrix, size_t fi
 EG_MUST_CHECK enum eg_status eg__matrix_pick(struct eg_matrix *matrix, const size_t *list, size_t count,
                                              int which, const float **rows, struct eg_error *err);
 
-/* K[n][n] = X X', both triangles, float32; sums over d in a fixed order. Cost n^2 d. */
-EG_MUST_CHECK enum eg_status eg__matrix_gram(struct eg_matrix *matrix, float *gram, struct eg_error *err);
+/* K[n][n] = X X', both triangles, float32; sums over d in a fixed order. Cost n^2 d. go_on (or NULL) is
+ * asked every few 10^10 operations; false: EG_E_CANCELLED. */
+EG_MUST_CHECK enum eg_status eg__matrix_gram(struct eg_matrix *matrix, bool (*go_on)(void *user), void *user,
+                                             float *gram, struct eg_error *err);
 
 /* w[columns][d] = sum_i beta[c][i] x_i, and score[c][i] = w[c] . x_i, in double: the truth
  * against which what was solved on the float32 Gram matrix is measured. */

@@ -7,17 +7,20 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "kernels/kernels.h"
 #include "learn/metric.h"
 
-enum { LDA_WIDTH_MOST = 8192 };
+enum { LDA_WIDTH_MOST = 8192, SCORED_TOGETHER = 64 };
 
 struct means {
     const int32_t *labels;
     const uint8_t *fold; /* NULL: none */
     size_t n, d, n_classes;
     bool lda;
+    const struct eg_learn_options *options;
     eg_pool *pool;
+    size_t steps_done, steps;
     float *rows;     /* [n][d] scaled */
     float *centred;  /* [n][d] less the mean of its class, 0 for rows that are outside; LDA */
     double *mean;    /* [n_classes][d] */
@@ -72,28 +75,44 @@ static double spread(const struct means *t, int out)
     return others > 0 ? others / pairs : 1;
 }
 
+static enum eg_status step(struct means *t, struct eg_error *err)
+{
+    const struct eg_learn_options *o = t->options;
+    if (!o->progress || o->progress(o->user, ++t->steps_done, t->steps)) return EG_OK;
+    return eg__fail(err, EG_E_CANCELLED, "training was stopped");
+}
+
 /* Ledoit and Wolf's weight of the identity: the variance of the sample covariance over its distance
- * from it. S = sum z z' / n over the centred rows; |S|^2 and the rows' own |z|^4 by their products. */
+ * from it. S = sum z z' / n over the centred rows; |S|^2 is that of the smaller of Z'Z and ZZ'. */
 static enum eg_status shrinkage(struct means *t, size_t n_inside, double *share, double *level,
                                 struct eg_error *err)
 {
-    float *gram = eg__alloc(t->n, t->n * sizeof *gram);
-    if (!gram) return eg__fail_memory(err, "a covariance");
-    enum eg_status status = eg__syrk(t->n, t->d, t->centred, t->d, gram, t->n, false, t->pool, err);
+    const size_t side = t->d < t->n ? t->d : t->n;
+    float *product = eg__alloc(side, side * sizeof *product);
+    if (!product) return eg__fail_memory(err, "a covariance");
+    enum eg_status status = t->d < t->n
+                                ? eg__gemm_tn(side, side, t->n, t->centred, side, t->centred, side, product,
+                                              side, false, t->pool, err)
+                                : eg__syrk(side, t->d, t->centred, t->d, product, side, false, t->pool, err);
     const double n = (double)n_inside, d = (double)t->d;
     double trace = 0, fourth = 0, squares = 0;
     for (size_t i = 0; i < t->n && !status; i++) {
-        const double own = (double)gram[i * t->n + i];
+        double own = 0;
+        for (size_t j = 0; j < t->d; j++)
+            own += (double)t->centred[i * t->d + j] * (double)t->centred[i * t->d + j];
         trace += own / n;
         fourth += own * own;
-        squares += own * own;
-        for (size_t j = 0; j < i; j++) squares += 2 * (double)gram[i * t->n + j] * (double)gram[i * t->n + j];
+    }
+    for (size_t i = 0; i < side && !status; i++) {
+        squares += (double)product[i * side + i] * (double)product[i * side + i];
+        for (size_t j = 0; j < i; j++)
+            squares += 2 * (double)product[i * side + j] * (double)product[i * side + j];
     }
     squares /= n * n;
     const double mu = trace / d, away = squares - d * mu * mu, noise = (fourth / n - squares) / n;
     *level = mu > 0 ? mu : 1;
     *share = away > 0 ? fmin(fmax(noise / away, 1e-3), 1) : 1;
-    free(gram);
+    free(product);
     return status;
 }
 
@@ -111,6 +130,7 @@ static enum eg_status by_covariance(struct means *t, int out, struct eg_error *e
     double share = 1, level = 1;
     struct eg_metric metric = {0};
     enum eg_status status = shrinkage(t, n_inside, &share, &level, err);
+    if (!status) status = step(t, err);
     if (!status) status = eg__metric_open(t->centred, t->n, t->d, t->pool, &metric, err);
     if (!status)
         status = eg__metric_set(&metric, (1 - share) / (share * level * (double)n_inside), 1, t->pool, err);
@@ -124,7 +144,8 @@ static enum eg_status by_covariance(struct means *t, int out, struct eg_error *e
 /* w [n_classes][d] and b of the rows inside: x.w_k - m_k.w_k / 2 is least distance turned round. */
 static enum eg_status work_out(struct means *t, int out, double *w, double *b, struct eg_error *err)
 {
-    enum eg_status status = EG_OK;
+    enum eg_status status = step(t, err);
+    if (status) return status;
     take_means(t, out);
     const double inverse = 1 / spread(t, out);
     if (t->lda) status = by_covariance(t, out, err);
@@ -139,23 +160,42 @@ static enum eg_status work_out(struct means *t, int out, double *w, double *b, s
     return status;
 }
 
-static double score_of(const struct means *t, const double *w, const double *b, size_t k, size_t i)
+struct scoring {
+    const struct means *t;
+    const double *w, *b;
+    int out;
+    double *scores;
+};
+
+static double score_of(const struct scoring *s, size_t k, size_t i)
 {
-    double sum = b[k];
-    for (size_t j = 0; j < t->d; j++) sum += w[k * t->d + j] * (double)t->rows[i * t->d + j];
+    const struct means *t = s->t;
+    double sum = s->b[k];
+    for (size_t j = 0; j < t->d; j++) sum += s->w[k * t->d + j] * (double)t->rows[i * t->d + j];
     return sum;
 }
 
 /* Two classes are one column: the second's score over the first's. */
-static void keep_scores(const struct means *t, const double *w, const double *b, int out, double *scores)
+static void score_rows(void *context, size_t task, unsigned thread)
 {
-    for (size_t i = 0; i < t->n; i++) {
-        if (out >= 0 && t->fold[i] != out) continue;
+    (void)thread;
+    const struct scoring *s = context;
+    const struct means *t = s->t;
+    for (size_t i = task * SCORED_TOGETHER; i < t->n && i < (task + 1) * SCORED_TOGETHER; i++) {
+        if (s->out >= 0 && t->fold[i] != s->out) continue;
         if (t->n_classes == 2)
-            scores[i] = score_of(t, w, b, 1, i) - score_of(t, w, b, 0, i);
+            s->scores[i] = score_of(s, 1, i) - score_of(s, 0, i);
         else
-            for (size_t k = 0; k < t->n_classes; k++) scores[k * t->n + i] = score_of(t, w, b, k, i);
+            for (size_t k = 0; k < t->n_classes; k++) s->scores[k * t->n + i] = score_of(s, k, i);
     }
+}
+
+static enum eg_status keep_scores(struct means *t, const double *w, const double *b, int out, double *scores,
+                                  struct eg_error *err)
+{
+    struct scoring scoring = {t, w, b, out, scores};
+    eg__pool_run(t->pool, (t->n + SCORED_TOGETHER - 1) / SCORED_TOGETHER, score_rows, &scoring);
+    return step(t, err);
 }
 
 static enum eg_status scale_rows(struct means *t, struct eg_matrix *m, enum eg_scaling scale,
@@ -180,8 +220,8 @@ static enum eg_status cross_validate(struct means *t, unsigned folds, struct eg_
     size_t right = 0;
     for (unsigned f = 0; f < folds; f++) {
         enum eg_status status = work_out(t, (int)f, w, b, err);
+        if (!status) status = keep_scores(t, w, b, (int)f, scores, err);
         if (status) return status;
-        keep_scores(t, w, b, (int)f, scores);
     }
     for (size_t i = 0; i < t->n; i++)
         right += eg__linear_label(scores, t->n, linear->columns, i) == t->labels[i];
@@ -228,7 +268,7 @@ static enum eg_status train(struct means *t, struct eg_matrix *m, const struct e
         w && b ? choose(t, m, o, linear, learned, w, b, err) : eg__fail_memory(err, "the classifier");
     if (!status) status = scale_rows(t, m, linear->scale, err);
     if (!status) status = work_out(t, -1, w, b, err);
-    if (!status) keep_scores(t, w, b, -1, linear->in_fold);
+    if (!status) status = keep_scores(t, w, b, -1, linear->in_fold, err);
     for (size_t k = 0; k < linear->columns && !status; k++) {
         const size_t at = linear->columns == 1 ? 1 : k;
         linear->b[k] = b[at] - (linear->columns == 1 ? b[0] : 0);
@@ -254,7 +294,13 @@ enum eg_status eg__means_train(struct eg_matrix *m, const int32_t *labels, size_
                       .d = m->d,
                       .n_classes = n_classes,
                       .lda = o->learner == EG_LDA,
+                      .options = o,
                       .pool = o->pool};
+    const size_t fits = 1 + (!o->fold   ? 0
+                             : o->folds ? o->folds
+                                        : 5) *
+                                (o->scale == EG_SCALE_AUTO ? EG_SCALE_AUTO : 1);
+    t.steps = fits * (t.lda ? 3 : 2);
     if (t.lda && t.d > LDA_WIDTH_MOST)
         return eg__fail(err, EG_E_UNSUPPORTED,
                         "the covariance of %zu features is too large, up to %d are supported (pool them)",
