@@ -283,6 +283,7 @@ int write_report(const struct invocation *in, const char *photos, struct eg_page
 /* A picture, which is freed; NULL: there was no memory for it. */
 int write_svg(const struct invocation *in, const char *path, char *svg);
 bool is_hdf5(const char *path);                          /* by its first bytes */
+bool names_features(const char *path);                   /* is_hdf5, or would be: "....h5" */
 void print_csv_text(FILE *to, const char *text);         /* one field, quoted where needed */
 char *volume_text(struct eg_shape shape, char text[64]); /* "7x7x512", "1000" */
 json_t *json_shape(struct eg_shape shape);               /* [7,7,512], [1000] */

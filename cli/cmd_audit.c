@@ -286,7 +286,7 @@ static int images_of(struct invocation *in, char **images)
 {
     eg_features *features = NULL;
     const char *root = in->operands[0];
-    int code = is_hdf5(root) ? open_features(in, root, &features) : EXIT_DONE;
+    int code = names_features(root) ? open_features(in, root, &features) : EXIT_DONE;
     if (code) return code;
     if (features) root = eg_features_info(features).root;
     *images = root ? strdup(root) : NULL;
@@ -329,7 +329,7 @@ static int correct(struct invocation *in)
     char *images = NULL;
     int code = images_of(in, &images);
     if (code) return code;
-    const char *features = is_hdf5(in->operands[0]) ? in->operands[0] : option_text(in, "output");
+    const char *features = names_features(in->operands[0]) ? in->operands[0] : option_text(in, "output");
     double test = option_real(in, "test");
     struct eg_audit_options how = {EG_SIZED(eg_audit_options), .test_fraction = test > 0 ? test : -1,
                                    .seed = (uint64_t)option_integer(in, "seed")};
@@ -346,7 +346,7 @@ static int correct(struct invocation *in)
 static int run(struct invocation *in)
 {
     const char *data = in->operands[0], *output = option_text(in, "output");
-    bool file = is_hdf5(data), skipped = false;
+    bool file = names_features(data), skipped = false;
     if (option_flag(in, "undo") && option_given(in, "apply"))
         return usage_error(in, "--apply or --undo, not both");
     if ((option_flag(in, "undo") || option_given(in, "apply")) && option_given(in, "report"))

@@ -334,12 +334,6 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
     return code;
 }
 
-static bool is_feature_file(const char *path)
-{
-    size_t n = strlen(path);
-    return is_hdf5(path) || (n > 3 && !strcmp(path + n - 3, ".h5"));
-}
-
 /* The part of the rows to test on; -1: --test names data. */
 static int test_fraction(const struct invocation *in, double *fraction)
 {
@@ -405,7 +399,7 @@ static int check_words(struct invocation *in, bool from_file)
 static int run(struct invocation *in)
 {
     const char *source = in->operands[0], *model = option_text(in, "model"), *c = option_text(in, "C");
-    bool from_file = is_feature_file(source), skipped = false;
+    bool from_file = names_features(source), skipped = false;
     double *grid = NULL, fraction = 0;
     size_t n_grid = 0;
     if (strcmp(c, "auto") && !(grid = parse_grid(in, c, &n_grid))) return EXIT_USAGE;

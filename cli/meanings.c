@@ -39,7 +39,7 @@ static bool ends_with(const char *text, const char *end)
 static int kind_of(const struct invocation *in, const char *operand)
 {
     bool model = !strcmp(in->command->name, "info");
-    if (is_hdf5(operand) || (!model && ends_with(operand, ".h5"))) return FEATURES;
+    if (model ? is_hdf5(operand) : names_features(operand)) return FEATURES;
     if (model) return MODEL;
     return ends_with(operand, ".npy") ? ARRAY : PHOTOS;
 }

@@ -358,6 +358,12 @@ bool is_hdf5(const char *path)
     return is;
 }
 
+bool names_features(const char *path)
+{
+    size_t n = strlen(path);
+    return is_hdf5(path) || (n > 3 && !strcmp(path + n - 3, ".h5"));
+}
+
 void print_csv_text(FILE *to, const char *text)
 {
     if (!strpbrk(text, ",\"\r\n")) {
