@@ -112,7 +112,7 @@ static void zips(void **state)
          "cats/a.jpg|5;dogs/b c.png|200;\xc3\xbc"
          "ber/\xe7\x8c\xab.jpg|1;"},
         {"stored.zip", 0, "", "a.jpg|3;"},
-        {"empty.zip", 0, "", ""},
+        {"empty.zip", 400, "", ""},
         {"parent.zip", 400, "leads out", ""},
         {"parent_inside.zip", 400, "leads out", ""},
         {"absolute.zip", 400, "leads out", ""},
