@@ -38,7 +38,7 @@ OWNED = {
     r"hdf5.*\.h|H5.*\.h": "h5",
     r"mpi\.h": "dist",
     r"utf8proc\.h": "base",
-    r"jpeglib\.h|spng\.h|webp/.*|libheif/.*|tiffio\.h|gif_lib\.h": "image",
+    r"jpeglib\.h|spng\.h|webp/.*|libheif/.*|tiffio\.h|gif_lib\.h|lcms2\.h|avif/.*": "image",
     r".*intrin\.h|arm_.*\.h": "kernels",
     r"curl/.*": "formats",
     r"microhttpd\.h": "serve",

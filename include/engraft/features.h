@@ -12,7 +12,10 @@ extern "C" {
 
 /* ---- dataset ------------------------------------------------------------- */
 
-/* path        a folder (class = first folder below it), a CSV `path,label`, or a .npy array */
+/* path        a folder (class = first folder below it), a CSV `path,label`, a .npy array, an archive (.tar,
+ *             .zip, .tar.gz, .tar.zst, ...: class = first folder in it, or key.cls, key.json beside key.jpg),
+ *             a folder in one ("x.tar/train"), or several ("shards/{000..127}.tar")
+ * Photos in compressed tars come in their order there; reading them in another is slow. */
 EG_API EG_MUST_CHECK enum eg_status eg_dataset_open(const char *path, eg_dataset **dataset,
                                                     struct eg_error *err);
 /* Photos, or folders of them, without labels. */

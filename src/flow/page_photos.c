@@ -308,7 +308,7 @@ static enum eg_status look_at_judged(struct page *p, struct eg_error *err)
     l.wanted = eg__alloc(n_wanted + 1, sizeof *l.wanted);
     enum eg_status status = order && l.items && l.wanted ? EG_OK : eg__fail_memory(err, "small pictures");
     for (size_t i = 0; i < l.photos->n_items && !status; i++) order[i] = i;
-    if (!status && !l.photos->is_array) {
+    if (!status && !l.photos->is_array && !l.photos->is_stream) {
         qsort_r(order, l.photos->n_items, sizeof *order, item_by_path, l.photos);
         size_t at = 0; /* both are in the order of their paths */
         for (size_t i = 0; i < p->n_photos; i++) {

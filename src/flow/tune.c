@@ -238,6 +238,11 @@ enum eg_status eg_tune(const eg_net *net, const eg_dataset *images, const char *
     struct tuning t = {.net = net, .dataset = images, .path = path, .options = &own, .dist = {.n_ranks = 1}};
     if (!t.options->overwrite && !t.options->resume && !access(path, F_OK))
         return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_EXISTS, "'%s' exists", path);
+    if (images->is_stream)
+        return eg__fail(
+            err, EG_E_UNSUPPORTED,
+            "photos in a compressed archive come in one order only, and tuning needs them in any: "
+            "take the plain .tar");
     double start = eg__seconds();
     status = t.options->ranks ? eg__dist_init(&t.dist, err) : EG_OK;
     if (!status && t.dist.n_ranks > 1 && t.options->train_batch_norm)

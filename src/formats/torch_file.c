@@ -12,10 +12,10 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "base/zip_map.h"
 #include "formats/pickle.h"
 #include "formats/torch_state.h"
 #include "formats/weight_list.h"
-#include "formats/zip_map.h"
 
 /* ---- the object ------------------------------------------------------------- */
 

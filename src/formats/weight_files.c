@@ -7,9 +7,9 @@
 #include "base/fail.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/zip_map.h"
 #include "formats/weight_list.h"
 #include "formats/weight_parts.h"
-#include "formats/zip_map.h"
 
 static void list_free(void *object)
 {

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/unicode.h"
+#include "image/archive.h"
 #include "image/dataset_build.h"
 
 #define MAX_PHOTO_BYTES ((size_t)1 << 30)
@@ -217,6 +218,8 @@ void eg__dataset_free(struct eg_dataset *d)
     free(d->remarks);
     free(d->items);
     free(d->classes);
+    for (size_t i = 0; i < d->n_archives; i++) eg__archive_free(d->archives[i]);
+    free(d->archives);
     free(d->root);
     eg__npy_close(d->array);
     free(d);
@@ -269,6 +272,42 @@ static enum eg_status open_csv(struct eg_dataset_builder *builder, const char *p
     return status;
 }
 
+/* `path` leads into an archive, which the first `length` bytes name; the rest is a folder in it. */
+static enum eg_status open_archive(struct eg_dataset_builder *builder, const char *path, size_t length,
+                                   size_t n_root, bool labelled, struct eg_error *err)
+{
+    const char *inner = path + length + strspn(path + length, "/");
+    char *archive = strndup(path, length), *below = NULL, *prefix = NULL;
+    if (asprintf(&below, "%s%s", inner, *inner && inner[strlen(inner) - 1] != '/' ? "/" : "") < 0)
+        below = NULL;
+    if (archive) prefix = strdup(archive + n_root);
+    enum eg_status status = archive && below && prefix ? EG_OK : eg__fail_memory(err, "a path");
+    if (!status) status = eg__scan_archive(builder, archive, prefix, below, labelled, err);
+    if (status && archive && status != EG_E_ARGUMENT) {
+        char *shown = eg__printable(archive);
+        status = eg__fail_within(err, status, "cannot use '%.300s' as images", shown ? shown : "?");
+        free(shown);
+    }
+    free(prefix);
+    free(below);
+    free(archive);
+    return status;
+}
+
+/* "shards/{000..127}.tar" */
+static enum eg_status open_shards(struct eg_dataset_builder *builder, const char *path, size_t n_root,
+                                  bool labelled, struct eg_error *err)
+{
+    char **list = NULL;
+    size_t n = 0;
+    enum eg_status status = eg__expand_range(path, &list, &n, err);
+    for (size_t i = 0; i < n && !status; i++)
+        status = open_archive(builder, list[i], strlen(list[i]), n_root, labelled, err);
+    for (size_t i = 0; i < n; i++) free(list[i]);
+    free(list);
+    return status;
+}
+
 static enum eg_status open_file(struct eg_dataset_builder *builder, const char *path, struct eg_error *err)
 {
     struct eg_dataset *d = builder->dataset;
@@ -276,6 +315,7 @@ static enum eg_status open_file(struct eg_dataset_builder *builder, const char *
     d->root = strndup(path, (size_t)(last - path));
     if (!d->root) return eg__fail_memory(err, "a path");
     enum eg_status status;
+    if (eg__archive_name(path)) return open_archive(builder, path, strlen(path), strlen(d->root), true, err);
     if (has_suffix(path, ".csv")) {
         status = open_csv(builder, path, err);
     } else if (has_suffix(path, ".npy")) {
@@ -284,8 +324,8 @@ static enum eg_status open_file(struct eg_dataset_builder *builder, const char *
     } else if (eg__photo_name(path)) {
         return eg__dataset_add(builder, last, -1, err);
     } else {
-        status =
-            eg__fail(err, EG_E_FORMAT, "neither a folder nor a file ending in .csv, .npy or as photos do");
+        status = eg__fail(err, EG_E_FORMAT,
+                          "neither a folder nor a file ending in .csv, .npy, .tar, .zip or as photos do");
     }
     if (!status) return EG_OK;
     char *shown = eg__printable(path);
@@ -316,21 +356,65 @@ static enum eg_status open_one(struct eg_dataset_builder *builder, const char *p
 {
     struct stat info;
     struct eg_dataset *d = builder->dataset;
-    if (stat(path, &info)) return eg__fail(err, EG_E_IO, "cannot open '%.300s': %s", path, strerror(errno));
+    if (stat(path, &info)) {
+        int cause = errno;
+        size_t inside = eg__archive_prefix(path);
+        const char *range = eg__has_range(path) ? strchr(path, '{') : NULL;
+        if (!inside && !range)
+            return eg__fail(err, EG_E_IO, "cannot open '%.300s': %s", path, strerror(cause));
+        size_t n_root = inside ? inside : (size_t)(range - path);
+        while (n_root && path[n_root - 1] != '/') n_root--;
+        d->root = strndup(path, n_root);
+        if (!d->root) return eg__fail_memory(err, "a path");
+        return inside ? open_archive(builder, path, inside, n_root, true, err)
+                      : open_shards(builder, path, n_root, true, err);
+    }
     if (!S_ISDIR(info.st_mode)) return open_file(builder, path, err);
     d->root = strdup(path);
     return d->root ? eg__scan_folder(builder, path, "", true, err) : eg__fail_memory(err, "a path");
 }
 
-/* One of several: a folder's photos in byte order; a file whatever it is, reading it will tell. */
+/* A name in an archive: a photo, or a folder of them. */
+static enum eg_status list_inside(struct eg_dataset_builder *builder, const char *path, size_t inside,
+                                  struct eg_error *err)
+{
+    struct eg_archive *archive;
+    struct eg_dataset *d = builder->dataset;
+    enum eg_status status = eg__archive_within(builder, path, inside, &archive, err);
+    if (status) return eg__dataset_add(builder, path, -1, err); /* reading it will tell */
+    size_t member = eg__archive_find(archive, path + inside + 1);
+    if (member == SIZE_MAX && !eg__photo_name(path) && !eg__archive_is_packed(archive))
+        return open_archive(builder, path, inside, 0, false, err);
+    status = eg__dataset_add(builder, path, -1, err);
+    if (status) return status;
+    d->items[d->n_items - 1].archive = archive;
+    d->items[d->n_items - 1].member = member;
+    return EG_OK;
+}
+
+/* One of several: a folder's or an archive's photos in byte order; a file whatever it is, reading it
+ * will tell. */
 static enum eg_status list_one(struct eg_dataset_builder *builder, const char *path, struct eg_error *err)
 {
     struct eg_dataset *d = builder->dataset;
     struct stat info;
-    size_t before = d->n_items;
-    if (stat(path, &info) || !S_ISDIR(info.st_mode)) return eg__dataset_add(builder, path, -1, err);
-    enum eg_status status = eg__scan_folder(builder, path, path, false, err);
-    if (status || d->n_items == before) return status;
+    size_t before = d->n_items, inside;
+    enum eg_status status;
+    if (stat(path, &info)) {
+        if ((inside = eg__archive_prefix(path)))
+            status = list_inside(builder, path, inside, err);
+        else if (eg__has_range(path))
+            status = open_shards(builder, path, 0, false, err);
+        else
+            return eg__dataset_add(builder, path, -1, err);
+    } else if (S_ISDIR(info.st_mode)) {
+        status = eg__scan_folder(builder, path, path, false, err);
+    } else if (eg__archive_name(path)) {
+        status = open_archive(builder, path, strlen(path), 0, false, err);
+    } else {
+        return eg__dataset_add(builder, path, -1, err);
+    }
+    if (status || d->n_items == before || d->is_stream) return status;
     qsort(d->items + before, d->n_items - before, sizeof *d->items, compare_items);
     return EG_OK;
 }
@@ -363,7 +447,7 @@ enum eg_status eg__dataset_scan(const char *const *paths, size_t n_paths,
     struct eg_dataset *d = builder.dataset;
     status = labelled ? open_one(&builder, paths[0], err) : list_all(&builder, paths, n_paths, err);
     if (!status && labelled && !d->is_array) {
-        if (d->n_items) qsort(d->items, d->n_items, sizeof *d->items, compare_items);
+        if (d->n_items && !d->is_stream) qsort(d->items, d->n_items, sizeof *d->items, compare_items);
         status = refuse_two_labels(d, err);
     }
     if (!status && !d->n_items) status = nothing_found(d, paths[0], err);
@@ -418,9 +502,23 @@ static enum eg_status read_all(int fd, size_t size, uint8_t **bytes, size_t *n_b
     return EG_OK;
 }
 
+void eg__dataset_stage(const struct eg_dataset *d, const size_t *rows, size_t n)
+{
+    size_t *members = d->is_stream ? eg__alloc(n, sizeof *members) : NULL;
+    for (size_t i = 0, count; members && i < n; i += count) {
+        struct eg_archive *archive = d->items[rows[i]].archive;
+        for (count = 0; i + count < n && d->items[rows[i + count]].archive == archive; count++)
+            members[count] = d->items[rows[i + count]].member;
+        if (archive) eg__archive_stage(archive, members, count);
+    }
+    free(members);
+}
+
 enum eg_status eg__dataset_read(const struct eg_dataset *d, size_t index, uint8_t **bytes, size_t *n_bytes,
                                 struct eg_error *err)
 {
+    if (d->items[index].archive)
+        return eg__archive_read(d->items[index].archive, d->items[index].member, bytes, n_bytes, err);
     char *path = eg__dataset_file(d, index);
     if (!path) return eg__fail_memory(err, "a path");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), cause = errno; /* a pipe must not block us */
@@ -451,6 +549,10 @@ void eg__dataset_stamp(const struct eg_dataset *d, size_t index, int64_t stamp[2
     struct timespec now;
     stamp[0] = stamp[1] = 0;
     if (d->is_array) return;
+    if (d->items[index].archive) {
+        eg__archive_stamp(d->items[index].archive, d->items[index].member, stamp);
+        return;
+    }
     char *path = eg__dataset_file(d, index);
     clock_gettime(CLOCK_REALTIME, &now);
     bool good = path && !stat(path, &info) && S_ISREG(info.st_mode) &&

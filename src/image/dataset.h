@@ -9,9 +9,12 @@ struct eg_dataset_item {
     int32_t label;    /* -1: unlabelled */
     size_t array_row; /* of an array */
     const char *file; /* the name that opens it, byte for byte, below root; NULL for arrays */
+    struct eg_archive *archive; /* that it is in, as this member; NULL: a file of its own */
+    size_t member;
 };
 
 struct eg_npy;
+struct eg_archive;
 
 /* What was left out, of one kind. */
 struct eg_ignored_kind {
@@ -34,6 +37,9 @@ struct eg_dataset {
     size_t n_per_class_min; /* of labelled classes; 0 when none */
     bool is_array;          /* items are rows of a .npy file */
     struct eg_npy *array;   /* private */
+    bool is_stream;         /* some are in compressed archives: cheap in their order only */
+    struct eg_archive **archives;
+    size_t n_archives;
 };
 
 /* As CLI.md says of IMAGES; one photo is a dataset of one unlabelled row. What has a photo's
@@ -58,6 +64,8 @@ void eg__dataset_free(struct eg_dataset *dataset);
  * leads nowhere. The message is a reason only; it does not name the file. */
 EG_MUST_CHECK enum eg_status eg__dataset_read(const struct eg_dataset *dataset, size_t index, uint8_t **bytes,
                                               size_t *n_bytes, struct eg_error *err);
+/* Before these are read, by whatever threads: what is cheap in order only is read now. */
+void eg__dataset_stage(const struct eg_dataset *dataset, const size_t *rows, size_t n);
 /* The name to open an item by (root and file joined), for messages and hashing; malloc'd,
  * NULL: no memory. */
 char *eg__dataset_file(const struct eg_dataset *dataset, size_t index);

@@ -2,6 +2,7 @@
 #ifndef EG_IMAGE_DATASET_BUILD_H
 #define EG_IMAGE_DATASET_BUILD_H
 
+#include "image/archive.h"
 #include "image/dataset.h"
 
 struct eg_dataset_builder {
@@ -28,6 +29,9 @@ EG_MUST_CHECK enum eg_status eg__dataset_class(struct eg_dataset_builder *builde
 /* Count a file or folder that was left out; advice: constant text or NULL. */
 EG_MUST_CHECK enum eg_status eg__dataset_ignore(struct eg_dataset_builder *builder, const char *kind,
                                                 const char *advice, const char *path, struct eg_error *err);
+/* A sentence that people had better read. */
+__attribute__((format(printf, 3, 4))) EG_MUST_CHECK enum eg_status
+eg__dataset_remark(struct eg_dataset *dataset, struct eg_error *err, const char *format, ...);
 /* When all is in: the kinds in order, the remarks made. */
 EG_MUST_CHECK enum eg_status eg__dataset_remarks(struct eg_dataset *dataset, struct eg_error *err);
 /* Was it asked for that this path be left out? Patterns are matched with the whole path, with the
@@ -44,6 +48,39 @@ bool eg__is_split_name(const char *name);
  * are classes. */
 EG_MUST_CHECK enum eg_status eg__scan_folder(struct eg_dataset_builder *builder, const char *folder,
                                              const char *prefix, bool labelled, struct eg_error *err);
+/* Add the photos of an archive, those whose names begin with `below` ("" or "folder/"); every file begins
+ * with prefix. labelled: by first folders, or by files beside the photos. */
+EG_MUST_CHECK enum eg_status eg__scan_archive(struct eg_dataset_builder *builder, const char *path,
+                                              const char *prefix, const char *below, bool labelled,
+                                              struct eg_error *err);
+/* The length of the part of path that names an archive that it leads into ("x.tar" of "x.tar/a/1.jpg");
+ * 0: none. */
+size_t eg__archive_prefix(const char *path);
+/* The archive that the first `length` bytes of path name, listed once. */
+EG_MUST_CHECK enum eg_status eg__archive_within(struct eg_dataset_builder *builder, const char *path,
+                                                size_t length, struct eg_archive **archive,
+                                                struct eg_error *err);
+/* "a{00..12}.tar": several names in one. */
+bool eg__has_range(const char *path);
+EG_MUST_CHECK enum eg_status eg__expand_range(const char *path, char ***list, size_t *n,
+                                              struct eg_error *err);
+
+/* What an archive's entry is to a dataset. */
+struct eg_entry_told {
+    bool photo, skip;   /* skip: hidden, or not asked for */
+    const char *kind;   /* neither: what it is counted as */
+    const char *advice; /* see eg__dataset_ignore */
+    char words[64];     /* room for kind */
+};
+EG_MUST_CHECK enum eg_status eg__entry_kind(const struct eg_dataset_builder *builder,
+                                            const struct eg_entry *entry, const char *below,
+                                            struct eg_entry_told *told, struct eg_error *err);
+/* WebDataset: the part of a name behind its key (".jpg"); may a file say the class of the photo of its key
+ * (key.cls, key.json); and which; NULL: none. free() it. */
+const char *eg__webdataset_suffix(const char *name);
+bool eg__is_sidecar(const char *name);
+char *eg__sidecar_class(const char *name, const void *bytes, size_t n);
+
 /* Rows of a CSV file. */
 EG_MUST_CHECK enum eg_status eg__scan_csv(struct eg_dataset_builder *builder, const char *text, size_t n,
                                           struct eg_error *err);

@@ -1,5 +1,6 @@
 /* dataset_ignored.c: what a dataset leaves out, and what people are told of it. */
 #include <fnmatch.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,17 @@ static enum eg_status remark(struct eg_dataset *d, char *words, struct eg_error 
     return EG_OK;
 }
 
+enum eg_status eg__dataset_remark(struct eg_dataset *d, struct eg_error *err, const char *format, ...)
+{
+    va_list list;
+    char *words;
+    if (d->n_remarks >= MAX_REMARKS) return EG_OK;
+    va_start(list, format);
+    if (vasprintf(&words, format, list) < 0) words = NULL;
+    va_end(list);
+    return remark(d, words, err);
+}
+
 struct likeness {
     char *key;
     size_t class;
@@ -146,11 +158,9 @@ static enum eg_status remark_on_alike(struct eg_dataset *d, struct eg_error *err
     if (!status) qsort(keys, d->n_classes, sizeof *keys, compare_likenesses);
     for (size_t i = 1; i < d->n_classes && !status && d->n_remarks < MAX_REMARKS; i++) {
         if (strcmp(keys[i - 1].key, keys[i].key)) continue;
-        char *words;
-        if (asprintf(&words, "classes '%s' and '%s' look alike and are taken as two (give them one name)",
-                     d->classes[keys[i - 1].class], d->classes[keys[i].class]) < 0)
-            words = NULL;
-        status = remark(d, words, err);
+        status = eg__dataset_remark(
+            d, err, "classes '%s' and '%s' look alike and are taken as two (give them one name)",
+            d->classes[keys[i - 1].class], d->classes[keys[i].class]);
     }
     for (size_t i = 0; keys && i < d->n_classes; i++) free(keys[i].key);
     free(keys);

@@ -71,6 +71,7 @@ static void load_one(void *context, size_t i, unsigned thread)
 void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n)
 {
     struct load load = {feeder, rows};
+    if (!feeder->values) eg__dataset_stage(feeder->dataset, rows, n);
     eg__pool_run(feeder->pool, n, load_one, &load);
 }
 

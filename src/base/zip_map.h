@@ -1,6 +1,6 @@
-/* zip_map.h: where the stored (not deflated) entries of a zip file lie, for reading in place. */
-#ifndef EG_FORMATS_ZIP_MAP_H
-#define EG_FORMATS_ZIP_MAP_H
+/* zip_map.h: where the entries of a zip file lie: stored ones (not deflated) are read in place. */
+#ifndef EG_BASE_ZIP_MAP_H
+#define EG_BASE_ZIP_MAP_H
 
 #include "engraft.h"
 
@@ -9,7 +9,12 @@ struct eg_zip_entry {
     size_t name_length;
     const uint8_t *bytes;
     size_t size;
-    bool stored; /* false: compressed or encrypted, bytes are of no use */
+    bool stored; /* false: compressed or encrypted, bytes are of no use as they are */
+    bool encrypted;
+    unsigned method; /* 0 stored, 8 deflated */
+    uint64_t unpacked_size;
+    uint32_t crc;
+    unsigned unix_mode; /* 0: made elsewhere */
 };
 
 struct eg_zip {

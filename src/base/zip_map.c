@@ -4,7 +4,7 @@
  *   [zip64 end record, its locator] | end record, comment
  *
  * libzip gives an entry's bytes only by copying them; weights stay where they are. */
-#include "formats/zip_map.h"
+#include "base/zip_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "base/fail.h"
 #include "base/mem.h"
 
-enum { END_SIZE = 22, END64_SIZE = 56, LOCATOR_SIZE = 20, CENTRAL_SIZE = 46, LOCAL_SIZE = 30 };
+enum { END_SIZE = 22, END64_SIZE = 56, LOCATOR_SIZE = 20, CENTRAL_SIZE = 46, LOCAL_SIZE = 30, UNIX = 3 };
 
 static uint64_t number(const uint8_t *bytes, size_t n)
 {
@@ -94,7 +94,12 @@ static bool read_entry(const uint8_t *bytes, size_t size, const uint8_t *record,
                                    .name_length = name_length,
                                    .bytes = bytes + data,
                                    .size = (size_t)packed,
-                                   .stored = stored};
+                                   .stored = stored,
+                                   .encrypted = encrypted,
+                                   .method = (unsigned)number(record + 10, 2),
+                                   .unpacked_size = unpacked,
+                                   .crc = (uint32_t)number(record + 16, 4),
+                                   .unix_mode = record[5] == UNIX ? (unsigned)number(record + 40, 2) : 0};
     return true;
 }
 

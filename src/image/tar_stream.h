@@ -1,0 +1,23 @@
+/* tar_stream.h: a tar from front to back, plain or compressed, from a file or a pipe. */
+#ifndef EG_IMAGE_TAR_STREAM_H
+#define EG_IMAGE_TAR_STREAM_H
+
+#include "image/archive.h"
+
+struct eg_tar;
+
+/* fd stays the caller's; reading begins where it stands. `within`: bytes of the file, 0: a pipe. */
+EG_MUST_CHECK enum eg_status eg__tar_open(int fd, uint64_t within, struct eg_tar **tar, struct eg_error *err);
+void eg__tar_close(struct eg_tar *tar);
+/* The next entry that is no folder. EG_E_NOT_FOUND: there is none. */
+EG_MUST_CHECK enum eg_status eg__tar_next(struct eg_tar *tar, struct eg_entry *entry, struct eg_error *err);
+/* The entry's bytes, all of them; free(*bytes). */
+EG_MUST_CHECK enum eg_status eg__tar_read(struct eg_tar *tar, uint8_t **bytes, size_t *n_bytes,
+                                          struct eg_error *err);
+uint64_t eg__tar_position(const struct eg_tar *tar); /* of the entry's header, in the tar as it is unpacked */
+bool eg__tar_is_packed(const struct eg_tar *tar);
+
+/* Is a member's name one that stays below the folder it would be unpacked in? */
+bool eg__member_name_is_safe(const char *name);
+
+#endif

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Photos in archives: tars, zips, WebDataset's shards, as a folder of the same photos; and hostile ones."""
+import io
+import os
+import shutil
+import tarfile
+import unittest
+import zipfile
+
+from program import MODEL, Case, main, photo, photos
+
+
+def add(tar, name, data, kind=None, link=""):
+    info = tarfile.TarInfo(name)
+    info.size = 0 if kind else len(data)
+    if kind:
+        info.type, info.linkname = kind, link
+    tar.addfile(info, io.BytesIO(data))
+
+
+class Archives(Case):
+    def setUp(self):
+        super().setUp()
+        self.folder = photos(self.here / "photos", n=3)
+        self.names = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*.png"))
+
+    def data(self, name):
+        return (self.folder / name).read_bytes()
+
+    def tar(self, name, names=None, mode="w", before=""):
+        """In an order that is not that of the names."""
+        with tarfile.open(self.here / name, mode) as tar:
+            for one in reversed(names or self.names):
+                add(tar, before + one, self.data(one))
+
+    def rows(self, images, *more, code=0):
+        """path,label,f0.. of each row, as the program prints them."""
+        self.good("extract", MODEL, images, "-o", "f.h5", "--force", *more, code=code)
+        return self.good("rows", "f.h5", "--csv").stdout.splitlines()[1:]
+
+    def test_as_a_folder(self):
+        expected = self.rows("photos")
+        self.tar("x.tar")
+        with zipfile.ZipFile(self.here / "x.zip", "w") as packed:
+            for i, name in enumerate(reversed(self.names)):
+                packed.write(self.folder / name, name, zipfile.ZIP_DEFLATED if i % 2 else zipfile.ZIP_STORED)
+        self.tar("deep.tar", before="./photos/")
+        for images, before in (("x.tar", "x.tar/"), ("x.zip", "x.zip/"), ("deep.tar/photos", "deep.tar/photos/")):
+            self.assertEqual(self.rows(images), [before + row for row in expected], images)
+
+    def test_compressed_in_order_of_arrival(self):
+        expected = self.rows("photos")[::-1]
+        self.tar("x.tar.gz", mode="w:gz")
+        self.tar("x.tar.xz", mode="w:xz")
+        for name in ("x.tar.gz", "x.tar.xz"):
+            self.assertEqual(self.rows(name, "--batch", 4), [f"{name}/{row}" for row in expected])
+        self.assertIn("nothing to do", self.good("extract", MODEL, "x.tar.xz", "-o", "f.h5").stdout)
+
+    def test_every_command_that_reads_photos(self):
+        self.tar("x.tar")
+        self.tar("x.tar.gz", mode="w:gz")
+        self.good("train", "x.tar", "--model", MODEL, "-o", "m.onnx", "--test", 0)
+        folder = self.json("evaluate", "m.onnx", "photos", "--rows", "all")
+        for name in ("x.tar", "x.tar.gz"):
+            got = self.json("evaluate", "m.onnx", name, "--rows", "all")
+            self.assertEqual((got["confusion"], got["count"]), (folder["confusion"], 6))
+            answers = self.json("predict", "m.onnx", name)
+            self.assertEqual(sorted(answer["path"] for answer in answers), [f"{name}/{one}" for one in self.names])
+        one = self.json("predict", "m.onnx", "x.tar/" + self.names[1], "photos/" + self.names[1])
+        self.assertEqual(one[0]["top"], one[1]["top"])
+        told = self.json("predict", "m.onnx", "x.tar/down/9.png", "x.tar.gz/down/00.png", "photos/down/00.png", code=3)
+        self.assertIn("not in its archive", told[0]["error"])
+        self.assertIn("compressed archive", told[1]["error"])
+        self.assertEqual(self.json("audit", "m.h5")["outliers"], self.json("audit", "x.tar", "--model", MODEL, "-o", "a.h5")["outliers"])
+        self.good("train", "x.tar", "--model", MODEL, "-o", "m.onnx", "--test", 0, "--force", "--report", "p.html")
+        self.assertIn("data:image/jpeg", (self.here / "p.html").read_text(), "the report shows the photos")
+        self.bad(1, "tune", MODEL, "x.tar.gz", "-o", "t.onnx", says="compressed archive")
+
+    def test_webdataset(self):
+        labels = {"down": "7", "across": "3"}
+        for shard in range(3):
+            with tarfile.open(self.here / f"s-{shard:03}.tar", "w") as tar:
+                for name in self.names[2 * shard : 2 * shard + 2]:
+                    key, label = name.replace("/", "_").removesuffix(".png"), labels[name.split("/")[0]]
+                    add(tar, key + ".png", self.data(name))
+                    if shard < 2:
+                        add(tar, key + ".cls", f"{label}\n".encode())
+                    else:
+                        add(tar, key + ".json", f'{{"label": {label}, "url": "x"}}'.encode())
+        rows = [row.split(",")[:2] for row in self.rows("s-{000..002}.tar")]
+        expected = [[f"s-00{i // 2}.tar/{name.replace('/', '_')}", labels[name.split("/")[0]]] for i, name in enumerate(self.names)]
+        self.assertEqual(rows, expected)
+        self.bad(1, "extract", MODEL, "s-{000..003}.tar", "-o", "g.h5", says="s-003.tar")
+
+    def test_names_that_lead_out(self):
+        good = self.names[0]
+        with tarfile.open(self.here / "x.tar", "w") as tar:
+            for name in ("../up.png", "/abs/a.png", "a/../../b.png", "a//b.png"):
+                add(tar, name, self.data(good))
+            add(tar, "link.png", b"", tarfile.SYMTYPE, "/etc/hostname")
+            add(tar, "hard.png", b"", tarfile.LNKTYPE, "cat/1.png")
+            add(tar, "pipe.png", b"", tarfile.FIFOTYPE)
+            add(tar, ".hidden/a.png", self.data(good))
+            add(tar, "__MACOSX/a.png", self.data(good))
+            add(tar, "inner.tar", b"x" * 600)
+            add(tar, "cat/1.png", b"other")
+            add(tar, "cat/1.png", self.data(good))
+            add(tar, "cat/none", self.data(good))
+            add(tar, "cat/\u00e9.png", self.data(good))
+        report = self.json("extract", MODEL, "x.tar", "-o", "f.h5", env={"LC_ALL": "C"})
+        self.assertEqual((report["rows"], report["done"], report["ignored"]), (3, 3, 9))
+        rows = self.good("rows", "f.h5", "--csv").stdout.splitlines()[1:]
+        self.assertEqual([row.split(",")[0] for row in rows], ["x.tar/cat/1.png", "x.tar/cat/none", "x.tar/cat/\u00e9.png"])
+        with zipfile.ZipFile(self.here / "x.zip", "w") as packed:
+            packed.writestr("../up.png", self.data(good))
+            link = zipfile.ZipInfo("link.png")
+            link.create_system, link.external_attr = 3, 0o120777 << 16
+            packed.writestr(link, "/etc/hostname")
+            packed.writestr("cat/1.png", self.data(good))
+        self.assertEqual(self.json("extract", MODEL, "x.zip", "-o", "z.h5")["ignored"], 2)
+        self.assertEqual(sorted(os.listdir(self.here)), ["f.h5", "photos", "x.tar", "x.zip", "z.h5"], "nothing is unpacked")
+
+    def test_cut_off_and_damaged(self):
+        self.tar("x.tar")
+        self.tar("x.tar.gz", mode="w:gz")
+        whole = (self.here / "x.tar").read_bytes()
+        (self.here / "cut.tar").write_bytes(whole[: 512 + len(self.data(self.names[-1])) // 2])
+        packed = (self.here / "x.tar.gz").read_bytes()
+        (self.here / "cut.tar.gz").write_bytes(packed[: len(packed) // 2])
+        with zipfile.ZipFile(self.here / "x.zip", "w", zipfile.ZIP_DEFLATED) as zipped:
+            zipped.write(self.folder / self.names[0], "cat/1.png")
+            zipped.write(self.folder / self.names[1], "cat/2.png")
+        zipped = bytearray((self.here / "x.zip").read_bytes())
+        (self.here / "cut.zip").write_bytes(zipped[:-40])
+        for name in ("cut.tar", "cut.tar.gz", "cut.zip"):
+            self.bad(1, "extract", MODEL, name, "-o", "f.h5", says=name)
+        zipped[60] ^= 0x55
+        (self.here / "x.zip").write_bytes(zipped)
+        told = self.json("extract", MODEL, "x.zip", "-o", "z.h5", code=3)
+        self.assertIn("damaged in its archive", told["unreadable"][0]["reason"])
+        self.bad(1, "extract", MODEL, "none.tar", "-o", "f.h5", says="none.tar")
+        (self.here / "text.tar").write_text("not an archive, " * 100)
+        self.bad(1, "extract", MODEL, "text.tar", "-o", "f.h5", says="text.tar")
+
+    def test_a_bomb(self):
+        with tarfile.open(self.here / "bomb.tar.xz", "w:xz", preset=0) as tar:
+            zeros = tarfile.TarInfo("cat/1.bin")
+            zeros.size = 400 << 20
+            with open("/dev/zero", "rb") as nothing:
+                tar.addfile(zeros, nothing)
+            add(tar, self.names[0], self.data(self.names[0]))
+        self.bad(1, "extract", MODEL, "bomb.tar.xz", "-o", "f.h5", says="times its size")
+        with zipfile.ZipFile(self.here / "x.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.write(self.folder / self.names[0], "cat/1.png")
+            packed.write(self.folder / self.names[0], "cat/2.png")
+            packed.infolist()[1].header_offset = 0
+        self.bad(1, "extract", MODEL, "x.zip", "-o", "f.h5", says="overlap")
+
+    def test_parts_and_one_folder(self):
+        self.tar("parts.tar", before="train/")
+        self.bad(2, "extract", MODEL, "parts.tar", "-o", "f.h5", says="parts.tar/train")
+        self.tar("top.tar", before="top/")
+        self.assertIn("top.tar/top", self.good("extract", MODEL, "top.tar", "-o", "f.h5").stderr)
+
+    def test_resumed_and_appended(self):
+        self.tar("x.tar", self.names[:4])
+        self.good("extract", MODEL, "x.tar", "-o", "f.h5")
+        self.tar("x.tar")
+        self.bad(1, "extract", MODEL, "x.tar", "-o", "f.h5", says="--append")
+        told = self.json("extract", MODEL, "x.tar", "-o", "f.h5", "--append")
+        self.assertEqual((told["done"], told["rows"], told["resumed"]), (2, 6, 4))
+
+
+if __name__ == "__main__":
+    main()
