@@ -272,10 +272,53 @@ EG_API EG_MUST_CHECK enum eg_status eg_features_contradictions(eg_features *feat
                                                                size_t *n, struct eg_error *err);
 EG_API void eg_features_close(eg_features *features);
 
+/* Say of rows [n] that a person has looked at their labels and they are right (an audit then leaves them
+ * alone), or take that back. The file at path must not be open for writing elsewhere. */
+EG_API EG_MUST_CHECK enum eg_status eg_features_confirm(const char *path, const size_t *rows, size_t n,
+                                                        bool right, struct eg_error *err);
+/* What a classifier that was trained on features of this file says of rows [n], without their photos.
+ * probabilities [n][eg_net_class_count(model)]; labels [n] (may be NULL): the likeliest class, -1: rejected.
+ * EG_E_ARGUMENT: the features are of other weights or another recipe. Cost: that of its last layers. */
+EG_API EG_MUST_CHECK enum eg_status eg_features_judge(eg_features *features, const eg_net *model,
+                                                      const size_t *rows, size_t n, eg_pool *pool,
+                                                      float *probabilities, int32_t *labels,
+                                                      struct eg_error *err);
+
 /* The network whose features a file holds, with the recipe used there: found by its name in
  * `folders` or at the place it had, and checked by its hash. */
 EG_API EG_MUST_CHECK enum eg_status eg_net_load_of(const eg_features *features, const char *folders,
                                                    eg_net **net, struct eg_error *err);
+
+/* ---- photos that change their place --------------------------------------------------------- */
+
+struct eg_photo_move {
+    const char *from, *to; /* files; both below the folder */
+};
+struct eg_moves_report {
+    size_t done;
+    char **places; /* [n] where each came to, below the folder ("name-2.jpg" where the name was taken);
+                      NULL: it was not moved. After eg_moves_undo and eg_moves_finish: none */
+    size_t n;
+    struct eg_skipped *skipped; /* and why not */
+    size_t n_skipped;
+};
+/* Move files as one plan: `journal`, a file that is not there yet, is durable before the first file moves,
+ * so that after a crash eg_moves_finish does what is left, and eg_moves_undo takes all of it back as far as
+ * files are still those. Folders are made as they are needed. EG_E_EXISTS: the journal is there. */
+EG_API EG_MUST_CHECK enum eg_status eg_moves_apply(const char *folder, const struct eg_photo_move *moves,
+                                                   size_t n, const char *journal,
+                                                   struct eg_moves_report **report, struct eg_error *err);
+/* EG_E_NOT_FOUND: nothing was begun under this name. */
+EG_API EG_MUST_CHECK enum eg_status eg_moves_finish(const char *folder, const char *journal,
+                                                    struct eg_moves_report **report, struct eg_error *err);
+EG_API EG_MUST_CHECK enum eg_status eg_moves_undo(const char *folder, const char *journal,
+                                                  struct eg_moves_report **report, struct eg_error *err);
+EG_API void eg_moves_report_free(struct eg_moves_report *report);
+
+/* A picture as a JPEG file in memory, no larger than `side` pixels on its longer side (0: as it is).
+ * quality 1 to 100 (0 = 80). *bytes: free() it. */
+EG_API EG_MUST_CHECK enum eg_status eg_image_jpeg(const struct eg_image *image, size_t side, int quality,
+                                                  void **bytes, size_t *n_bytes, struct eg_error *err);
 
 #ifdef __cplusplus
 }

@@ -124,6 +124,34 @@ EG_API EG_MUST_CHECK enum eg_status eg_out_of_fold_csv(eg_features *features,
                                                        const struct eg_train_options *options,
                                                        const char *path, struct eg_error *err);
 
+/* The same as numbers: how good a classifier is on photos that it has not seen, and what it says of each. */
+struct eg_held_out_report {
+    struct eg_metrics metrics;
+    const char *classifier, *scale;
+    double c; /* NAN: has none */
+    unsigned folds;
+    char **classes;       /* [metrics.n_classes] */
+    size_t *rows;         /* [metrics.n] of the file, from the first on */
+    int32_t *truth;       /* [metrics.n] */
+    int32_t *answers;     /* [metrics.n] the likeliest */
+    float *probabilities; /* [metrics.n][metrics.n_classes], calibrated */
+};
+EG_API EG_MUST_CHECK enum eg_status eg_held_out(eg_features *features, const struct eg_train_options *options,
+                                                struct eg_held_out_report **report, struct eg_error *err);
+EG_API void eg_held_out_report_free(struct eg_held_out_report *report);
+
+/* ---- which photos to label next --------------------------------------------------------- */
+
+/* Photos without labels in the order in which they would teach most: the least sure ones (by the margin
+ * between the two likeliest classes), each unlike those before it.
+ * probabilities [n][k] what a classifier says of them; features [n][d], or NULL: by the margin alone
+ * most        so many are chosen with care, the rest follows by the margin; 0 = 64
+ * order       [n] out
+ * Cost        O(n log n + most^2 * d) */
+EG_API EG_MUST_CHECK enum eg_status eg_teaching_order(const float *probabilities, size_t n, size_t k,
+                                                      const float *features, size_t d, size_t most,
+                                                      size_t *order, struct eg_error *err);
+
 /* Which cut, and which classifier on it: every cut of the file (options->features: that one),
  * each with logistic regression and the linear SVM (options->classifier: that one), at its best
  * scale and C by cross-validation on the training rows. The rows that eg_train would keep for

@@ -112,11 +112,11 @@ EG_MUST_CHECK enum eg_status eg__store_hashes(struct eg_store *store, size_t fir
                                               uint8_t (*hashes)[32], struct eg_error *err);
 
 /* Labels that a person has said are right (store_confirmed.c): confirmed [n_rows]; and say so of rows
- * of the file at path, which has n_rows. */
+ * of the file at path, which has n_rows, or (right: false) take it back. */
 EG_MUST_CHECK enum eg_status eg__store_confirmed(struct eg_store *store, uint8_t *confirmed,
                                                  struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__store_confirm(const char *path, const size_t *rows, size_t n_rows, size_t n,
-                                               struct eg_error *err);
+                                               bool right, struct eg_error *err);
 
 /* "pool5", a cut's name; NULL or "features": the first. */
 EG_MUST_CHECK enum eg_status eg__store_find_cut(const struct eg_store *store, const char *name, size_t *cut,

@@ -71,18 +71,18 @@ enum eg_status eg__confirmed_clear(struct eg_h5 *h5, const size_t *rows, size_t 
     return status;
 }
 
-enum eg_status eg__store_confirm(const char *path, const size_t *rows, size_t n_rows, size_t n,
+enum eg_status eg__store_confirm(const char *path, const size_t *rows, size_t n_rows, size_t n, bool right,
                                  struct eg_error *err)
 {
     struct eg_h5 *h5;
     struct eg_h5_set *set = NULL;
-    const uint8_t yes = 1;
+    const uint8_t said = right;
     if (!n) return EG_OK;
     enum eg_status status = eg__h5_open(path, true, &h5, err);
     if (status) return status;
     status = eg__h5_stage(h5, err);
     if (!status) status = make_room(h5, n_rows, &set, err);
-    for (size_t i = 0; i < n && !status; i++) status = eg__h5_write(set, rows[i], 1, &yes, err);
+    for (size_t i = 0; i < n && !status; i++) status = eg__h5_write(set, rows[i], 1, &said, err);
     eg__h5_set_free(set);
     if (!status)
         status = eg__h5_unstage(h5, err);

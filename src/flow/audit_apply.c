@@ -350,7 +350,7 @@ static enum eg_status note_rows(struct correcting *c, const char *features,
     }
     free(test);
     if (eg__store_close(store, status ? NULL : err) && !status) status = EG_E_IO;
-    if (!status) status = eg__store_confirm(features, rows, n_rows, n, err);
+    if (!status) status = eg__store_confirm(features, rows, n_rows, n, true, err);
     c->done.confirmed = status ? 0 : n;
     free(rows);
     return status;

@@ -99,13 +99,12 @@ static enum eg_status judge_images(struct eg_trial *t, const char *path, struct 
     return status;
 }
 
-/* The cut of the file that the model was grown on: by its name, else by what it is. */
-static enum eg_status find_cut(const struct eg_trial *t, struct eg_store *store, const char *path,
-                               size_t *cut, struct eg_error *err)
+enum eg_status eg__model_cut(const struct eg_net *model, struct eg_store *store, const char *path,
+                             size_t *cut, struct eg_error *err)
 {
     const struct eg_store_spec *spec = eg__store_spec(store);
-    const char *layer = t->model->card.layer, *pool = t->model->card.pool, *order = t->model->card.order;
-    const char *name = t->model->card.cut;
+    const char *layer = model->card.layer, *pool = model->card.pool, *order = model->card.order;
+    const char *name = model->card.cut;
     for (size_t i = 0; i < spec->n_cuts; i++) {
         const struct eg_cut_info *c = &spec->cuts[i];
         if (layer && pool && order && c->layer_name && c->pool && c->order && !strcmp(c->layer_name, layer) &&
@@ -153,7 +152,7 @@ static enum eg_status judge_file(struct eg_trial *t, const char *path, struct eg
     t->paths = eg__alloc(spec->n_rows + 1, sizeof *t->paths);
     if (!rows || !t->truth || !t->paths) status = eg__fail_memory(err, "rows");
     if (!status) status = eg__model_source(t->model, spec, path, err);
-    if (!status) status = find_cut(t, store, path, &cut, err);
+    if (!status) status = eg__model_cut(t->model, store, path, &cut, err);
     if (!status) status = eg__model_head(t->model, &head, err);
     for (size_t i = 0; !status && i < spec->n_rows; i++) {
         if (row_status[i] != EG_ROW_DONE) continue;

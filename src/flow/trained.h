@@ -26,6 +26,9 @@ EG_MUST_CHECK enum eg_status eg__trained_save(const struct eg_graph *graph, cons
 /* The classifier without its network, its input the cut's features. */
 EG_MUST_CHECK enum eg_status eg__model_head(const struct eg_net *model, struct eg_graph **head,
                                             struct eg_error *err);
+/* The cut of the file that the model was grown on: by its name, else by what it is. */
+EG_MUST_CHECK enum eg_status eg__model_cut(const struct eg_net *model, struct eg_store *store,
+                                           const char *path, size_t *cut, struct eg_error *err);
 /* EG_E_ARGUMENT where the features are of other weights or another recipe than the model's. */
 EG_MUST_CHECK enum eg_status eg__model_source(const struct eg_net *model, const struct eg_store_spec *spec,
                                               const char *path, struct eg_error *err);
