@@ -52,7 +52,7 @@ static const char *unique_name(struct eg_graph *graph, const char *wanted)
     char *name = eg__graph_memory(graph, size, 1);
     if (!name) return NULL;
     do snprintf(name, size, "%s_%u", wanted, ++taken->last_suffix);
-    while (eg__names_find(graph, name));
+    while (!eg__names_is_free(graph, name));
     return name;
 }
 

@@ -186,6 +186,11 @@ EG_MUST_CHECK enum eg_status eg__graph_add(struct eg_graph *graph, const struct 
 EG_MUST_CHECK enum eg_status eg__graph_alias(struct eg_graph *graph, uint32_t index, const char *alias,
                                              struct eg_error *err);
 
+/* No layer made from now on is called so unless it is added under this very name: it is to come, and
+ * another's `name_2` would stand in its place. */
+EG_MUST_CHECK enum eg_status eg__graph_keep_free(struct eg_graph *graph, const char *name,
+                                                 struct eg_error *err);
+
 /* n bytes that live as long as the graph, 64-byte aligned; NULL: no memory. */
 void *eg__graph_memory(struct eg_graph *graph, size_t n, size_t size);
 char *eg__graph_string(struct eg_graph *graph, const char *string);

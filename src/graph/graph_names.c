@@ -31,7 +31,12 @@ struct eg_name_entry *eg__names_find(const struct eg_graph *graph, const char *n
 {
     if (!graph->names) return NULL;
     struct eg_name_entry *entry = slot(graph->names, name);
-    return entry->name ? entry : NULL;
+    return entry->name && entry->node != EG_NAME_KEPT_FREE ? entry : NULL;
+}
+
+bool eg__names_is_free(const struct eg_graph *graph, const char *name)
+{
+    return !graph->names || !slot(graph->names, name)->name;
 }
 
 /* Make the table `size` large, keeping the names of nodes below n_nodes. */
@@ -58,10 +63,9 @@ bool eg__names_add(struct eg_graph *graph, const char *name, uint32_t node)
         !rebuild(names, names->size ? 2 * names->size : 256, UINT32_MAX))
         return false;
     struct eg_name_entry *entry = slot(names, name);
-    if (!entry->name) {
-        *entry = (struct eg_name_entry){name, node, 1};
-        names->used++;
-    }
+    if (entry->name && entry->node != EG_NAME_KEPT_FREE) return true;
+    names->used += !entry->name;
+    *entry = (struct eg_name_entry){name, node, 1};
     return true;
 }
 
@@ -78,6 +82,14 @@ void eg__names_free(struct eg_graph *graph)
     if (graph->names) free(graph->names->entries);
     free(graph->names);
     graph->names = NULL;
+}
+
+enum eg_status eg__graph_keep_free(struct eg_graph *graph, const char *name, struct eg_error *err)
+{
+    if (!eg__names_is_free(graph, name)) return EG_OK;
+    const char *copy = eg__graph_string(graph, name);
+    return copy && eg__names_add(graph, copy, EG_NAME_KEPT_FREE) ? EG_OK
+                                                                 : eg__fail_memory(err, "a layer's name");
 }
 
 enum eg_status eg__graph_alias(struct eg_graph *graph, uint32_t index, const char *alias,

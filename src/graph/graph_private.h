@@ -14,8 +14,10 @@ struct eg_name_entry {
     uint32_t last_suffix; /* given to nodes that wanted this name too */
 };
 
+enum { EG_NAME_KEPT_FREE = UINT32_MAX - 1 }; /* node of a name that is nobody's yet */
 struct eg_name_entry *eg__names_find(const struct eg_graph *graph, const char *name); /* NULL: none */
-bool eg__names_add(struct eg_graph *graph, const char *name, uint32_t node);          /* false: no memory */
+bool eg__names_is_free(const struct eg_graph *graph, const char *name); /* nobody's, and not kept for one */
+bool eg__names_add(struct eg_graph *graph, const char *name, uint32_t node); /* false: no memory */
 /* Drop names of nodes from n_nodes on. */
 void eg__names_truncate(struct eg_graph *graph);
 void eg__names_free(struct eg_graph *graph);

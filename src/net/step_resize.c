@@ -7,15 +7,15 @@
 #include "base/mem.h"
 #include "net/plain.h"
 
-enum { TAPS = 4 };
-
+/* One place of the input that an output is made of. */
 struct tap {
-    uint32_t at[TAPS];
-    float weight[TAPS];
+    uint32_t at;
+    float weight;
 };
 
 struct resize_work {
     struct eg_plain_work plain; /* first: what the lines find */
+    size_t n_rows, n_columns;   /* taps an output */
     struct tap taps[];          /* rows, then columns */
 };
 
@@ -61,34 +61,50 @@ static uint32_t held(double x, size_t n)
     return x < 0 ? 0 : x > (double)(n - 1) ? (uint32_t)(n - 1) : (uint32_t)x;
 }
 
-static void find_taps(const struct eg_resizing *r, double given, size_t in, size_t out, struct tap *taps)
+static double scale_of(double given, size_t in, size_t out)
 {
-    const double scale = given > 0 ? given : (double)out / (double)in;
-    for (size_t i = 0; i < out; i++) {
-        struct tap *tap = &taps[i];
-        const double x = place_in(r, scale, i, in, out), below = floor(x);
-        memset(tap, 0, sizeof *tap);
+    return given > 0 ? given : (double)out / (double)in;
+}
+
+/* How far an output sees: further where it is one of fewer, if nothing may be missed. */
+static double support_of(const struct eg_resizing *r, double scale)
+{
+    if (r->mode == EG_RESIZE_NEAREST) return 0.5;
+    return (r->mode == EG_RESIZE_LINEAR ? 1 : 2) * (r->antialias && scale < 1 ? 1 / scale : 1);
+}
+
+static size_t count_taps(const struct eg_resizing *r, double scale)
+{
+    return r->mode == EG_RESIZE_NEAREST ? 1 : 2 * (size_t)ceil(support_of(r, scale));
+}
+
+static double weight_at(const struct eg_resizing *r, double t)
+{
+    if (r->mode == EG_RESIZE_CUBIC) return cubic((double)r->cubic_a, t);
+    return fabs(t) < 1 ? 1 - fabs(t) : 0;
+}
+
+static void find_taps(const struct eg_resizing *r, double scale, size_t in, size_t out, struct tap *tap)
+{
+    const size_t n = count_taps(r, scale);
+    const double support = support_of(r, scale), wide = support / (r->mode == EG_RESIZE_CUBIC ? 2 : 1);
+    for (size_t i = 0; i < out; i++, tap += n) {
+        const double x = place_in(r, scale, i, in, out), first = floor(x - support) + 1;
         if (r->mode == EG_RESIZE_NEAREST) {
-            tap->at[0] = held(nearest(r->round, x), in);
-            tap->weight[0] = 1;
-        } else if (r->mode == EG_RESIZE_LINEAR) {
-            const double inside = x < 0 ? 0 : x > (double)(in - 1) ? (double)(in - 1) : x;
-            const double share = inside - floor(inside);
-            tap->at[0] = held(floor(inside), in);
-            tap->at[1] = held(floor(inside) + 1, in);
-            tap->weight[0] = (float)(1 - share);
-            tap->weight[1] = (float)share;
-        } else {
-            double sum = 0, weight[TAPS];
-            for (int k = 0; k < TAPS; k++) {
-                const double at = below + k - 1;
-                const bool outside = at < 0 || at > (double)(in - 1);
-                weight[k] = r->exclude_outside && outside ? 0 : cubic((double)r->cubic_a, x - at);
-                tap->at[k] = held(at, in);
-                sum += weight[k];
-            }
-            for (int k = 0; k < TAPS; k++) tap->weight[k] = (float)(weight[k] / sum);
+            *tap = (struct tap){held(nearest(r->round, x), in), 1};
+            continue;
         }
+        double sum = 0;
+        for (unsigned pass = 0; pass < 2; pass++)
+            for (size_t k = 0; k < n; k++) {
+                const double at = first + (double)k;
+                const bool outside = at < 0 || at > (double)(in - 1);
+                const double weight = r->exclude_outside && outside ? 0 : weight_at(r, (at - x) / wide);
+                if (pass)
+                    tap[k] = (struct tap){held(at, in), (float)(sum > 0 ? weight / sum : 1.0 / (double)n)};
+                else
+                    sum += weight;
+            }
     }
 }
 
@@ -97,23 +113,23 @@ static void line_resize(const struct eg_plain_pass *p, size_t image, size_t y, f
     (void)scratch;
     const struct resize_work *work = p->step->work;
     const struct eg_view *in = &p->in[0], *out = &p->out;
-    const struct tap *row = &work->taps[y];
+    const struct tap *row = &work->taps[y * work->n_rows];
     const bool nearest_only = p->step->node.resize.mode == EG_RESIZE_NEAREST;
     for (size_t x = 0; x < out->w; x++) {
-        const struct tap *column = &work->taps[out->h + x];
+        const struct tap *column = &work->taps[out->h * work->n_rows + x * work->n_columns];
         float *to = out->data + ((image * out->h + y) * out->w + x) * out->ld;
         if (nearest_only) {
-            memcpy(to, in->data + ((image * in->h + row->at[0]) * in->w + column->at[0]) * in->ld,
+            memcpy(to, in->data + ((image * in->h + row->at) * in->w + column->at) * in->ld,
                    out->c * sizeof *to);
             continue;
         }
         memset(to, 0, out->c * sizeof *to);
-        for (int i = 0; i < TAPS; i++)
-            for (int j = 0; j < TAPS; j++) {
-                const float weight = row->weight[i] * column->weight[j];
+        for (size_t i = 0; i < work->n_rows; i++)
+            for (size_t j = 0; j < work->n_columns; j++) {
+                const float weight = row[i].weight * column[j].weight;
                 if (weight == 0) continue;
                 p->run->kernels->axpy(
-                    weight, in->data + ((image * in->h + row->at[i]) * in->w + column->at[j]) * in->ld, to,
+                    weight, in->data + ((image * in->h + row[i].at) * in->w + column[j].at) * in->ld, to,
                     out->c);
             }
     }
@@ -124,14 +140,21 @@ enum eg_status eg__plan_resize(struct eg_run *run, struct eg_run_step *step, con
 {
     (void)run;
     const struct eg_map out = eg__map(node->shape);
-    struct resize_work *work = eg__zalloc(1, sizeof *work + (out.h + out.w) * sizeof(struct tap));
+    const struct eg_resizing *r = &node->resize;
+    const double h = scale_of((double)r->scale_h, step->in.h, out.h),
+                 w = scale_of((double)r->scale_w, step->in.w, out.w);
+    const size_t n_rows = count_taps(r, h), n_columns = count_taps(r, w);
+    struct resize_work *work =
+        eg__zalloc(1, sizeof *work + (out.h * n_rows + out.w * n_columns) * sizeof(struct tap));
     if (!work) return eg__fail_memory(err, "a layer");
     work->plain = *(struct eg_plain_work *)step->work;
     work->plain.line = line_resize;
+    work->n_rows = n_rows;
+    work->n_columns = n_columns;
     free(step->work);
     step->work = work;
-    find_taps(&node->resize, (double)node->resize.scale_h, step->in.h, out.h, work->taps);
-    find_taps(&node->resize, (double)node->resize.scale_w, step->in.w, out.w, work->taps + out.h);
+    find_taps(r, h, step->in.h, out.h, work->taps);
+    find_taps(r, w, step->in.w, out.w, work->taps + out.h * n_rows);
     return EG_OK;
 }
 

@@ -47,6 +47,15 @@ static bool all_alike(struct eg_reading *step, unsigned dimension, uint32_t *axi
     return true;
 }
 
+/* The axis of a dimension of a layer that has the file's own order; false: it has images of the batch too. */
+static bool natural_axis(const struct eg_value *value, unsigned dimension, uint32_t *axis)
+{
+    *axis = 0;
+    if (dimension >= value->rank) return false;
+    for (unsigned k = dimension + 1; k < value->rank; k++) *axis += !eg__dimension_is_batch(value, k);
+    return !value->dim[dimension].n || value->dim[dimension].part[0].axis == *axis;
+}
+
 enum eg_status eg__lower_concat(struct eg_reading *step)
 {
     struct eg_node node = {.op = EG_OP_CONCAT, .n_inputs = (uint32_t)step->n_in};
@@ -71,7 +80,7 @@ enum eg_status eg__lower_concat(struct eg_reading *step)
             status = eg__value_natural(step, value, &next);
         if (status) return status;
         if (!i) first = next;
-        if (!alike && (dimension >= next.rank || !eg__dimension_axis(step->onnx, &next, dimension, &own) ||
+        if (!alike && (!natural_axis(&next, dimension, &own) ||
                        (i && (own != axis || !lie_alike(step->onnx, &first, &next, dimension)))))
             return eg__step_refuse(step, "its inputs have different dimensions");
         if (!alike) axis = own;
@@ -407,10 +416,9 @@ enum eg_status eg__lower_reduce(struct eg_reading *step)
 
 enum eg_status eg__lower_softmax(struct eg_reading *step)
 {
-    struct eg_value *in, made;
+    struct eg_value *in;
     unsigned dimension;
     const bool old = step->onnx->opset < 13; /* over all dimensions from the axis on */
-    const bool logarithm = step->proto->op_type[0] == 'L';
     enum eg_status status = axis_of(step, 0, old ? 1 : -1, &dimension);
     if (status) return status;
     unsigned above = 0;
@@ -421,16 +429,8 @@ enum eg_status eg__lower_softmax(struct eg_reading *step)
         }
     if (above > 1) return eg__step_refuse(step, "it runs along %u dimensions at once", above);
     status = eg__step_last(step, 0, dimension, &in);
-    if (status) return status;
-    made = *in;
     struct eg_node node = {.op = EG_OP_SOFTMAX};
-    if (logarithm) {
-        uint32_t index;
-        if ((status = eg__step_add_part(step, EG_OP_SOFTMAX, made.node, NULL, &index))) return status;
-        made.node = index;
-        node.op = EG_OP_LOG;
-    }
-    return eg__step_add_like(step, &node, &made);
+    return status ? status : eg__step_add_like(step, &node, in);
 }
 
 enum eg_status eg__lower_arg_max(struct eg_reading *step)

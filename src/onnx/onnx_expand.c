@@ -297,6 +297,22 @@ static enum eg_status expand_log_sum_exp(struct eg_emit *e)
     return eg__emit_as(e, 0, "Squeeze", IN(whole, eg__emit_ints(e, axes, n)), NULL);
 }
 
+/* Not the logarithm of a Softmax, which is 0 where x is 104 below the largest. */
+static enum eg_status expand_log_softmax(struct eg_emit *e)
+{
+    int64_t axes[EG_RANK_MAX];
+    size_t n = 1;
+    const bool old = e->step->onnx->opset < 13; /* over all dimensions from the axis on */
+    unsigned rank = eg__emit_rank(e, 0), axis;
+    enum eg_status status = eg__step_axis(e->step, eg__step_int(e->step, "axis", old ? 1 : -1), rank, &axis);
+    if (status) return status;
+    axes[0] = axis;
+    if (old) n = axes_from(axes, axis, rank);
+    const char *x = emit2(e, "Sub", in(e, 0), reduced(e, "ReduceMax", in(e, 0), axes, n));
+    const char *sum = reduced(e, "ReduceSum", emit1(e, "Exp", x), axes, n);
+    return eg__emit_as(e, 0, "Sub", IN(x, emit1(e, "Log", sum)), NULL);
+}
+
 /* ---- rearrangements -------------------------------------------------------------------------- */
 
 static enum eg_status expand_depth(struct eg_emit *e)
@@ -406,6 +422,7 @@ static const struct {
     {"MeanVarianceNormalization", expand_mean_variance, false, false},
     {"LpNormalization", expand_lp_norm, false, false},
     {"ReduceLogSumExp", expand_log_sum_exp, false, true},
+    {"LogSoftmax", expand_log_softmax, false, false},
     {"Gather", eg__expand_gather, false, true},
     {"Pad", eg__expand_pad, false, true},
     {"DepthToSpace", expand_depth, false, false},

@@ -23,46 +23,69 @@ static void merge_parts(struct eg_dimension *dim)
     dim->n = n;
 }
 
+/* The batch of one among the dimensions: one of its own, the first there is, else before the first. It may be
+ * anywhere, and where nothing else is it is in nobody's way. */
+static enum eg_status place_batch(struct eg_reading *step, struct eg_value *value)
+{
+    unsigned at = 0;
+    while (at < value->rank && value->dim[at].n) at++;
+    struct eg_dimension *dim = &value->dim[at < value->rank ? at : 0];
+    if (dim->n == EG_PARTS_MAX) return eg__step_refuse(step, "this reshape is too intricate");
+    memmove(dim->part + 1, dim->part, dim->n++ * sizeof *dim->part);
+    dim->part[0] = (struct eg_part){EG_AXIS_N, 1, 1};
+    return EG_OK;
+}
+
+/* Fill one dimension of `size` with parts of the list, from *next on. */
+static enum eg_status deal(struct eg_reading *step, struct eg_part *part, uint32_t n, uint32_t *next,
+                           size_t size, struct eg_dimension *dim)
+{
+    size_t have = 1;
+    dim->n = 0;
+    while (*next < n && have < size) {
+        const size_t need = size / have;
+        if (dim->n == EG_PARTS_MAX) return eg__step_refuse(step, "this reshape is too intricate");
+        struct eg_part *taken = &dim->part[dim->n], *from = &part[*next];
+        if (need % from->extent && from->extent % need)
+            return eg__step_refuse(step, "this reshape splits rows or channels unevenly");
+        *taken = *from;
+        if (from->extent <= need) {
+            ++*next;
+        } else {
+            from->extent /= need;
+            *taken = (struct eg_part){from->axis, need, from->stride * from->extent};
+        }
+        have *= taken->extent;
+        dim->n++;
+    }
+    if (have != size) return eg__step_broken(step, "its shape does not fit its input");
+    merge_parts(dim);
+    return EG_OK;
+}
+
 /* Deal the parts of `value`, in order, to dimensions of the sizes asked for. */
 static enum eg_status regroup(struct eg_reading *step, struct eg_value *value, const size_t *size,
                               unsigned rank)
 {
-    enum { MOST = EG_RANK_MAX * EG_PARTS_MAX };
-    struct eg_part part[MOST + 1];
+    struct eg_part part[EG_RANK_MAX * EG_PARTS_MAX];
     uint32_t n = 0, next = 0;
+    bool has_batch = false;
     for (unsigned i = 0; i < value->rank; i++)
-        for (uint32_t k = 0; k < value->dim[i].n; k++) part[n++] = value->dim[i].part[k];
-    for (unsigned i = 0; i < rank; i++) {
-        struct eg_dimension *dim = &value->dim[i];
-        size_t have = 1;
-        dim->n = 0;
-        /* a part of 1 can only be the batch: it goes to the first dimension that comes */
-        while (next < n && (have < size[i] || part[next].extent == 1)) {
-            /* a dimension of its own if there is one, else within this one: tokens by images */
-            if (have == size[i] && dim->n && (i + 1 == rank || size[i + 1] == 1)) break;
-            size_t need = size[i] / have;
-            if (dim->n == EG_PARTS_MAX) return eg__step_refuse(step, "this reshape is too intricate");
-            struct eg_part *taken = &dim->part[dim->n];
-            if (part[next].extent <= need) {
-                if (need % part[next].extent)
-                    return eg__step_refuse(step, "this reshape splits rows or channels unevenly");
-                *taken = part[next++];
-            } else {
-                if (part[next].extent % need)
-                    return eg__step_refuse(step, "this reshape splits rows or channels unevenly");
-                size_t inner = part[next].extent / need;
-                *taken = (struct eg_part){part[next].axis, need, part[next].stride * inner};
-                part[next].extent = inner;
-            }
-            have *= taken->extent;
-            dim->n++;
+        for (uint32_t k = 0; k < value->dim[i].n; k++) {
+            part[n] = value->dim[i].part[k];
+            if (part[n].extent > 1)
+                n++;
+            else
+                has_batch = true; /* a part of 1 can only be that */
         }
-        if (have != size[i]) return eg__step_broken(step, "its shape does not fit its input");
-        merge_parts(dim);
+    value->rank = rank;
+    for (unsigned i = 0; i < rank; i++) {
+        enum eg_status status = deal(step, part, n, &next, size[i], &value->dim[i]);
+        if (status) return status;
     }
     if (next < n) return eg__step_broken(step, "its shape does not fit its input");
-    value->rank = rank;
-    return EG_OK;
+    if (!has_batch) return EG_OK;
+    return rank ? place_batch(step, value) : eg__step_broken(step, "its shape does not fit its input");
 }
 
 /* Output 0 has the dimensions of `made`: a FLATTEN or CHANNEL_SHUFFLE under this node's name

@@ -200,25 +200,26 @@ static enum eg_status lower_pad(struct eg_reading *step)
         return eg__step_refuse(step, "only mode 'constant' is supported");
     if (n != 2 * in->rank || (step->n_in > 3 && step->in[3]))
         return eg__step_refuse(step, "%zu paddings for %u dimensions", n, in->rank);
+    uint32_t axis;
     bool is_map = true;
     for (unsigned i = 0; i < in->rank; i++)
         if (pads[i] || pads[in->rank + i])
             is_map &= in->dim[i].n == 1 &&
                       (in->dim[i].part[0].axis == EG_AXIS_H || in->dim[i].part[0].axis == EG_AXIS_W);
-    if (!is_map && in->rank == 4 && (status = eg__step_image(step, 0, &in))) return status;
+    const bool as_image = !is_map && in->rank == 4; /* a side of 1, which gets longer, too */
+    if (as_image && (status = eg__step_image(step, 0, &in))) return status;
     for (unsigned i = 0; i < in->rank; i++) {
         int64_t before = pads[i], after = pads[in->rank + i];
         if (!before && !after) continue;
         if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX)
             return eg__step_refuse(step, "negative padding");
-        bool h = in->dim[i].n && in->dim[i].part[0].axis == EG_AXIS_H;
-        bool w = in->dim[i].n && in->dim[i].part[0].axis == EG_AXIS_W;
-        if (!h && !w)
+        if (!eg__dimension_axis(step->onnx, in, i, &axis) || (axis != EG_AXIS_H && axis != EG_AXIS_W))
             return eg__step_refuse(step, "it pads dimension %u, engraft pads rows and columns only", i);
+        const bool h = axis == EG_AXIS_H;
         *(h ? &node.window.pad_top : &node.window.pad_left) = (uint32_t)before;
         *(h ? &node.window.pad_bottom : &node.window.pad_right) = (uint32_t)after;
     }
-    return eg__step_add_like(step, &node, in);
+    return as_image ? eg__step_give_image(step, &node, in) : eg__step_add_like(step, &node, in);
 }
 
 /* ---- normalisation ------------------------------------------------------------------------ */
@@ -451,7 +452,6 @@ static const struct {
     {"Dropout", lower_dropout},
     {"Clip", lower_clip},
     {"Softmax", eg__lower_softmax},
-    {"LogSoftmax", eg__lower_softmax},
     {"LeakyRelu", lower_elementwise},
     {"HardSigmoid", lower_elementwise},
     {"Gelu", lower_gelu},

@@ -32,11 +32,11 @@ static enum eg_status read_modes(struct eg_reading *step, struct eg_resizing *r)
         return eg__step_refuse(step, "its mode is none that engraft knows");
     if (!find_word(step, "coordinate_transformation_mode", places, &place))
         return eg__step_refuse(step, "its way of finding places is none that engraft knows");
-    if (eg__step_int(step, "antialias", 0)) return eg__step_refuse(step, "antialias 1");
     r->mode = (enum eg_resize_mode)mode;
     r->place = (enum eg_resize_place)place;
     r->round = (enum eg_resize_round)how;
     r->cubic_a = eg__step_float(step, "cubic_coeff_a", -0.75f);
+    r->antialias = eg__step_int(step, "antialias", 0) != 0;
     r->exclude_outside = eg__step_int(step, "exclude_outside", 0) != 0;
     return EG_OK;
 }
@@ -81,13 +81,53 @@ enum eg_status eg__lower_resize(struct eg_reading *step)
     enum eg_status status = eg__step_image(step, 0, &in);
     if (!status) status = read_modes(step, &node.resize);
     if (!status) status = lower_resize_to(step, in, &node);
-    return status ? status : eg__step_add_like(step, &node, in);
+    if (status) return status;
+    const struct eg_map map = eg__map(step->onnx->graph->nodes[in->node].shape);
+    const struct eg_resizing *r = &node.resize;
+    const bool same = map.h == node.out_h && map.w == node.out_w && (r->scale_h == 0 || r->scale_h == 1) &&
+                      (r->scale_w == 0 || r->scale_w == 1);
+    return same ? eg__lower_identity(step) : eg__step_add_like(step, &node, in);
 }
 
 /* ---- transposed convolution ---------------------------------------------------------------- */
 
+/* The padding of one side by the size of its output: `natural` without any, of which the rest goes. */
+static bool pad_side(int64_t natural, int64_t wanted, bool upper, uint32_t *before, uint32_t *after,
+                     int64_t *added)
+{
+    const int64_t total = natural - wanted;
+    if (wanted < 1 || wanted > INT32_MAX || total > INT32_MAX || total < -INT32_MAX) return false;
+    *before = *after = 0;
+    if (total < 0) {
+        *added -= total;
+    } else {
+        *before = (uint32_t)(upper ? total / 2 : total - total / 2);
+        *after = (uint32_t)total - *before;
+    }
+    return true;
+}
+
+/* The size of the output is given, or as many times the input's as the step is long. */
+static enum eg_status pads_by_size(struct eg_reading *step, struct eg_map in, const int64_t *wanted,
+                                   int64_t added[2], struct eg_node *node)
+{
+    struct eg_window *w = &node->window;
+    const bool upper = w->padding == EG_PAD_SAME_UPPER;
+    const int64_t h = (int64_t)w->stride_h * (int64_t)(in.h - 1) + added[0] +
+                      ((int64_t)w->kernel_h - 1) * w->dilation_h + 1,
+                  width = (int64_t)w->stride_w * (int64_t)(in.w - 1) + added[1] +
+                          ((int64_t)w->kernel_w - 1) * w->dilation_w + 1;
+    w->padding = EG_PAD_EXPLICIT;
+    if (!pad_side(h, wanted ? wanted[0] : (int64_t)in.h * w->stride_h, upper, &w->pad_top, &w->pad_bottom,
+                  &added[0]) ||
+        !pad_side(width, wanted ? wanted[1] : (int64_t)in.w * w->stride_w, upper, &w->pad_left, &w->pad_right,
+                  &added[1]))
+        return eg__step_broken(step, "the size of its output does not fit its input");
+    return EG_OK;
+}
+
 /* What is added at the ends. */
-static enum eg_status find_pads(struct eg_reading *step, struct eg_node *node)
+static enum eg_status find_pads(struct eg_reading *step, struct eg_map in, struct eg_node *node)
 {
     struct eg_window *w = &node->window;
     int64_t added[2] = {0, 0}, wanted[2];
@@ -95,9 +135,13 @@ static enum eg_status find_pads(struct eg_reading *step, struct eg_node *node)
     enum eg_status status = eg__step_ints(step, "output_padding", EG_INPUTS_MAX, added, 2, &n);
     if (!status) status = eg__step_ints(step, "output_shape", EG_INPUTS_MAX, wanted, 2, &n_wanted);
     if (status) return status;
-    if (n_wanted || w->padding != EG_PAD_EXPLICIT)
-        return eg__step_refuse(step, "its padding is to be found from the size of its output");
     if ((n && n != 2) || added[0] < 0 || added[1] < 0 || added[0] > INT32_MAX || added[1] > INT32_MAX)
+        return eg__step_broken(step, "'output_padding' is not two sizes");
+    if (n_wanted && n_wanted != 2) return eg__step_broken(step, "'output_shape' is not two sizes");
+    if (n_wanted || w->padding != EG_PAD_EXPLICIT)
+        status = pads_by_size(step, in, n_wanted ? wanted : NULL, added, node);
+    if (status) return status;
+    if (added[0] > INT32_MAX || added[1] > INT32_MAX)
         return eg__step_broken(step, "'output_padding' is not two sizes");
     node->out_h = (uint32_t)added[0];
     node->out_w = (uint32_t)added[1];
@@ -111,7 +155,7 @@ enum eg_status eg__lower_conv_transpose(struct eg_reading *step)
     struct eg_value *in;
     enum eg_status status = eg__step_image(step, 0, &in);
     if (!status) status = eg__step_filters(step, from_iohw, &node);
-    if (!status) status = find_pads(step, &node);
+    if (!status) status = find_pads(step, eg__map(step->onnx->graph->nodes[in->node].shape), &node);
     return status ? status : eg__step_give_image(step, &node, in);
 }
 

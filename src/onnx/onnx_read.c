@@ -427,6 +427,22 @@ static enum eg_status list_made(struct frame *frame)
     return EG_OK;
 }
 
+/* What the file calls something is that, and no layer that engraft adds is called so. */
+static enum eg_status keep_names(const struct frame *frame)
+{
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; i < frame->nodes.n && !status; i++) {
+        const EgOnnx__NodeProto *node = frame->nodes.node[i];
+        for (size_t k = 0; k <= node->n_output && !status; k++) {
+            const char *name = k < node->n_output ? node->output[k] : node->name;
+            char *shown = name && *name ? eg__printable(name) : NULL;
+            if (shown) status = eg__graph_keep_free(frame->onnx->graph, shown, frame->onnx->err);
+            free(shown);
+        }
+    }
+    return status;
+}
+
 /* A node that cannot be read is left out with all that needs it; the network ends before it. */
 static enum eg_status read_or_leave(struct frame *frame, const EgOnnx__NodeProto *node)
 {
@@ -491,6 +507,18 @@ static enum eg_status end_early(struct eg_onnx *onnx, const struct frame *frame)
     return eg__graph_set_metadata(graph, EG_GRAPH_UNREAD, frame->reason, onnx->err);
 }
 
+/* A number that stands for a class: the place of the largest, one of two constants, a choice among those. */
+static bool is_label(const struct eg_graph *graph, uint32_t index)
+{
+    const struct eg_node *node = &graph->nodes[index];
+    if (node->op == EG_OP_ARG_MAX) return true;
+    if (node->op != EG_OP_WHERE) return false;
+    for (unsigned i = 1; i < 3; i++)
+        if (graph->nodes[node->inputs[i]].op != EG_OP_CONSTANT && !is_label(graph, node->inputs[i]))
+            return false;
+    return true;
+}
+
 static enum eg_status set_outputs(struct eg_onnx *onnx, const struct frame *frame)
 {
     struct eg_graph *graph = onnx->graph;
@@ -514,13 +542,12 @@ static enum eg_status set_outputs(struct eg_onnx *onnx, const struct frame *fram
         struct eg_reading step = {.onnx = onnx, .label = value->name, .proto = &outside};
         enum eg_status status = EG_OK;
         struct eg_value made;
-        if (eg__value_can_settle(onnx, value))
+        if (!value->label && eg__value_can_settle(onnx, value))
             status = eg__value_settle(&step, value, value->name);
         else if (!(status = eg__value_natural(&step, value, &made)))
             value->node = made.node;
         if (status) return status;
-        enum eg_op op = graph->nodes[value->node].op;
-        if (op == EG_OP_ARG_MAX || op == EG_OP_WHERE) {
+        if (is_label(graph, value->node)) {
             if (!graph->label_output) graph->label_output = value->node;
         } else if (!have) {
             graph->output = value->node;
@@ -650,6 +677,7 @@ static enum eg_status read_graph(struct eg_onnx *onnx, struct frame *frame)
     if (!onnx->graph->n_nodes) return eg__fail(onnx->err, EG_E_FORMAT, "it has no input");
     if (!frame->n_outputs) return eg__fail(onnx->err, EG_E_FORMAT, "it has no output");
     status = list_made(frame);
+    if (!status) status = keep_names(frame);
     if (!status) status = read_nodes(onnx, frame);
     if (!status && frame->n_left_out)
         status = eg__graph_set_metadata(onnx->graph, EG_GRAPH_LEFT_OUT, frame->reason, onnx->err);

@@ -20,7 +20,7 @@ except ImportError as missing:
     sys.exit(77)
 
 TOLERANCE = 1e-4    # of the largest number of a value
-MOST_REFUSED = 0.15 # of all graphs
+MOST_REFUSED = 0.02 # of all graphs
 BATCH = 2
 PROGRAM = Path(os.environ.get("ENGRAFT", "build/release/engraft")).parent / "tests" / "run_cuts"
 UNARY = ["Relu", "Sigmoid", "Tanh", "Erf", "Abs", "Neg", "Identity", "HardSwish", "LeakyRelu", "HardSigmoid", "Elu", "Dropout"]
@@ -459,7 +459,8 @@ def main():
                 right = right.reshape(BATCH, -1)
                 largest = max(np.abs(right).max(), 1e-3)
                 values += 1
-                if part.size != right.size or not np.abs(part - right).max() <= TOLERANCE * largest:
+                rounding = 2.0**-22 * v.size # of what it was computed from: a Gelu far below 0 is a difference of equals
+                if part.size != right.size or not np.abs(part - right).max() <= TOLERANCE * largest + rounding:
                     wrong.append((seed, v.name, "differs" if part.size != right.size else float(np.abs(part - right).max() / largest)))
                     break
             if ours.size and not (wrong and wrong[-1][0] == seed):
