@@ -507,16 +507,19 @@ static enum eg_status end_early(struct eg_onnx *onnx, const struct frame *frame)
     return eg__graph_set_metadata(graph, EG_GRAPH_UNREAD, frame->reason, onnx->err);
 }
 
-/* A number that stands for a class: the place of the largest, one of two constants, a choice among those. */
+/* A number that stands for a class: the place of the largest, that or another, one of two constants. */
 static bool is_label(const struct eg_graph *graph, uint32_t index)
 {
     const struct eg_node *node = &graph->nodes[index];
     if (node->op == EG_OP_ARG_MAX) return true;
     if (node->op != EG_OP_WHERE) return false;
-    for (unsigned i = 1; i < 3; i++)
-        if (graph->nodes[node->inputs[i]].op != EG_OP_CONSTANT && !is_label(graph, node->inputs[i]))
-            return false;
-    return true;
+    bool constant = true, label = false;
+    for (unsigned i = 1; i < 3; i++) {
+        const enum eg_op op = graph->nodes[node->inputs[i]].op;
+        constant &= op == EG_OP_CONSTANT;
+        label |= op == EG_OP_ARG_MAX;
+    }
+    return constant || label;
 }
 
 static enum eg_status set_outputs(struct eg_onnx *onnx, const struct frame *frame)
