@@ -18,7 +18,7 @@ if [ "${1:-}" = aarch64 ]; then
     run="qemu-aarch64 -L /usr/aarch64-linux-gnu"
     cross=(-DCMAKE_TOOLCHAIN_FILE="$root/tools/aarch64.cmake")
 fi
-cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DEG_WERROR=ON -DEG_ONLY=predict -DEG_TESTS=OFF \
+cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DEG_WERROR=ON -DEG_ONLY=predict \
     -DCMAKE_INSTALL_LIBDIR=lib "${cross[@]}" >/dev/null
 cmake --build $build -j "$(nproc)" >/dev/null
 cmake --install $build --prefix "$stage/here" >/dev/null
