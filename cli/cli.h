@@ -286,14 +286,10 @@ bool is_hdf5(const char *path);                          /* by its first bytes *
 bool names_features(const char *path);                   /* is_hdf5, or would be: "....h5" */
 void print_csv_text(FILE *to, const char *text);         /* one field, quoted where needed */
 char *volume_text(struct eg_shape shape, char text[64]); /* "7x7x512", "1000" */
-json_t *json_shape(struct eg_shape shape);               /* [7,7,512], [1000] */
 
 /* Two lines, the second indented. */
 void print_recipe(FILE *to, const struct eg_recipe *recipe, int indent);
 
-json_t *json_text(const char *text); /* NULL gives null; not UTF-8: escaped */
-json_t *json_number(double value);   /* NAN and infinities give null */
-json_t *json_skipped(const struct eg_skipped *skipped, size_t n);
 void print_json(const struct invocation *in, json_t *json); /* takes json */
 void print_text(const struct invocation *in, char *text);   /* a report's JSON; frees it */
 

@@ -300,11 +300,7 @@ static int tell_corrections(struct invocation *in, struct eg_corrections *done, 
 {
     list_skipped(in, done->skipped, done->n_skipped);
     if (option_flag(in, "json"))
-        print_json(in, json_pack("{s:I,s:I,s:I,s:I,s:I,s:o}", "moved", (json_int_t)done->moved, "deleted",
-                                 (json_int_t)done->deleted, "confirmed", (json_int_t)done->confirmed,
-                                 "test_relabelled", (json_int_t)done->test_relabelled, "files",
-                                 (json_int_t)done->files, "skipped",
-                                 json_skipped(done->skipped, done->n_skipped)));
+        print_text(in, eg_corrections_json(done));
     else if (undone)
         fprintf(in->out, "%zu files are back where they were\n", done->files);
     else

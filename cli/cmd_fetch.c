@@ -34,36 +34,43 @@ static int make_folders(const struct invocation *in, char *folder)
     return EXIT_DONE;
 }
 
-static int fetch(struct invocation *in, const char *name, const char *folder)
+/* made: gets the path, which stays its own. */
+static int fetch(struct invocation *in, const char *folder, struct eg_fetched *made)
 {
     struct progress progress;
-    progress_begin(&progress, in, name);
+    progress_begin(&progress, in, made->name);
     progress.bytes = true;
     struct eg_fetch_options how = {EG_SIZED(eg_fetch_options), .folder = folder,
                                    .mirror = option_text(in, "mirror"), .progress = progress_step,
                                    .user = &progress};
     struct eg_error err;
     char *path = NULL;
-    enum eg_status status = eg_fetch(name, &how, &path, &err);
+    enum eg_status status = eg_fetch(made->name, &how, &path, &err);
     progress_end(&progress);
-    int code = EXIT_DONE;
+    made->path = path;
+    made->was_there = status == EG_E_EXISTS;
     if (status == EG_E_CANCELLED) {
         tell(in, "interrupted; what came is kept: run the same command again to go on");
-        code = EXIT_INTERRUPTED;
-    } else if (status && status != EG_E_EXISTS) {
-        code = report_error(in, status, &err);
-    } else {
-        fprintf(in->out, "%s: %s%s\n", name, path, status == EG_E_EXISTS ? " (it was there)" : "");
+        return EXIT_INTERRUPTED;
     }
-    free(path);
-    return code;
+    if (status && status != EG_E_EXISTS) return report_error(in, status, &err);
+    if (!option_flag(in, "json"))
+        fprintf(in->out, "%s: %s%s\n", made->name, path, made->was_there ? " (it was there)" : "");
+    return EXIT_DONE;
 }
 
 static int run(struct invocation *in)
 {
+    struct eg_fetched *made = calloc(in->n_operands + 1, sizeof *made);
     char *folder = own_folder(in);
-    int code = folder ? make_folders(in, folder) : EXIT_FAILED;
-    for (size_t i = 0; i < in->n_operands && !code; i++) code = fetch(in, in->operands[i], folder);
+    int code = folder && made ? make_folders(in, folder) : EXIT_FAILED;
+    for (size_t i = 0; i < in->n_operands && !code; i++) {
+        made[i].name = in->operands[i];
+        code = fetch(in, folder, &made[i]);
+    }
+    if (!code && option_flag(in, "json")) print_text(in, eg_fetched_json(made, in->n_operands));
+    for (size_t i = 0; made && i < in->n_operands; i++) free((char *)made[i].path);
+    free(made);
     free(folder);
     return code;
 }
@@ -72,6 +79,7 @@ static const struct option_row options[] = {
     {OPTION_LIST, "models", 0, "DIR", "the first of the model path", 0, 0, false, "put the files here"},
     {OPTION_TEXT, "mirror", 0, "URL", "where its makers keep it", 0, 0, false,
      "get the files from this folder"},
+    OPTION_JSON_ROW,
     {0},
 };
 

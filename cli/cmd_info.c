@@ -1,5 +1,4 @@
 /* engraft info: what a feature file or a model holds. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,56 +17,6 @@ static void count_classes(const eg_features *features, const struct eg_features_
         else
             counts[label]++;
     }
-}
-
-/* Bytes in the file for each byte of numbers of the rows that have some. */
-static double stored_part(struct eg_features_cut cut, size_t n_rows)
-{
-    return cut.stored_bytes
-               ? (double)cut.stored_bytes / ((double)cut.length * (cut.half ? 2 : 4)) / (double)n_rows
-               : (double)NAN;
-}
-
-static json_t *cut_json(struct eg_features_cut cut, size_t n_rows)
-{
-    json_t *stored = cut.stored_bytes ? json_integer((json_int_t)cut.stored_bytes) : json_null();
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:s,s:i,s:o,s:o}", "name", json_text(cut.name), "layer",
-                     json_text(cut.layer), "operator", json_text(cut.op), "shape", json_shape(cut.shape),
-                     "order", json_text(cut.order), "pool", json_text(cut.pool), "length",
-                     (json_int_t)cut.length, "type", cut.half ? "f16" : "f32", "deflate", (int)cut.deflate,
-                     "stored_bytes", stored, "compression",
-                     json_number(cut.deflate ? stored_part(cut, n_rows) : (double)NAN));
-}
-
-static json_t *features_json(const eg_features *features, const struct eg_features_info *info,
-                             const size_t *counts, size_t n_unlabelled, const struct eg_history *history,
-                             size_t n_history)
-{
-    json_t *classes = json_array(), *cuts = json_array(), *runs = json_array(), *unreadable = json_array();
-    for (size_t i = 0; i < info->n_classes; i++)
-        json_array_append_new(classes, json_pack("{s:o,s:I}", "name", json_text(info->classes[i]), "rows",
-                                                 (json_int_t)counts[i]));
-    for (size_t i = 0; i < info->n_cuts; i++)
-        json_array_append_new(cuts, cut_json(eg_features_cut(features, i), info->n_rows));
-    for (size_t i = 0; i < n_history; i++)
-        json_array_append_new(runs, json_pack("{s:o,s:o,s:o,s:o,s:I}", "date", json_text(history[i].date),
-                                              "command", json_text(history[i].command), "version",
-                                              json_text(history[i].version), "isa", json_text(history[i].isa),
-                                              "rows", (json_int_t)history[i].rows));
-    for (size_t i = 0; i < info->n_rows; i++) {
-        struct eg_features_row row = eg_features_row(features, i);
-        if (!strcmp(row.status, "unreadable"))
-            json_array_append_new(unreadable, json_pack("{s:o,s:o}", "path", json_text(row.path), "reason",
-                                                        json_text(row.reason)));
-    }
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "kind", "features",
-                     "rows", (json_int_t)info->n_rows, "done", (json_int_t)info->n_done, "waiting",
-                     (json_int_t)info->n_waiting, "vanished", (json_int_t)info->n_vanished, "unlabelled",
-                     (json_int_t)n_unlabelled, "unreadable_count", (json_int_t)info->n_unreadable,
-                     "unreadable", unreadable, "classes", classes, "cuts", cuts, "network",
-                     json_text(info->network), "weights_sha256", json_text(info->weights_sha256), "recipe",
-                     info->recipe ? json_loads(info->recipe, 0, NULL) : json_null(), "root",
-                     json_text(info->root), "command", json_text(info->command), "history", runs);
 }
 
 static void print_line(FILE *to, const char *what, const char *text)
@@ -102,7 +51,8 @@ static void print_features(FILE *to, const char *path, const eg_features *featur
         if (cut.op) fprintf(to, "  %s %s", cut.op, volume_text(cut.shape, volume));
         if (cut.pool) fprintf(to, "  %s %s", cut.pool, cut.order ? cut.order : "");
         if (cut.deflate && cut.stored_bytes)
-            fprintf(to, "  deflate %u: %.1f %%", cut.deflate, 100 * stored_part(cut, info->n_rows));
+            fprintf(to, "  deflate %u: %.1f %%", cut.deflate,
+                    100 * eg_features_cut_stored(cut, info->n_rows));
         fputc('\n', to);
     }
     fputs("\nclasses\n", to);
@@ -127,20 +77,6 @@ static void print_features(FILE *to, const char *path, const eg_features *featur
 /* ---- the same photo twice ----------------------------------------------------------- */
 
 static const double NEAR = 0.99; /* cosine of the first cut's features */
-
-static json_t *groups_json(const eg_features *features, const struct eg_groups *groups)
-{
-    json_t *list = json_array();
-    for (size_t g = 0; g < groups->n; g++) {
-        json_t *group = json_array();
-        for (size_t i = groups->starts[g]; i < groups->starts[g + 1]; i++)
-            json_array_append_new(group,
-                                  json_pack("{s:I,s:o}", "row", (json_int_t)groups->rows[i], "path",
-                                            json_text(eg_features_row(features, groups->rows[i]).path)));
-        json_array_append_new(list, group);
-    }
-    return list;
-}
 
 static void print_groups(FILE *to, const char *what, const eg_features *features,
                          const struct eg_groups *groups)
@@ -174,8 +110,7 @@ static int show_duplicates(struct invocation *in, eg_features *features)
     else if (status)
         code = report_error(in, status, &err);
     else if (option_flag(in, "json"))
-        print_json(in, json_pack("{s:o,s:f,s:o}", "exact", groups_json(features, &exact), "cosine", NEAR,
-                                 "near", groups_json(features, &near)));
+        print_text(in, eg_duplicates_json(features, &exact, &near, NEAR));
     else {
         if (hashed) print_groups(in->out, "the same contents", features, &exact);
         print_groups(in->out, "nearly the same (cosine of features at least 0.99)", features, &near);
@@ -201,11 +136,7 @@ static int report_check(struct invocation *in, const struct eg_check_report *rep
         return EXIT_FAILED;
     }
     if (option_flag(in, "json")) {
-        print_json(in, json_pack("{s:s,s:I,s:I,s:I,s:o,s:[]}", "kind", "check", "rows",
-                                 (json_int_t)report->n_rows, "recomputed", (json_int_t)report->n_recomputed,
-                                 "identical", (json_int_t)report->n_identical, "largest_difference",
-                                 report->n_recomputed ? json_number(report->largest_difference) : json_null(),
-                                 "problems"));
+        print_text(in, eg_check_report_json(report));
         return EXIT_DONE;
     }
     fprintf(in->out, "%s: sound, all %zu rows were read\n", in->operands[0], report->n_rows);
@@ -256,6 +187,13 @@ static int show_features(struct invocation *in, eg_features *features)
     struct eg_history *history = NULL;
     struct eg_error err;
     size_t n_history = 0, n_unlabelled;
+    if (option_flag(in, "json")) {
+        char *json;
+        enum eg_status told = eg_features_json(features, &json, &err);
+        if (told) return report_error(in, told, &err);
+        print_text(in, json);
+        return EXIT_DONE;
+    }
     enum eg_status status = eg_features_history(features, &history, &n_history, &err);
     if (status) return report_error(in, status, &err);
     size_t *counts = calloc(info.n_classes + 1, sizeof *counts);
@@ -264,10 +202,7 @@ static int show_features(struct invocation *in, eg_features *features)
         return EXIT_FAILED;
     }
     count_classes(features, &info, counts, &n_unlabelled);
-    if (option_flag(in, "json"))
-        print_json(in, features_json(features, &info, counts, n_unlabelled, history, n_history));
-    else
-        print_features(in->out, in->operands[0], features, &info, counts, n_unlabelled, history, n_history);
+    print_features(in->out, in->operands[0], features, &info, counts, n_unlabelled, history, n_history);
     free(counts);
     free(history);
     return EXIT_DONE;
@@ -277,58 +212,46 @@ static int show_features(struct invocation *in, eg_features *features)
 
 static int show_model(struct invocation *in, const eg_net *net)
 {
-    char hash[65] = "";
+    char hash[65] = "", volume[64];
     uint64_t parameters = 0;
     struct eg_error err;
-    if (eg_net_weights_path(net)) {
-        enum eg_status status = eg_net_weights_sha256(net, hash, &err);
+    enum eg_status status = EG_OK;
+    if (option_flag(in, "json")) {
+        char *json;
+        status = eg_net_about_json(net, &json, &err);
         if (status) return report_error(in, status, &err);
+        print_text(in, json);
+        return EXIT_DONE;
     }
+    if (eg_net_weights_path(net)) status = eg_net_weights_sha256(net, hash, &err);
+    if (status) return report_error(in, status, &err);
     for (size_t i = 0; i < eg_net_layer_count(net); i++) parameters += eg_net_layer(net, i).parameters;
     const struct eg_recipe *recipe = eg_net_recipe(net);
-    char *recipe_json = recipe ? eg_recipe_json(recipe) : NULL, volume[64];
     const char *key;
     size_t n_classes = eg_net_has_classifier(net) ? eg_net_class_count(net) : 0;
-    if (option_flag(in, "json")) {
-        json_t *classes = json_array(), *metadata = json_object();
-        for (size_t i = 0; i < n_classes; i++)
-            json_array_append_new(classes, json_text(eg_net_class_name(net, i)));
-        for (size_t i = 0; (key = eg_net_metadata_key(net, i)); i++)
-            json_object_set_new(metadata, key, json_text(eg_net_metadata(net, key)));
-        print_json(in,
-                   json_pack("{s:s,s:o,s:b,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "kind", "model", "name",
-                             json_text(eg_net_name(net)), "trained", eg_net_is_trained(net), "parameters",
-                             (json_int_t)parameters, "input_shape", json_shape(eg_net_layer(net, 0).shape),
-                             "classes", classes, "default_cut", json_text(eg_net_default_cut(net)),
-                             "weights_sha256", json_text(*hash ? hash : NULL), "recipe",
-                             recipe_json ? json_loads(recipe_json, 0, NULL) : json_null(), "metadata",
-                             metadata));
-    } else {
-        FILE *to = in->out;
-        fprintf(to, "%s: %s\n\n", in->operands[0],
-                eg_net_is_trained(net) ? "a classifier trained by engraft" : "a network");
-        print_line(to, "name", eg_net_name(net));
-        print_line(to, "input", volume_text(eg_net_layer(net, 0).shape, volume));
-        fprintf(to, "%-10s ", "parameters");
-        print_count(to, parameters, 0);
-        fputc('\n', to);
-        print_line(to, "file", eg_net_weights_path(net));
-        print_line(to, "sha256", *hash ? hash : NULL);
-        fprintf(to, "%-10s ", "recipe");
-        if (recipe)
-            print_recipe(to, recipe, 11);
-        else
-            fputs("none: photos need --preprocess\n", to);
-        print_line(to, "default cut", eg_net_default_cut(net));
-        fprintf(to, "%-10s %zu%s", "classes", n_classes, n_classes ? ":" : ", its answer is features");
-        for (size_t i = 0; i < n_classes && i < 20; i++)
-            fprintf(to, "%s %s", i ? "," : "", eg_net_class_name(net, i));
-        fputs(n_classes > 20 ? ", ...\n" : "\n", to);
-        for (size_t i = 0; (key = eg_net_metadata_key(net, i)); i++)
-            if (strcmp(key, "engraft.classes") && strcmp(key, "engraft.recipe"))
-                print_line(to, key, eg_net_metadata(net, key));
-    }
-    free(recipe_json);
+    FILE *to = in->out;
+    fprintf(to, "%s: %s\n\n", in->operands[0],
+            eg_net_is_trained(net) ? "a classifier trained by engraft" : "a network");
+    print_line(to, "name", eg_net_name(net));
+    print_line(to, "input", volume_text(eg_net_layer(net, 0).shape, volume));
+    fprintf(to, "%-10s ", "parameters");
+    print_count(to, parameters, 0);
+    fputc('\n', to);
+    print_line(to, "file", eg_net_weights_path(net));
+    print_line(to, "sha256", *hash ? hash : NULL);
+    fprintf(to, "%-10s ", "recipe");
+    if (recipe)
+        print_recipe(to, recipe, 11);
+    else
+        fputs("none: photos need --preprocess\n", to);
+    print_line(to, "default cut", eg_net_default_cut(net));
+    fprintf(to, "%-10s %zu%s", "classes", n_classes, n_classes ? ":" : ", its answer is features");
+    for (size_t i = 0; i < n_classes && i < 20; i++)
+        fprintf(to, "%s %s", i ? "," : "", eg_net_class_name(net, i));
+    fputs(n_classes > 20 ? ", ...\n" : "\n", to);
+    for (size_t i = 0; (key = eg_net_metadata_key(net, i)); i++)
+        if (strcmp(key, "engraft.classes") && strcmp(key, "engraft.recipe"))
+            print_line(to, key, eg_net_metadata(net, key));
     return EXIT_DONE;
 }
 

@@ -13,9 +13,7 @@ static int run(struct invocation *in)
     if (status) return report_error(in, status, &err);
     struct eg_features_info info = eg_features_info(features);
     if (option_flag(in, "json"))
-        print_json(in,
-                   json_pack("{s:o,s:I,s:I,s:b}", "output", json_text(output), "rows",
-                             (json_int_t)info.n_rows, "shards", (json_int_t)in->n_operands, "copy", copy));
+        print_text(in, eg_merge_json(features, output, in->n_operands, copy));
     else
         fprintf(in->out, "%s: %zu rows of %zu shards%s\n", output, info.n_rows, in->n_operands,
                 copy ? "" : ", which it needs beside it");

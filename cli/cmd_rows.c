@@ -31,7 +31,6 @@ struct slice {
     struct eg_features_info info;
     size_t cut, length;
     size_t *rows, n_rows; /* those asked for */
-    json_t *list;         /* --json */
     bool csv;
 };
 
@@ -45,17 +44,6 @@ static void print_row(struct invocation *in, const struct slice *slice, size_t r
     struct eg_features_row r = eg_features_row(slice->features, row);
     FILE *to = in->out;
     bool done = !strcmp(r.status, "done");
-    if (slice->list) {
-        json_t *numbers = done ? json_array() : json_null();
-        for (size_t i = 0; done && i < slice->length; i++)
-            json_array_append_new(numbers, json_number((double)values[i]));
-        json_array_append_new(
-            slice->list,
-            json_pack("{s:I,s:o,s:o,s:s,s:o,s:o}", "row", (json_int_t)row, "path", json_text(r.path), "label",
-                      r.label < 0 ? json_null() : json_text(class_of(slice, r.label)), "status", r.status,
-                      "reason", json_text(r.reason), "features", numbers));
-        return;
-    }
     if (slice->csv) {
         if (!done) return;
         print_csv_text(to, r.path);
@@ -85,7 +73,7 @@ static int print_rows(struct invocation *in, const struct slice *slice)
         fputs("path,label", in->out);
         for (size_t i = 0; i < slice->length; i++) fprintf(in->out, ",f%zu", i);
         fputc('\n', in->out);
-    } else if (!slice->list) {
+    } else {
         fprintf(in->out, "%7s  %-16s %-*s      path\n", "row", "label", 10 * SHOWN - 1, "features");
     }
     for (size_t i = 0; i < slice->n_rows && !status; i++) {
@@ -94,7 +82,17 @@ static int print_rows(struct invocation *in, const struct slice *slice)
     }
     free(values);
     if (status) return report_error(in, status, &err);
-    if (slice->list) print_json(in, json_incref(slice->list));
+    return EXIT_DONE;
+}
+
+static int print_rows_json(struct invocation *in, const struct slice *slice)
+{
+    struct eg_error err;
+    char *json;
+    enum eg_status status =
+        eg_features_rows_json(slice->features, slice->cut, slice->rows, slice->n_rows, &json, &err);
+    if (status) return report_error(in, status, &err);
+    print_text(in, json);
     return EXIT_DONE;
 }
 
@@ -152,10 +150,11 @@ static int run(struct invocation *in)
         slice.info = eg_features_info(slice.features);
         slice.length = eg_features_cut(slice.features, slice.cut).length;
         code = choose_rows(in, &slice);
-        if (option_flag(in, "json")) slice.list = json_array();
-        if (!code) code = npy ? write_npy(in, &slice, npy) : print_rows(in, &slice);
+        if (!code)
+            code = npy                       ? write_npy(in, &slice, npy)
+                   : option_flag(in, "json") ? print_rows_json(in, &slice)
+                                             : print_rows(in, &slice);
     }
-    json_decref(slice.list);
     free(slice.rows);
     eg_features_close(slice.features);
     return code;

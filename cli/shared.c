@@ -1,6 +1,5 @@
 /* What several subcommands do: find a model, report an error, write JSON. */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -270,28 +269,6 @@ int make_pool(const struct invocation *in, eg_pool **pool)
     return status ? report_error(in, status, &err) : EXIT_DONE;
 }
 
-json_t *json_text(const char *text)
-{
-    if (!text) return json_null();
-    json_t *json = json_string(text);
-    if (json) return json;
-    char *clean = printable(text);
-    json = clean ? json_string(clean) : NULL;
-    free(clean);
-    return json ? json : json_null();
-}
-
-json_t *json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
-json_t *json_skipped(const struct eg_skipped *skipped, size_t n)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:o,s:o}", "path", json_text(skipped[i].path), "reason",
-                                              json_text(skipped[i].reason)));
-    return list;
-}
-
 void print_json(const struct invocation *in, json_t *json)
 {
     json_dumpf(json, in->out, JSON_INDENT(2));
@@ -329,14 +306,6 @@ char *volume_text(struct eg_shape shape, char text[64])
     for (size_t i = first_told(shape); i < shape.rank && used < 64; i++)
         used += (size_t)snprintf(text + used, 64 - used, used ? "x%zu" : "%zu", shape.dim[i]);
     return text;
-}
-
-json_t *json_shape(struct eg_shape shape)
-{
-    json_t *list = json_array();
-    for (size_t i = first_told(shape); i < shape.rank; i++)
-        json_array_append_new(list, json_integer((json_int_t)shape.dim[i]));
-    return list;
 }
 
 int print_metrics(const struct invocation *in, const struct eg_metrics *metrics, const char *const *classes)

@@ -159,6 +159,42 @@ EG_API EG_MUST_CHECK enum eg_status eg_evaluate_pair(const eg_net *a, const eg_n
                                                      struct eg_pair_report **report, struct eg_error *err);
 EG_API void eg_pair_report_free(struct eg_pair_report *report);
 
+/* ---- how fast ------------------------------------------------------------------------------- */
+
+struct eg_bench_options {
+    size_t size;     /* EG_SIZED(eg_bench_options) */
+    const char *cut; /* run to this layer; NULL = the network's default cut */
+    size_t batch;    /* images a forward pass; 0 = 1 */
+    size_t repeat;   /* forward passes, after one that does not count; 0 = 20 */
+    bool exact;      /* as eg_run_cuts has it */
+    bool layers;     /* time every step */
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+struct eg_bench_layer { /* what layers became after fusion, in the last pass */
+    char *name;
+    const char *algorithm;
+    uint64_t macs;      /* an image */
+    double seconds, ms; /* ms: an image */
+    double gflops;
+};
+struct eg_bench_report {
+    char *name, *cut; /* cut NULL: to the end */
+    size_t batch, repeat;
+    unsigned threads;
+    const char *isa;
+    double ms, ms_least; /* an image: the median, the least */
+    double gflops;       /* two operations a multiply-add, at the median */
+    size_t memory_bytes;
+    struct eg_bench_layer *layers;
+    size_t n_layers; /* 0: not asked for */
+};
+/* How fast this machine runs a network, on numbers by chance. */
+EG_API EG_MUST_CHECK enum eg_status eg_bench(const eg_net *net, const struct eg_bench_options *options,
+                                             struct eg_bench_report **report, struct eg_error *err);
+EG_API void eg_bench_report_free(struct eg_bench_report *report);
+
 /* ---- reports as JSON -------------------------------------------------------------------- */
 
 /* One document, its fields those of the program's --json; free() it; NULL: no memory.
@@ -179,6 +215,31 @@ EG_API char *eg_comparison_json(const struct eg_comparison *found, const eg_net 
 EG_API char *eg_answer_json(const struct eg_answer *answer);
 /* Every layer. whole: the network that `net` was cut from: what the cut leaves out; may be NULL. */
 EG_API char *eg_net_json(const eg_net *net, const eg_net *whole);
+/* What a feature file holds: rows, classes, cuts, recipe, history. free(*json). */
+EG_API EG_MUST_CHECK enum eg_status eg_features_json(eg_features *features, char **json,
+                                                     struct eg_error *err);
+/* Rows of a cut with their numbers; what has none is null. */
+EG_API EG_MUST_CHECK enum eg_status eg_features_rows_json(eg_features *features, size_t cut,
+                                                          const size_t *rows, size_t n_rows, char **json,
+                                                          struct eg_error *err);
+/* Bytes in the file for each byte of numbers of a cut; NAN: they are in other files. */
+EG_API double eg_features_cut_stored(struct eg_features_cut cut, size_t n_rows);
+/* Groups of eg_features_duplicates: the same contents, and nearly so at a cosine. */
+EG_API char *eg_duplicates_json(const eg_features *features, const struct eg_groups *exact,
+                                const struct eg_groups *near, double cosine);
+EG_API char *eg_check_report_json(const struct eg_check_report *report);
+/* merged: the file that eg_features_merge made of shards. */
+EG_API char *eg_merge_json(const eg_features *merged, const char *output, size_t n_shards, bool copy);
+/* What a model holds: classes, recipe, default cut, hash of its weights, its card. free(*json). */
+EG_API EG_MUST_CHECK enum eg_status eg_net_about_json(const eg_net *net, char **json, struct eg_error *err);
+/* The built-in networks, and where in `folders` their weights are. */
+EG_API char *eg_known_nets_json(const char *folders);
+struct eg_fetched {
+    const char *name, *path;
+    bool was_there; /* and was not loaded again */
+};
+EG_API char *eg_fetched_json(const struct eg_fetched *fetched, size_t n);
+EG_API char *eg_bench_report_json(const struct eg_bench_report *report);
 /* The share of a network's multiply-adds that lead to a layer; NAN: no such layer. */
 EG_API double eg_net_depth(const eg_net *net, const char *layer);
 
@@ -241,6 +302,7 @@ EG_API EG_MUST_CHECK enum eg_status eg_audit_apply(const char *images, const cha
 EG_API EG_MUST_CHECK enum eg_status eg_audit_undo(const char *images, struct eg_corrections *done,
                                                   struct eg_error *err);
 EG_API void eg_corrections_release(struct eg_corrections *done);
+EG_API char *eg_corrections_json(const struct eg_corrections *done); /* free() it; NULL: no memory */
 
 /* ---- a report as a page ------------------------------------------------------------------ */
 

@@ -183,12 +183,6 @@ static json_t *how_json(const struct page *p)
                      eg__json_text(o->features_path ? eg__path_last(o->features_path) : NULL));
 }
 
-static json_t *parsed(const char *text)
-{
-    json_t *json = text ? json_loads(text, 0, NULL) : NULL;
-    return json ? json : json_null();
-}
-
 static json_t *now_json(void)
 {
     char text[32] = "";
@@ -274,7 +268,7 @@ static enum eg_status write_page(struct page *p, const char *path, struct eg_err
     }
     json_t *data = json_pack(
         "{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:I,s:I},s:o,s:o,s:o}", "kind", o->kind, "version", eg_version(),
-        "made", now_json(), "report", parsed(o->report), "audit", parsed(audit), "classes",
+        "made", now_json(), "report", eg__json_parsed(o->report), "audit", eg__json_parsed(audit), "classes",
         names_json(p->classes, p->n_classes), "sources", sources, "photos", photos, "omitted", "photos",
         (json_int_t)(p->n_photos - p->n_shown), "pictures", (json_int_t)p->n_omitted_thumbs, "pictures",
         pictures, "how", how_json(p), "title", eg__json_text(o->title));

@@ -27,6 +27,12 @@ json_t *eg__json_shape(struct eg_shape shape)
     return list;
 }
 
+json_t *eg__json_parsed(const char *text)
+{
+    json_t *json = text ? json_loads(text, 0, NULL) : NULL;
+    return json ? json : json_null();
+}
+
 size_t eg__shape_values(struct eg_shape shape)
 {
     size_t n = 1;

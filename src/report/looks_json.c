@@ -69,3 +69,11 @@ char *eg_explanation_json(const struct eg_explanation *e, const char *picture,
     if (similar) json_object_set_new(json, "nearest", json_nearest(similar->nearest, similar->n_nearest));
     return eg__json_document(json);
 }
+
+char *eg_corrections_json(const struct eg_corrections *done)
+{
+    return eg__json_document(json_pack(
+        "{s:I,s:I,s:I,s:I,s:I,s:o}", "moved", (json_int_t)done->moved, "deleted", (json_int_t)done->deleted,
+        "confirmed", (json_int_t)done->confirmed, "test_relabelled", (json_int_t)done->test_relabelled,
+        "files", (json_int_t)done->files, "skipped", eg__json_skipped(done->skipped, done->n_skipped)));
+}

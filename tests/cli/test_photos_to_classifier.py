@@ -358,6 +358,17 @@ class Whole(Case):
         self.bad(1, "convert", MODEL, "-o", "cut.onnx", says="cut.onnx")
         self.good("convert", MODEL, "-o", "cut.onnx", "--force")
 
+    def test_what_is_there_is_not_fetched_again(self):
+        known = next(one for one in self.json("models") if one["name"] == "squeezenet1_1")
+        (self.here / "weights").mkdir()
+        path = self.here / "weights" / known["file"]
+        path.write_bytes(b"as it was")
+        made = self.json("fetch", "squeezenet1_1", "--models", "weights")
+        self.assertEqual(made, [{"name": "squeezenet1_1", "path": f"weights/{known['file']}", "was_there": True}])
+        self.assertEqual(self.json("models", "--models", "weights")[[one["name"] for one in self.json("models")].index("squeezenet1_1")]["path"],
+                         f"weights/{known['file']}")
+        self.assertEqual(path.read_bytes(), b"as it was")
+
     def test_bench_reports_what_it_measured(self):
         network = "squeezenet1_1", "--random-weights", "--repeat", "1", "--layers"
         for how, winograd in ((), True), (("--exact",), False):
