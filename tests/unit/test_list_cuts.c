@@ -90,6 +90,38 @@ static void of_many_blocks_some_are_taken_and_the_last_of_every_size(void **stat
     eg_cut_list_release(&list);
 }
 
+/* Of many blocks those go whose neighbours are closest: what is left is spread over the work, where taking
+ * the first or the last would leave a gap. */
+static void what_is_left_is_spread_over_the_work(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *network;
+        double gap; /* in parts of the work */
+    } cases[] = {{"resnet152", 0.13}, {"resnet101", 0.13}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct eg_net_options options = {.no_weights = true};
+        struct eg_error err;
+        eg_net *net;
+        if (eg_net_load(cases[c].network, &options, &net, &err)) fail_msg("%s", err.message);
+        struct eg_cut_list list = list_of(cases[c].network, NULL, 0, 0);
+        double last = 0, gap = 0;
+        for (size_t i = 0; i < list.n; i++) {
+            char layer[128] = "";
+            strncpy(layer, list.cuts[i], sizeof layer - 1);
+            layer[strcspn(layer, ":")] = '\0';
+            double depth = eg_net_depth(net, layer);
+            assert_true(depth >= last);
+            if (depth - last > gap) gap = depth - last;
+            last = depth;
+        }
+        if (!(gap < cases[c].gap && last > 0.98))
+            fail_msg("%s: a gap of %.3f, the last at %.3f", cases[c].network, gap, last);
+        eg_cut_list_release(&list);
+        eg_net_free(net);
+    }
+}
+
 static void layers_that_are_named_come_with_every_pooling_that_is_short_enough(void **state)
 {
     (void)state;
@@ -119,6 +151,7 @@ int main(void)
         cmocka_unit_test(a_plain_chain_is_cut_behind_activations_and_pools),
         cmocka_unit_test(branches_and_dense_blocks_are_cut_where_they_meet),
         cmocka_unit_test(of_many_blocks_some_are_taken_and_the_last_of_every_size),
+        cmocka_unit_test(what_is_left_is_spread_over_the_work),
         cmocka_unit_test(layers_that_are_named_come_with_every_pooling_that_is_short_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

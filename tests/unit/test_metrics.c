@@ -94,6 +94,27 @@ static void probabilities_are_judged(void **state)
     eg_metrics_release(&m);
 }
 
+/* Fifteen bins of equal width: 0.62 and 0.68 are neighbours there, in ten bins one. An edge is the upper
+ * bin's, 1 the last's. */
+static void confidence_is_binned_by_fifteenths(void **state)
+{
+    (void)state;
+    const int32_t truth[] = {0, 1}, predicted[] = {0, 0};
+    const float p[2][2] = {{0.62f, 0.38f}, {0.68f, 0.32f}};
+    struct eg_metrics m;
+    assert_int_equal(eg__metrics(truth, predicted, &p[0][0], 2, 2, &m, NULL), EG_OK);
+    assert_true(fabs(m.calibration_error - (0.38 + 0.68) / 2) < 1e-6);
+    eg_metrics_release(&m);
+    const float close[2][2] = {{0.61f, 0.39f}, {0.65f, 0.35f}}; /* one bin */
+    assert_int_equal(eg__metrics(truth, predicted, &close[0][0], 2, 2, &m, NULL), EG_OK);
+    assert_true(fabs(m.calibration_error - (0.63 - 0.5)) < 1e-6);
+    eg_metrics_release(&m);
+    const float sure[2][2] = {{1, 0}, {0.94f, 0.06f}}; /* and the last two */
+    assert_int_equal(eg__metrics(truth, predicted, &sure[0][0], 2, 2, &m, NULL), EG_OK);
+    assert_true(fabs(m.calibration_error - (0.97 - 0.5)) < 1e-6);
+    eg_metrics_release(&m);
+}
+
 static void unknown_classes_are_refused(void **state)
 {
     (void)state;
@@ -130,6 +151,7 @@ int main(void)
         cmocka_unit_test(figures_of_three_classes),
         cmocka_unit_test(rejected_rows_are_wrong),
         cmocka_unit_test(probabilities_are_judged),
+        cmocka_unit_test(confidence_is_binned_by_fifteenths),
         cmocka_unit_test(unknown_classes_are_refused),
         cmocka_unit_test(many_classes_list_their_confusions),
     };

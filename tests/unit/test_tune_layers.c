@@ -122,10 +122,74 @@ static void rates_of_tokens_fall_by_the_block(void **state)
     eg__graph_free(graph);
 }
 
+/* What the scale says happens: AdamW's first step changes a value by its rate, whatever the gradient. */
+static void layers_move_by_their_rates(void **state)
+{
+    (void)state;
+    struct eg_graph *graph;
+    uint32_t at;
+    const size_t dim[2] = {8, 8};
+    float values[64];
+    for (int i = 0; i < 64; i++) values[i] = (float)((i * 37 + 11) % 23) / 23 - 0.4f;
+    assert_int_equal(eg__graph_create("vectors", &graph, NULL), EG_OK);
+    struct eg_node input = {.op = EG_OP_INPUT, .name = "tokens", .shape = {2, {16, 8}}};
+    assert_int_equal(eg__graph_add(graph, &input, &at, NULL), EG_OK);
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "blocks.%d.fc", i);
+        struct eg_node node = {.op = EG_OP_LINEAR, .name = name, .n_inputs = 1, .inputs = {at}};
+        node.params[0] = eg__graph_constant(graph, "weight", 2, dim, values);
+        assert_int_equal(eg__graph_add(graph, &node, &at, NULL), EG_OK);
+    }
+    graph->output = graph->default_cut = at;
+    struct eg_net net = {.graph = graph, .card = eg__card_empty()};
+    struct tuning t;
+    struct eg_error err;
+    eg_dataset *photos;
+    size_t items[] = {0, 1};
+    build(&net, "all", &t);
+    assert_int_equal(eg_dataset_open(EG_SOURCE_DIR "/tests/golden/photos", &photos, NULL), EG_OK);
+    t.dataset = photos;
+    t.items = items;
+    t.n = t.batch = t.head_batch = 2;
+    t.d = 128;
+    t.path = "/tmp/none.onnx";
+    if (eg__tuning_trainers(&t, &err)) fail_msg("%s", err.message);
+    assert_non_null(t.trainer);
+
+    struct eg_tape *tape = eg__trainer_tape(t.trainer);
+    size_t n, n_parameters;
+    const struct eg_parameter *parameters = eg__tape_parameters(tape, &n_parameters);
+    const float *now = eg__tape_values(tape, &n);
+    float *before = malloc(n * sizeof *before), tokens[2][16][8];
+    memcpy(before, now, n * sizeof *before);
+    for (size_t i = 0; i < 256; i++) (&tokens[0][0][0])[i] = (float)((i * 61 + 7) % 31) / 31 - 0.3f;
+    const struct eg_target targets[] = {{0, 0, 1}, {1, 1, 1}};
+    const float *inputs[] = {&tokens[0][0][0]};
+    struct eg_batch_result result;
+    if (eg__trainer_step(t.trainer, inputs, targets, 2, 1e-3, 1, &result, &err)) fail_msg("%s", err.message);
+    for (size_t i = 0; i < n_parameters; i++) {
+        double most = 0, want = 1e-3 * (double)t.rate_scale[parameters[i].node];
+        for (size_t k = 0; k < parameters[i].count; k++)
+            most = fmax(most,
+                        fabs((double)now[parameters[i].first + k] - (double)before[parameters[i].first + k]));
+        assert_true(most > 0.95 * want && most < 1.05 * want);
+    }
+    assert_int_equal(n_parameters, 5); /* three layers and the head with its shift */
+    free(before);
+    eg__trainer_free(t.trainer);
+    eg__trainer_free(t.head_trainer);
+    eg__tune_source_release(&t.source);
+    eg__tune_cache_release(&t.features);
+    eg_dataset_free(photos);
+    release(&t);
+    eg__graph_free(graph);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(half_of_the_blocks),
-                                       cmocka_unit_test(rates_fall_with_depth),
-                                       cmocka_unit_test(rates_of_tokens_fall_by_the_block)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(half_of_the_blocks), cmocka_unit_test(rates_fall_with_depth),
+        cmocka_unit_test(rates_of_tokens_fall_by_the_block), cmocka_unit_test(layers_move_by_their_rates)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
