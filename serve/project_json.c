@@ -88,7 +88,7 @@ static json_t *undo_json(const struct project *p)
 json_t *project_state_json(struct project *p)
 {
     const struct listing *l = p->listing;
-    return json_pack("{s:o,s:o,s:o,s:I,s:I,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:O,s:s}", "name",
+    return json_pack("{s:o,s:o,s:o,s:I,s:I,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:O,s:s,s:b}", "name",
                      text_json(p->name), "folder", text_json(p->folder), "classes", classes_json(p), "photos",
                      (json_int_t)(l ? l->n : 0), "inbox", (json_int_t)(l ? l->first[1] : 0), "phase",
                      phase_name(p->phase), "done", (json_int_t)p->phase_done, "total",
@@ -96,7 +96,8 @@ json_t *project_state_json(struct project *p)
                      "trouble", text_json(p->trouble), "undo", undo_json(p), "network", text_json(p->network),
                      "cut", text_json(p->cut), "listing_revision", (json_int_t)(l ? l->revision : 0),
                      "report_revision", (json_int_t)p->report_revision, "comparison",
-                     p->comparison ? p->comparison : json_null(), "version", eg_version());
+                     p->comparison ? p->comparison : json_null(), "version", eg_version(), "pending",
+                     p->wants_search || p->wants_audit);
 }
 
 /* ---- the report: as report/page_write.h draws it
@@ -244,6 +245,12 @@ static json_t *audit_json(const struct project *p)
         }
         json_object_set_new(audit, lists[l], kept);
     }
+    json_t *classes = json_array(); /* the feature file keeps the names of those that are gone */
+    json_array_foreach(json_object_get(audit, "classes"), i, one)
+    {
+        if (json_integer_value(json_object_get(one, "count"))) json_array_append(classes, one);
+    }
+    json_object_set_new(audit, "classes", classes);
     json_t *kept = json_array();
     json_array_foreach(json_object_get(audit, "duplicates"), i, one)
     {

@@ -105,11 +105,11 @@ struct project {
 
     _Atomic int phase;
     _Atomic size_t phase_done, phase_total;
-    double step_began, told; /* the thread's own */
-    uint64_t taken;          /* the changes that this round knows of; the thread's own */
-    bool breakable;          /* the step ends when there are newer changes; the thread's own */
-    uint64_t folder_mark;    /* of the folders' times; the thread's own */
-    bool wants_search, wants_audit;
+    double step_began, told;                /* the thread's own */
+    uint64_t taken;                         /* the changes that this round knows of; the thread's own */
+    bool breakable;                         /* the step ends when there are newer changes; the thread's own */
+    uint64_t folder_mark;                   /* of the folders' times; the thread's own */
+    _Atomic bool wants_search, wants_audit; /* when nobody changes anything */
 };
 
 /* project.c */

@@ -3,13 +3,27 @@ import {make, counted, saveText} from "./dom.js";
 import {data} from "./data.js";
 
 const corrections = new Map(); // path: {action, label}
-const listeners = [];
+let listeners = [], doAtOnce = null;
 
 function storageKey() {
     return `engraft corrections ${location.pathname} ${data.made}`;
 }
 
+// In a page that is served f(path, action, label) does at once what is said; nothing is collected.
+export function carryOut(f) {
+    doAtOnce = f;
+}
+
+export function forgetCorrections() {
+    corrections.clear();
+    listeners = [];
+}
+
 function keep() {
+    if (doAtOnce) {
+        for (const listener of listeners) listener();
+        return;
+    }
     try {
         localStorage.setItem(storageKey(), JSON.stringify([...corrections]));
     } catch (error) {
@@ -38,6 +52,7 @@ export function correctionOf(path) {
 export function correct(path, action, label = "") {
     if (action) corrections.set(path, {action, label});
     else corrections.delete(path);
+    if (doAtOnce) doAtOnce(path, action, label);
     keep();
 }
 

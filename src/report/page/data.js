@@ -7,6 +7,7 @@ const numberOfPath = new Map();
 export function useData(document_, thumbs_) {
     data = document_;
     thumbs = thumbs_;
+    numberOfPath.clear();
     data.photos.forEach((photo, number) => {
         photo.number = number;
         numberOfPath.set(photo.path, number);
@@ -17,7 +18,9 @@ export function photoOf(path) {
     return numberOfPath.has(path) ? data.photos[numberOfPath.get(path)] : null;
 }
 
+// src: where a page that is served has its small pictures.
 export function thumbOf(photo) {
+    if (photo && photo.src) return photo.src;
     return photo && photo.thumb >= 0 ? `data:image/jpeg;base64,${thumbs[photo.thumb]}` : null;
 }
 

@@ -41,7 +41,7 @@ print(classes[label[0]] if label[0] >= 0 else "unknown", float(probabilities[0].
 `;
 }
 
-function copyable(text, id) {
+export function copyable(text, id) {
     const said = make("span", {role: "status"});
     return make("div.code", {}, make("pre", {id, tabindex: 0}, text), make("button", {type: "button", onclick: () => {
         const done = () => { said.textContent = "copied"; };
