@@ -110,18 +110,80 @@ static int serve(struct invocation *in, struct serve_options *how)
     return EXIT_DONE;
 }
 
+/* What a model is asked for by: "flowers" of "models/flowers.onnx", "vgg16" of "vgg16=weights.pth". */
+static char *name_of(const char *model)
+{
+    size_t n = strcspn(model, "=");
+    const char *slash = model[n] ? NULL : strrchr(model, '/'), *last = slash ? slash + 1 : model;
+    if (!model[n]) {
+        const char *dot = strrchr(last, '.');
+        n = dot && dot > last ? (size_t)(dot - last) : strlen(last);
+    }
+    return strndup(last, n);
+}
+
+static int name_model(const struct invocation *in, char **names, size_t i)
+{
+    names[i] = name_of(in->operands[i]);
+    if (!names[i]) return EXIT_FAILED;
+    for (size_t j = 0; j < i; j++)
+        if (!strcmp(names[i], names[j]))
+            return usage_error(in, "'%s' and '%s' would both be asked for as '%s' (rename one)",
+                               in->operands[j], in->operands[i], names[i]);
+    return EXIT_DONE;
+}
+
+static int serve_models(struct invocation *in, struct serve_options *how)
+{
+    size_t n = in->n_operands;
+    eg_net **nets = calloc(n, sizeof *nets);
+    char **names = calloc(n, sizeof *names);
+    int code = nets && names ? EXIT_DONE : EXIT_FAILED;
+    for (size_t i = 0; !code && i < n; i++) {
+        code = name_model(in, names, i);
+        if (!code) code = load_model(in, in->operands[i], &nets[i]);
+    }
+    if (!code) {
+        how->nets = (const eg_net *const *)nets;
+        how->names = (const char *const *)names;
+        how->n_nets = n;
+        code = serve(in, how);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (nets) eg_net_free(nets[i]);
+        if (names) free(names[i]);
+    }
+    free(nets);
+    free(names);
+    return code;
+}
+
+/* --threads, or the CPUs that this process may use. */
+static int count_threads(const struct invocation *in, unsigned *threads)
+{
+    eg_pool *pool = NULL;
+    int code = make_pool(in, &pool);
+    if (!code) *threads = eg_pool_threads(pool);
+    eg_pool_free(pool);
+    return code;
+}
+
 static int run(struct invocation *in)
 {
+    struct serve_options how = {.batch = (size_t)option_integer(in, "batch")};
     int code = check(in);
+    if (!code) code = count_threads(in, &how.threads);
     if (code) return code;
     char *folders = model_folders(in);
-    struct serve_options how = {.folders = folders,
-                                .threads = (unsigned)option_integer(in, "threads"),
-                                .batch = (size_t)option_integer(in, "batch")};
+    how.folders = folders;
     how.http.listen = option_text(in, "listen");
     how.http.token = option_text(in, "token");
-    how.folder = in->n_operands ? in->operands[0] : ".";
-    code = serve(in, &how);
+    if (!in->n_operands || is_folder(in->operands[0])) {
+        how.folder = in->n_operands ? in->operands[0] : ".";
+        code = serve(in, &how);
+    } else {
+        code = serve_models(in, &how);
+    }
     free(folders);
     return code;
 }

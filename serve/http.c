@@ -102,6 +102,8 @@ const char *request_header(const struct request *request, const char *name)
     return incoming_header(request->incoming, name);
 }
 
+struct http *request_http(const struct request *request) { return request->incoming->http; }
+
 const char *request_query(const struct request *request, const char *name)
 {
     const char *value = NULL;

@@ -28,6 +28,7 @@ struct request {
 /* NULL: not there. Both live as long as the request. */
 const char *request_query(const struct request *request, const char *name);
 const char *request_header(const struct request *request, const char *name);
+struct http *request_http(const struct request *request); /* the server it came to */
 
 /* ---- replies: one of these a request; without any it is a 500 ------------------------------ */
 

@@ -20,6 +20,7 @@ endforeach()
 foreach(name ${report})
   eg_page_file(${CMAKE_SOURCE_DIR}/src/report/page/${name} report/${name})
 endforeach()
+eg_page_file(${CMAKE_SOURCE_DIR}/serve/openapi.json openapi.json)
 set(serve_page_data ${CMAKE_BINARY_DIR}/generated_serve/page_files_data.c)
 file(GENERATE OUTPUT ${serve_page_data} CONTENT
   "#include \"serve/page_files.h\"\n${arrays}const struct page_file page_files[] = {\n${rows}    {0},\n};\n")

@@ -69,6 +69,12 @@ struct eg_answer {
 /* Called in order, once an image; pointers are good for the call. */
 typedef void eg_answer_fn(void *user, const struct eg_answer *answer);
 
+/* The same order of what a predictor of this network answered: top [n] gets the n likeliest, ties in the
+ * order of the classes, "unknown" first where rejected; how many it got, at most the classes. The prediction
+ * carries the probabilities of all classes and could be read, else 0. Labels are the network's. */
+EG_API size_t eg_prediction_top(const eg_net *net, const struct eg_prediction *prediction,
+                                struct eg_guess *top, size_t n);
+
 struct eg_classify_options {
     size_t size;  /* EG_SIZED(eg_classify_options) */
     size_t top;   /* 0 = 5 */

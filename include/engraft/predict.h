@@ -165,6 +165,9 @@ struct eg_recipe {
 EG_API EG_MUST_CHECK enum eg_status eg_image_decode(const void *bytes, size_t n_bytes, struct eg_image *image,
                                                     struct eg_error *err);
 EG_API void eg_image_release(struct eg_image *image);
+/* Its size upright, pixels, from its header alone: whether to decode it. Errors as eg_image_decode. */
+EG_API EG_MUST_CHECK enum eg_status eg_image_size(const void *bytes, size_t n_bytes, size_t *width,
+                                                  size_t *height, struct eg_error *err);
 /* As a PNG file, which has its name only when it is whole. EG_E_EXISTS: it is there, !overwrite. */
 EG_API EG_MUST_CHECK enum eg_status eg_image_save_png(const struct eg_image *image, const char *path,
                                                       bool overwrite, struct eg_error *err);

@@ -15,23 +15,29 @@ struct answers {
     size_t n_top, k;
 };
 
-/* The n_top likeliest, ties in class order; a rejected photo has "unknown" first. */
-static void rank(struct answers *a, const float *p, int32_t label)
+/* The n likeliest, ties in class order; a rejected photo has "unknown" first. Gives how many. */
+static size_t rank(const struct eg_net *net, const float *p, bool rejected, struct eg_guess *top, size_t room)
 {
-    size_t n = 0, room = a->n_top;
-    if (label < 0) {
-        a->top[0] = (struct eg_guess){"unknown", -1, 0};
-        n = 1;
-    }
+    size_t n = 0;
+    if (room && rejected) top[n++] = (struct eg_guess){"unknown", -1, 0};
     size_t from = n;
-    for (size_t k = 0; k < a->k; k++) {
+    for (size_t k = 0; k < net->n_classes; k++) {
         size_t at = n;
-        while (at > from && a->top[at - 1].probability < p[k]) at--;
+        while (at > from && top[at - 1].probability < p[k]) at--;
         if (at >= room) continue;
         if (n < room) n++;
-        memmove(a->top + at + 1, a->top + at, (n - at - 1) * sizeof *a->top);
-        a->top[at] = (struct eg_guess){a->net->classes[k], (int32_t)k, p[k]};
+        memmove(top + at + 1, top + at, (n - at - 1) * sizeof *top);
+        top[at] = (struct eg_guess){net->classes[k], (int32_t)k, p[k]};
     }
+    return n;
+}
+
+size_t eg_prediction_top(const eg_net *net, const struct eg_prediction *prediction, struct eg_guess *top,
+                         size_t n)
+{
+    if (prediction->error || prediction->n_probabilities != net->n_classes) return 0;
+    if (n > net->n_classes) n = net->n_classes;
+    return rank(net, prediction->probabilities, prediction->rejected, top, n);
 }
 
 static enum eg_status take(void *context, const struct eg_feeder *feeder, size_t first, size_t n,
@@ -44,9 +50,8 @@ static enum eg_status take(void *context, const struct eg_feeder *feeder, size_t
         if (feeder->reasons[i][0]) {
             answer.error = feeder->reasons[i];
         } else {
-            rank(a, probabilities + i * a->k, labels[i]);
             answer.top = a->top;
-            answer.n_top = a->n_top;
+            answer.n_top = rank(a->net, probabilities + i * a->k, labels[i] < 0, a->top, a->n_top);
         }
         a->answer(a->user, &answer);
     }

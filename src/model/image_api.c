@@ -16,6 +16,12 @@ enum eg_status eg_image_decode(const void *bytes, size_t n_bytes, struct eg_imag
     return eg__photo_decode(bytes, n_bytes, &options, image, err);
 }
 
+enum eg_status eg_image_size(const void *bytes, size_t n_bytes, size_t *width, size_t *height,
+                             struct eg_error *err)
+{
+    return eg__photo_size(bytes, n_bytes, width, height, err);
+}
+
 void eg_image_release(struct eg_image *image)
 {
     free(image->rgb);
