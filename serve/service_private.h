@@ -61,7 +61,7 @@ bool queue_ask(struct service *service, struct ask *ask);
 void *work_on_batches(void *worker); /* a thread's */
 void free_ask(struct ask *ask);
 
-/* /metrics (metrics.c) */
+/* /metrics (service_metrics.c) */
 handler get_metrics;
 
 #endif

@@ -1,4 +1,4 @@
-/* metrics.c: the service's counts, as Prometheus reads them (text format 0.0.4). */
+/* service_metrics.c: the service's counts, as Prometheus reads them (text format 0.0.4). */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
