@@ -21,6 +21,6 @@ extern const size_t n_service_routes;
 
 EG_MUST_CHECK enum eg_status service_open(const struct service_options *options, struct service **service,
                                           struct eg_error *err);
-void service_close(struct service *service);                          /* the server has stopped */
+void service_close(struct service *service); /* the server has stopped */
 
 #endif
