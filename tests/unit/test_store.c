@@ -297,7 +297,7 @@ static void shards_are_merged(void **state)
 {
     (void)state;
     char names[7][128];
-    const char *given[7];
+    const char *given[7] = {0};
     struct eg_error err;
     for (size_t n = 1; n <= 7; n += 2) {
         for (int copy = 0; copy < 2; copy++) {
