@@ -103,7 +103,7 @@ static int serve(struct invocation *in, struct serve_options *how)
     enum eg_status status = start(in, how, &serve, &err);
     if (status) return report_error(in, status, &err);
     announce(in, serve_http(serve));
-    if (how->folder && !option_flag(in, "no-browser")) open_browser(http_url(serve_http(serve)));
+    if (how->folder && !option_flag(in, "no-browser")) open_browser(http_open_url(serve_http(serve)));
     sigwait(&ends, &which);
     pthread_sigmask(SIG_UNBLOCK, &ends, NULL); /* the second one kills */
     serve_stop(serve);

@@ -17,20 +17,25 @@ static bool same_secret(const char *guess, const char *secret)
     return !differs;
 }
 
-bool guard_token(struct guard *guard, const char *given)
+static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static bool random_letters(char *to)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     enum { LETTERS = 43 }; /* 258 bits */
     unsigned char bytes[LETTERS];
-    if (given) {
-        size_t n = strlen(given);
-        if (n < 8 || n >= sizeof guard->token || strspn(given, letters) != n) return false;
-        memcpy(guard->token, given, n + 1);
-        return true;
-    }
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) return false;
-    for (size_t i = 0; i < LETTERS; i++) guard->token[i] = letters[bytes[i] % 64];
-    guard->token[LETTERS] = '\0';
+    for (size_t i = 0; i < LETTERS; i++) to[i] = letters[bytes[i] % 64];
+    to[LETTERS] = '\0';
+    return true;
+}
+
+bool guard_token(struct guard *guard, const char *given)
+{
+    if (!random_letters(guard->once)) return false;
+    if (!given) return random_letters(guard->token);
+    size_t n = strlen(given);
+    if (n < 8 || n >= sizeof guard->token || strspn(given, letters) != n) return false;
+    memcpy(guard->token, given, n + 1);
     return true;
 }
 
@@ -74,7 +79,14 @@ static bool own_origin(const char *origin, const char *host)
     return !strncmp(origin, "http://", 7) && !strcasecmp(origin + 7, host);
 }
 
-enum admission guard_admits(const struct guard *guard, const struct asked *asked, bool open)
+static bool used_once(struct guard *guard, const char *once)
+{
+    bool same = *guard->once && same_secret(once, guard->once);
+    if (same) *guard->once = '\0';
+    return same;
+}
+
+enum admission guard_admits(struct guard *guard, const struct asked *asked, bool open)
 {
     static const char bearer[] = "Bearer ";
     bool reads = !strcmp(asked->method, "GET") || !strcmp(asked->method, "HEAD");
@@ -86,6 +98,7 @@ enum admission guard_admits(const struct guard *guard, const struct asked *asked
                        same_secret(asked->authorization + sizeof bearer - 1, guard->token)
                    ? ADMITTED
                    : NO_TOKEN;
+    if (asked->once && reads && used_once(guard, asked->once)) return SET_COOKIE;
     if (asked->token && reads) return same_secret(asked->token, guard->token) ? SET_COOKIE : NO_TOKEN;
     if (!asked->cookie || !same_secret(asked->cookie, guard->token)) return NO_TOKEN;
     return reads || asked->origin ? ADMITTED : FOREIGN_ORIGIN;

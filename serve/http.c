@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "serve/http_private.h"
+#include "serve/http_server.h"
 
 enum {
     MOST_CONNECTIONS = 500,
@@ -26,7 +26,6 @@ enum {
     DISCARD_BYTES = 16 << 20, /* read past a refusal, so that the client gets to read it */
     SLOWEST_BYTES = 64 << 10, /* a second, of a body, after the first minute */
     WINDOW_BYTES = 1 << 20,   /* of events that a window has not read */
-    HEARTBEAT_SECONDS = 15,
     STOP_SECONDS = 30,
 };
 
@@ -42,52 +41,6 @@ static const char *const standing_headers[][2] = {
     {"Referrer-Policy", "no-referrer"},
     {"Cross-Origin-Resource-Policy", "same-origin"},
     {"Cross-Origin-Opener-Policy", "same-origin"},
-};
-
-struct incoming {
-    struct http *http;
-    struct MHD_Connection *connection;
-    const struct route *route;
-    struct request request;
-    struct reply reply;
-    char *method, *path;
-    uint8_t *body;
-    size_t n, room, held; /* of the body; held: counted against most_held_bytes */
-    size_t discarded;
-    int spool; /* file of a large body; -1: none */
-    bool refused, suspended, done, sent, counted;
-    double begun, whole;
-    struct incoming *next;
-};
-
-struct window { /* one EventSource */
-    struct http *http;
-    struct MHD_Connection *connection;
-    char *text;
-    size_t n, room;
-    bool suspended, ended;
-    struct window *next;
-};
-
-struct http {
-    struct MHD_Daemon *daemon;
-    const struct route *routes;
-    size_t n_routes;
-    void *state;
-    struct http_options options;
-    struct guard guard;
-    char *spool, *url;
-    pthread_mutex_t lock;
-    pthread_cond_t work, change; /* there is work; something ended */
-    struct incoming *first, **last;
-    struct window *windows;
-    pthread_t *threads, ticker;
-    unsigned n_threads;
-    size_t n_waiting, n_open, n_in_flight; /* in the queue; begun; being answered */
-    atomic_size_t held;
-    atomic_bool stopping;
-    bool ended, ticking;
-    struct http_counts counts;
 };
 
 /* ---- requests ------------------------------------------------------------------------------------ */
@@ -167,9 +120,17 @@ static void set_cookie(struct incoming *in)
     char cookie[300];
     snprintf(cookie, sizeof cookie, "%s=%s; HttpOnly; SameSite=Strict; Path=/", in->http->guard.cookie,
              in->http->guard.token);
-    reply_static(&in->reply, "text/plain", "", 0, NULL);
-    in->reply.status = 303;
-    reply_header(&in->reply, "Location", "/");
+    /* Sent on from another site's page, the browser would leave out a strict cookie: this page asks anew. */
+    static const char again[] =
+        "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=\"0;url=/\">"
+        "<title>engraft</title><a href=\"/\">engraft</a>";
+    const char *from = incoming_header(in, "Sec-Fetch-Site");
+    bool elsewhere = from && strcmp(from, "none") != 0 && strcmp(from, "same-origin") != 0;
+    reply_static(&in->reply, "text/html; charset=utf-8", again, elsewhere ? sizeof again - 1 : 0, NULL);
+    if (!elsewhere) {
+        in->reply.status = 303;
+        reply_header(&in->reply, "Location", "/");
+    }
     reply_header(&in->reply, "Set-Cookie", cookie);
     reply_header(&in->reply, "Cache-Control", "no-store");
 }
@@ -177,13 +138,14 @@ static void set_cookie(struct incoming *in)
 /* Is it to be answered at all? Else the reply is there. */
 static bool admit(struct incoming *in)
 {
-    const struct http *http = in->http;
+    struct http *http = in->http;
     struct asked asked = {in->method,
                           incoming_header(in, "Host"),
                           incoming_header(in, "Origin"),
                           incoming_header(in, "Authorization"),
                           MHD_lookup_connection_value(in->connection, MHD_COOKIE_KIND, http->guard.cookie),
-                          request_query(&in->request, "token")};
+                          request_query(&in->request, "token"),
+                          request_query(&in->request, "once")};
     switch (guard_admits(&http->guard, &asked, in->route && in->route->flags & ROUTE_OPEN)) {
     case ADMITTED: return true;
     case SET_COOKIE: set_cookie(in); return false;
@@ -357,119 +319,6 @@ static void free_body(struct incoming *in)
     atomic_fetch_sub(&in->http->held, in->held);
 }
 
-/* ---- events -------------------------------------------------------------------------------------------- */
-
-static ssize_t read_events(void *user, uint64_t position, char *to, size_t room)
-{
-    (void)position;
-    struct window *window = user;
-    ssize_t n = 0;
-    pthread_mutex_lock(&window->http->lock);
-    if (window->n) {
-        size_t take = window->n < room ? window->n : room;
-        memcpy(to, window->text, take);
-        memmove(window->text, window->text + take, window->n -= take);
-        n = (ssize_t)take;
-    } else if (window->ended) {
-        n = MHD_CONTENT_READER_END_OF_STREAM;
-    } else {
-        MHD_suspend_connection(window->connection);
-        window->suspended = true;
-    }
-    pthread_mutex_unlock(&window->http->lock);
-    return n;
-}
-
-static void free_window(void *user)
-{
-    struct window *window = user;
-    struct http *http = window->http;
-    pthread_mutex_lock(&http->lock);
-    for (struct window **at = &http->windows; *at; at = &(*at)->next)
-        if (*at == window) {
-            *at = window->next;
-            break;
-        }
-    pthread_mutex_unlock(&http->lock);
-    free(window->text);
-    free(window);
-}
-
-/* Under the lock. */
-static void tell_window(struct window *window, const char *text, size_t n)
-{
-    if (n && window->n + n > WINDOW_BYTES) {
-        window->ended = true;
-    } else if (n) {
-        if (window->n + n > window->room) {
-            size_t room = 2 * (window->n + n);
-            char *more = realloc(window->text, room);
-            if (!more) return;
-            window->text = more;
-            window->room = room;
-        }
-        memcpy(window->text + window->n, text, n);
-        window->n += n;
-    }
-    if (window->suspended) MHD_resume_connection(window->connection);
-    window->suspended = false;
-}
-
-static void tell_windows(struct http *http, const char *text)
-{
-    pthread_mutex_lock(&http->lock);
-    for (struct window *window = http->windows; window; window = window->next)
-        tell_window(window, text, strlen(text));
-    pthread_mutex_unlock(&http->lock);
-}
-
-void events_send(struct http *http, const char *event, const char *json)
-{
-    char *text = NULL;
-    if (asprintf(&text, "event: %s\ndata: %s\n\n", event, json) < 0) return;
-    tell_windows(http, text);
-    free(text);
-}
-
-static struct MHD_Response *open_window(struct incoming *in)
-{
-    struct http *http = in->http;
-    struct window *window = calloc(1, sizeof *window);
-    if (!window) return NULL;
-    *window = (struct window){.http = http, .connection = in->connection};
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_events, window, free_window);
-    if (!response) {
-        free(window);
-        return NULL;
-    }
-    static const char first[] = "retry: 1000\n\n";
-    pthread_mutex_lock(&http->lock);
-    tell_window(window, first, sizeof first - 1);
-    window->ended = http->stopping;
-    window->next = http->windows;
-    http->windows = window;
-    pthread_mutex_unlock(&http->lock);
-    return response;
-}
-
-/* A window that is gone is noticed when something is written to it. */
-static void *tick(void *user)
-{
-    struct http *http = user;
-    pthread_mutex_lock(&http->lock);
-    while (!http->stopping) {
-        struct timespec at;
-        clock_gettime(CLOCK_REALTIME, &at);
-        at.tv_sec += HEARTBEAT_SECONDS;
-        if (pthread_cond_timedwait(&http->change, &http->lock, &at) != ETIMEDOUT) continue;
-        for (struct window *window = http->windows; window; window = window->next)
-            tell_window(window, ":\n\n", 3);
-    }
-    pthread_mutex_unlock(&http->lock);
-    return NULL;
-}
-
 /* ---- replies ---------------------------------------------------------------------------------------------
  */
 
@@ -491,7 +340,7 @@ static struct MHD_Response *make_response(struct incoming *in)
         response = MHD_create_response_from_fd64(reply->n_bytes, reply->fd);
         if (response) reply->kind = REPLY_NONE; /* the file is the response's */
         return response;
-    case REPLY_EVENTS: return open_window(in);
+    case REPLY_EVENTS: return events_open(in);
     default: reply_error(reply, 500, "no_answer", "nothing answered"); return make_response(in);
     }
 }
@@ -703,7 +552,8 @@ static bool name_hosts(struct http *http, const char *address)
         if (!guard->names[i]) return false;
     if (guard->any_address && *own) shown = own;
     snprintf(guard->cookie, sizeof guard->cookie, "engraft-%u", guard->port);
-    return asprintf(&http->url, "http://%s:%u/?token=%s", shown, guard->port, guard->token) > 0;
+    return asprintf(&http->url, "http://%s:%u/?token=%s", shown, guard->port, guard->token) > 0 &&
+           asprintf(&http->open_url, "http://%s:%u/?once=%s", shown, guard->port, guard->once) > 0;
 }
 
 static enum eg_status listen_on(struct http *http, struct eg_error *err)
@@ -741,7 +591,7 @@ static enum eg_status start_threads(struct http *http, struct eg_error *err)
     for (; http->n_threads < http->options.threads; http->n_threads++)
         if (pthread_create(&http->threads[http->n_threads], NULL, handle_requests, http))
             return serve_fail(err, EG_E_SYSTEM, "cannot start a thread");
-    http->ticking = !pthread_create(&http->ticker, NULL, tick, http);
+    http->ticking = !pthread_create(&http->ticker, NULL, events_tick, http);
     return http->ticking ? EG_OK : serve_fail(err, EG_E_SYSTEM, "cannot start a thread");
 }
 
@@ -776,6 +626,7 @@ enum eg_status http_start(const struct http_options *options, const struct route
 unsigned http_port(const struct http *http) { return http->guard.port; }
 const char *http_token(const struct http *http) { return http->guard.token; }
 const char *http_url(const struct http *http) { return http->url; }
+const char *http_open_url(const struct http *http) { return http->open_url; }
 
 struct http_counts http_counts(const struct http *const_http)
 {
@@ -809,10 +660,7 @@ static void end_connections(struct http *http)
     MHD_socket listening = MHD_quiesce_daemon(http->daemon);
     if (listening != MHD_INVALID_SOCKET) close(listening);
     pthread_mutex_lock(&http->lock);
-    for (struct window *window = http->windows; window; window = window->next) {
-        window->ended = true;
-        tell_window(window, "", 0);
-    }
+    events_end(http);
     wait_for_replies(http);
     pthread_mutex_unlock(&http->lock);
     MHD_stop_daemon(http->daemon);
@@ -837,6 +685,7 @@ void http_stop(struct http *http)
         free(http->guard.names[i]);
     free(http->spool);
     free(http->url);
+    free(http->open_url);
     pthread_mutex_destroy(&http->lock);
     pthread_cond_destroy(&http->work);
     pthread_cond_destroy(&http->change);

@@ -2,7 +2,7 @@
  *
  * What comes in is bounded here: the size of bodies (413), how much waits (429), how long a body may take to
  * come. Host and Origin are checked (403), then the token (401: "Authorization: Bearer T", the cookie, or
- * ?token=T on a GET, which sets the cookie and sends the browser to the same place without it). A request by
+ * ?token=T on a GET, which sets the cookie and sends the browser to "/"). A request by
  * cookie that changes something must carry the Origin that browsers send. Replies carry the
  * Content-Security-Policy and its kin. */
 #ifndef ENGRAFT_HTTP_H
@@ -87,6 +87,9 @@ unsigned http_port(const struct http *http);
 const char *http_token(const struct http *http);
 /* "http://127.0.0.1:8000/?token=..."; lives as long as the server. */
 const char *http_url(const struct http *http);
+/* The same with a key that opens it once, in place of the token: for a browser's command line, which others
+ * on the machine can read. */
+const char *http_open_url(const struct http *http);
 /* Counts since the start. */
 struct http_counts {
     unsigned long long requests, errors[6]; /* by hundreds: errors[4] are the 4xx */

@@ -11,17 +11,18 @@
 
 struct guard {
     char token[129];
+    char once[64];   /* admits one GET, and is gone; "": none */
     char cookie[24]; /* its name: cookies do not tell ports apart */
     unsigned port;
     bool any_address; /* listens on all: any literal address is this machine's */
     char *names[4];   /* hosts that may be asked for; NULL: no more */
 };
 struct asked { /* what of a request its admission depends on; NULL: not there */
-    const char *method, *host, *origin, *authorization, *cookie, *token;
+    const char *method, *host, *origin, *authorization, *cookie, *token, *once;
 };
 enum admission { ADMITTED, SET_COOKIE, FOREIGN_HOST, FOREIGN_ORIGIN, NO_TOKEN };
 /* open: a route that takes no token. */
-enum admission guard_admits(const struct guard *guard, const struct asked *asked, bool open);
+enum admission guard_admits(struct guard *guard, const struct asked *asked, bool open);
 /* false: no randomness, or the token given is not one. */
 bool guard_token(struct guard *guard, const char *given);
 

@@ -22,10 +22,11 @@ def main_served(main):
 
 
 class Server:
-    def __init__(self, *words, cwd=None):
+    def __init__(self, *words, cwd=None, browser=False, env=None):
+        quiet = [] if browser else ["--no-browser"]
         self.process = subprocess.Popen(
-            [ENGRAFT, "serve", "--json", "--no-browser", "--port", "0", "--token", TOKEN, *map(str, words)],
-            cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [ENGRAFT, "serve", "--json", *quiet, "--port", "0", "--token", TOKEN, *map(str, words)],
+            cwd=cwd, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         line = self.process.stdout.readline()
         if not line:

@@ -1,6 +1,7 @@
 """engraft serve: who is answered, and what is refused. From outside, by Python's http.client."""
 import signal
 import socket
+import time
 
 import program
 from program import run
@@ -45,6 +46,33 @@ class Safe(Served):
         for extra, status in (({}, 403), ({"Origin": origin}, 405), ({"Origin": "http://127.0.0.1:1"}, 403)):
             self.assertEqual(server.ask("POST", "/api/state", token=None, Cookie=pair, **extra)[0], status, extra)
         self.assertEqual(server.ask("GET", "/?token=wrong-token", token=None)[0], 401)
+
+    def test_sent_from_another_page(self):
+        server = self.serve(".")
+        status, headers, text = server.ask("GET", f"/?token={TOKEN}", token=None, Sec_Fetch_Site="cross-site")
+        self.assertEqual(status, 200)  # a redirect would arrive without the cookie
+        self.assertIn("HttpOnly", headers["Set-Cookie"])
+        self.assertIn(b"http-equiv=refresh", text)
+        self.assertNotIn(TOKEN.encode(), text)
+
+    def test_browser_gets_a_key_for_once(self):
+        bin_ = self.here / "bin"
+        bin_.mkdir()
+        opener = bin_ / "xdg-open"
+        opener.write_text(f'#!/bin/sh\nprintf %s "$1" > {self.here}/part && mv {self.here}/part {self.here}/opened\n')
+        opener.chmod(0o755)
+        server = self.serve(".", browser=True, env={"PATH": f"{bin_}:/usr/bin:/bin"})
+        for _ in range(1000):
+            if (self.here / "opened").exists():
+                break
+            time.sleep(0.01)
+        url = (self.here / "opened").read_text()
+        self.assertNotIn(TOKEN, url)
+        path = url.split(str(server.port), 1)[1]
+        status, headers, _ = server.ask("GET", path, token=None)
+        self.assertEqual(status, 303)
+        self.assertIn(TOKEN, headers["Set-Cookie"])
+        self.assertEqual(server.ask("GET", path, token=None)[0], 401)
 
     def test_headers(self):
         server = self.serve(".")
