@@ -251,6 +251,8 @@ static bool spool(struct incoming *in, const void *bytes, size_t n)
 {
     if (in->spool < 0) {
         in->spool = open(in->http->spool, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (in->spool < 0)
+            in->spool = memfd_create("body", MFD_CLOEXEC); /* a file system without such files */
         if (in->spool < 0 || !write_all(in->spool, in->body, in->n)) return false;
         free(in->body);
         in->body = NULL;
@@ -382,16 +384,34 @@ static enum MHD_Result send_reply(struct incoming *in)
 /* ---- handlers
  * ---------------------------------------------------------------------------------------------- */
 
+/* Under the lock. From here on the request may be sent and freed by libmicrohttpd's thread. */
+static void finish(struct incoming *in)
+{
+    struct http *http = in->http;
+    http->n_in_flight--;
+    if (in->suspended) MHD_resume_connection(in->connection);
+    pthread_cond_broadcast(&http->change);
+}
+
+/* While its handler has not returned, the handler's thread still reads the request. */
 void reply_done(struct reply *reply)
 {
     struct incoming *in = reply->incoming;
     struct http *http = in->http;
     pthread_mutex_lock(&http->lock);
     in->done = true;
-    http->n_in_flight--;
-    if (in->suspended) MHD_resume_connection(in->connection);
-    pthread_cond_broadcast(&http->change);
+    if (!in->handled) finish(in);
     pthread_mutex_unlock(&http->lock);
+}
+
+static void call_handler(struct incoming *in) { in->route->call(in->http->state, &in->request, &in->reply); }
+
+/* Under the lock, when the handler has returned. */
+static void handler_returned(struct incoming *in)
+{
+    in->handled = false;
+    if (!in->reply.later) in->done = true;
+    if (in->done) finish(in);
 }
 
 static void *handle_requests(void *user)
@@ -409,9 +429,9 @@ static void *handle_requests(void *user)
         if (!http->first) http->last = &http->first;
         http->n_waiting--;
         pthread_mutex_unlock(&http->lock);
-        in->route->call(http->state, &in->request, &in->reply);
-        if (!in->reply.later) reply_done(&in->reply);
+        call_handler(in);
         pthread_mutex_lock(&http->lock);
+        handler_returned(in);
     }
     pthread_mutex_unlock(&http->lock);
     return NULL;
@@ -423,10 +443,11 @@ static enum MHD_Result call_quick(struct incoming *in)
     struct http *http = in->http;
     pthread_mutex_lock(&http->lock);
     http->n_in_flight++;
+    in->handled = true;
     pthread_mutex_unlock(&http->lock);
-    in->route->call(http->state, &in->request, &in->reply);
-    if (!in->reply.later) reply_done(&in->reply);
+    call_handler(in);
     pthread_mutex_lock(&http->lock);
+    handler_returned(in);
     bool done = in->done;
     if (!done) {
         MHD_suspend_connection(in->connection);
@@ -444,6 +465,7 @@ static enum MHD_Result call_on_thread(struct incoming *in)
     if (room) {
         http->n_in_flight++;
         http->n_waiting++;
+        in->handled = true;
         MHD_suspend_connection(in->connection);
         in->suspended = true;
         *http->last = in;

@@ -17,8 +17,8 @@ struct incoming {
     uint8_t *body;
     size_t n, room, held; /* of the body; held: counted against most_held_bytes */
     size_t discarded;
-    int spool; /* file of a large body; -1: none */
-    bool refused, suspended, done, sent, counted;
+    int spool;                                    /* file of a large body; -1: none */
+    bool refused, suspended, handled, done, sent; /* handled: a handler has it */
     double begun, whole;
     struct incoming *next;
 };
