@@ -6,7 +6,7 @@
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-all_legs="rules gcc page crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 predict mpi wheel debian13"
+all_legs="rules gcc page networks crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 predict mpi wheel debian13"
 legs=${*:-$all_legs}
 formatter=14 # the clang-format that formats this tree; others differ
 jobs=$(nproc)
@@ -57,12 +57,17 @@ leg_rules() {
 }
 
 leg_gcc() {
-    build release && python3 tools/check_tree.py build/release && run_ctest release -LE 'crash|page'
+    build release && python3 tools/check_tree.py build/release && run_ctest release -LE 'crash|page|networks'
 }
 
 # The page of a report in a browser.
 leg_page() {
     build release && run_ctest release -L page
+}
+
+# Twenty networks with random weights, as PyTorch exports them, against onnxruntime.
+leg_networks() {
+    build release && run_ctest release -L networks
 }
 
 # A writer killed at every write, and what it left read again and finished.
@@ -82,7 +87,7 @@ leg_demo() {
 }
 
 leg_clang() {
-    build clang && run_ctest clang -LE 'peers|cli|crash|page'
+    build clang && run_ctest clang -LE 'peers|cli|crash|page|networks'
 }
 
 leg_asan() {

@@ -23,16 +23,12 @@ static void merge_parts(struct eg_dimension *dim)
     dim->n = n;
 }
 
-/* The batch of one among the dimensions: one of its own, the first there is, else before the first. It may be
- * anywhere, and where nothing else is it is in nobody's way. */
-static enum eg_status place_batch(struct eg_reading *step, struct eg_value *value)
+/* The batch of one as part k of a dimension. */
+static enum eg_status join_batch(struct eg_reading *step, struct eg_dimension *dim, uint32_t k)
 {
-    unsigned at = 0;
-    while (at < value->rank && value->dim[at].n) at++;
-    struct eg_dimension *dim = &value->dim[at < value->rank ? at : 0];
     if (dim->n == EG_PARTS_MAX) return eg__step_refuse(step, "this reshape is too intricate");
-    memmove(dim->part + 1, dim->part, dim->n++ * sizeof *dim->part);
-    dim->part[0] = (struct eg_part){EG_AXIS_N, 1, 1};
+    memmove(dim->part + k + 1, dim->part + k, (dim->n++ - k) * sizeof *dim->part);
+    dim->part[k] = (struct eg_part){EG_AXIS_N, 1, 1};
     return EG_OK;
 }
 
@@ -63,29 +59,42 @@ static enum eg_status deal(struct eg_reading *step, struct eg_part *part, uint32
     return EG_OK;
 }
 
-/* Deal the parts of `value`, in order, to dimensions of the sizes asked for. */
+/* Deal the parts of `value`, in order, to dimensions of the sizes asked for. A batch of one is in nobody's
+ * way: it is the dimension of 1 in its place, else the first if that is one, else it goes with what follows
+ * it. */
 static enum eg_status regroup(struct eg_reading *step, struct eg_value *value, const size_t *size,
                               unsigned rank)
 {
     struct eg_part part[EG_RANK_MAX * EG_PARTS_MAX];
-    uint32_t n = 0, next = 0;
-    bool has_batch = false;
+    uint32_t n = 0, next = 0, before = UINT32_MAX;
+    unsigned with = 0;
+    bool found = false, alone = false;
     for (unsigned i = 0; i < value->rank; i++)
         for (uint32_t k = 0; k < value->dim[i].n; k++) {
             part[n] = value->dim[i].part[k];
             if (part[n].extent > 1)
                 n++;
             else
-                has_batch = true; /* a part of 1 can only be that */
+                before = n; /* a part of 1 can only be that */
         }
+    const size_t whole = before < n ? part[before].extent : 1;
     value->rank = rank;
     for (unsigned i = 0; i < rank; i++) {
+        const bool begun = before < n && part[before].extent != whole, here = next == before && !begun;
         enum eg_status status = deal(step, part, n, &next, size[i], &value->dim[i]);
         if (status) return status;
+        if (found) continue;
+        with = i;
+        alone = here && size[i] == 1;
+        found = alone || next > before || (before < n && part[before].extent != whole);
     }
     if (next < n) return eg__step_broken(step, "its shape does not fit its input");
-    if (!has_batch) return EG_OK;
-    return rank ? place_batch(step, value) : eg__step_broken(step, "its shape does not fit its input");
+    if (before == UINT32_MAX) return EG_OK;
+    if (!rank) return eg__step_broken(step, "its shape does not fit its input");
+    if (!alone && size[0] == 1) return join_batch(step, &value->dim[0], 0);
+    if (!alone && with && with + 1 == rank) /* what is last is to be worked along */
+        return join_batch(step, &value->dim[with - 1], value->dim[with - 1].n);
+    return join_batch(step, &value->dim[with], 0);
 }
 
 /* Output 0 has the dimensions of `made`: a FLATTEN or CHANNEL_SHUFFLE under this node's name
