@@ -16,7 +16,7 @@ fast="libcmocka-dev clang-format git ca-certificates python3"
 
 test="g++ clang clang-tidy cppcheck valgrind
 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-libopenmpi-dev openmpi-bin hdf5-tools debootstrap
+libopenmpi-dev openmpi-bin hdf5-tools debootstrap abigail-tools
 python3-venv python3-numpy python3-torch python3-torchvision"
 
 # A browser for the pages, clang's sanitizers, and readers of HDF5 in other languages: what needs them says so and is

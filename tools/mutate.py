@@ -217,7 +217,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, how.state.open("a") as state:
         builder = Builder(how.build.resolve(), Path(folder))
         tests = sorted({test for _, names in ROOMS for test in names.split()})
-        wrong = [] if how.list else [test for test in tests if subprocess.run([how.build / "tests" / test], capture_output=True).returncode]
+        wrong = [] if how.list or known else [test for test in tests if subprocess.run([how.build / "tests" / test], capture_output=True).returncode]
         if wrong:
             sys.exit(f"these fail as it is: {', '.join(wrong)}")
         for mutant in order:

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Build and run the tests in every way CI does, quick checks first:
-#   tools/test.sh [LEG...]        default: all of them; on demand only: debian, debian12, debian13_all
+#   tools/test.sh [LEG...]        default: all of them; on demand only: abi, mutants, debian, debian12, debian13_all
 # Each leg's output goes to build/test/LEG.log and is shown when the leg fails. The last line
 # counts tests over all legs: N passed, N failed, N skipped.
 set -u -o pipefail
@@ -174,6 +174,16 @@ leg_debian13() {
 
 leg_debian12() {
     bare_root bookworm
+}
+
+# Does what was linked with the last tag work with this tree?
+leg_abi() {
+    tools/abi.sh
+}
+
+# Wrong programs made mechanically: 85 of 100 have to be found out.
+leg_mutants() {
+    build release && tools/mutate.py
 }
 
 # Every leg there: an hour.

@@ -15,7 +15,8 @@
 #include "image/dataset.h"
 #include "image/photo.h"
 
-enum { MOST_WIDTH = 4096, LOOK_TARGET = 192, STEP = 64, LEAST_ROWS = 4, THUMB_QUALITY = 72 };
+enum { MOST_WIDTH = 4096, LOOK_TARGET = 192, STEP = 64, LEAST_ROWS = 4, THUMB_QUALITY = 72, VOTERS = 10 };
+static const double VOTE_SHARE = 0.2, VOTE_SLOPE = 8;
 
 /* ---- rows and their vectors --------------------------------------------------------------------- */
 
@@ -205,22 +206,70 @@ static enum eg_status count_classes(struct eg_audit *a, struct eg_error *err)
     return EG_OK;
 }
 
+/* What the labels of the nearest photos say, copies of the photo itself left out, as a share of what is said
+ * of it: a classifier of all photos and a look at a few err differently (docs/audit.md has the gain). */
+static void add_votes(const struct eg_audit *a, size_t row, float *p, double *votes)
+{
+    const size_t k = a->spec->n_classes;
+    const uint32_t *near = a->near + row * EG_AUDIT_NEAR;
+    double sum = 0;
+    memset(votes, 0, k * sizeof *votes);
+    for (size_t j = 0, n = 0; j < EG_AUDIT_NEAR && n < VOTERS && near[j] != UINT32_MAX; j++) {
+        if (a->labels[near[j]] < 0 || a->set[near[j]] == a->set[row]) continue;
+        double vote = exp(VOTE_SLOPE * (double)a->near_cosine[row * EG_AUDIT_NEAR + j]);
+        votes[a->labels[near[j]]] += vote;
+        sum += vote;
+        n++;
+    }
+    for (size_t c = 0; c < k && sum > 0; c++)
+        p[c] = (float)((1 - VOTE_SHARE) * (double)p[c] + VOTE_SHARE * votes[c] / sum);
+}
+
+static float *with_votes(const struct eg_audit *a)
+{
+    const size_t k = a->spec->n_classes;
+    float *p = eg__alloc(a->n_labelled * k + 1, sizeof *p);
+    double *votes = eg__alloc(k + 1, sizeof *votes);
+    if (p && votes) {
+        memcpy(p, a->probabilities, a->n_labelled * k * sizeof *p);
+        for (size_t i = 0; i < a->n_labelled; i++) add_votes(a, a->labelled[i], p + i * k, votes);
+        free(votes);
+        return p;
+    }
+    free(p);
+    free(votes);
+    return NULL;
+}
+
 static enum eg_status find_suspects(struct eg_audit *a, struct eg_error *err)
 {
+    const size_t k = a->spec->n_classes;
     int32_t *labels = eg__alloc(a->n_labelled + 1, sizeof *labels);
     uint8_t *confirmed = eg__alloc(a->n_labelled + 1, 1);
-    enum eg_status status = labels && confirmed ? EG_OK : eg__fail_memory(err, "labels");
+    float *p = with_votes(a);
+    a->quality = eg__alloc(a->n_labelled + 1, sizeof *a->quality);
+    a->other = eg__alloc(a->n_labelled + 1, sizeof *a->other);
+    bool room = labels && confirmed && p && a->quality && a->other;
+    enum eg_status status = room ? EG_OK : eg__fail_memory(err, "labels");
     for (size_t i = 0; i < a->n_labelled && !status; i++) {
         labels[i] = a->labels[a->labelled[i]];
         confirmed[i] = a->confirmed[a->labelled[i]];
+        a->other[i] = labels[i] ? 0 : 1;
+        for (size_t c = 0; c < k; c++)
+            if (c != (size_t)labels[i] && p[i * k + c] > p[i * k + (size_t)a->other[i]])
+                a->other[i] = (int32_t)c;
     }
+    if (!status) eg__label_quality(p, labels, a->n_labelled, k, EG_SHARPNESS, a->quality);
     if (!status)
-        status = eg__suspects(a->probabilities, labels, a->n_labelled, a->spec->n_classes, confirmed,
-                              &a->suspects, &a->n_suspects, err);
+        status = eg__suspects(p, labels, a->n_labelled, k, confirmed, &a->suspects, &a->n_suspects, err);
     free(labels);
     free(confirmed);
-    for (size_t i = 0; i < a->n_suspects && !status; i++)
-        a->suspects[i].row = a->labelled[a->suspects[i].row];
+    free(p);
+    for (size_t i = 0; i < a->n_suspects && !status; i++) {
+        struct eg_suspect *one = &a->suspects[i];
+        one->probability = a->probabilities[one->row * k + (size_t)one->suggestion];
+        one->row = a->labelled[one->row];
+    }
     return status;
 }
 
@@ -230,7 +279,8 @@ void eg__audit_release(struct eg_audit *a)
     void *const owned[] = {a->rows,      a->labels,    a->vectors,  a->looks,       a->stats,
                            a->confirmed, a->test,      a->set,      a->copies,      a->copy_rows,
                            a->nearest,   a->labelled,  a->suspects, a->odd,         a->probabilities,
-                           a->classes,   a->confusion, a->near,     a->near_cosine, a->thumbs};
+                           a->classes,   a->confusion, a->near,     a->near_cosine, a->thumbs,
+                           a->quality,   a->other};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
     *a = (struct eg_audit){0};
 }

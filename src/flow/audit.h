@@ -55,6 +55,8 @@ struct eg_audit {
     float *nearest;     /* mean cosine of the nearest few of the class; NAN */
     size_t *labelled, n_labelled;
     float *probabilities; /* [n_labelled][k] out of fold */
+    float *quality; /* [n_labelled] of the labels as they stand: 0 bad, 1 good; with the neighbours' votes */
+    int32_t *other; /* [n_labelled] the likeliest other class, with them */
     struct eg_suspect *suspects;
     size_t n_suspects;
     struct eg_odd *odd;

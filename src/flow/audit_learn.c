@@ -2,7 +2,8 @@
  *
  * Copies of one photo stay in one fold: a copy of a wrong photo in another fold would confirm the
  * wrong label. Probabilities are the mean over REPEATS divisions into folds, of which the first
- * chooses scaling and C as training does. */
+ * chooses scaling and C as training does. Of more than MANY rows there is one division, and so many of
+ * them choose: what is gained there is less than a row's noise, and the time is that of the whole report. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "learn/learn.h"
 #include "sample/sample.h"
 
-enum { REPEATS = 3, FOLDS = 5, LEAST_CURVE = 40 };
+enum { REPEATS = 3, FOLDS = 5, LEAST_CURVE = 40, MANY = 3000 };
 
 static const char *const scale_names[] = {"none", "unit", "root", "standard", "auto"};
 
@@ -122,53 +123,83 @@ enum eg_status eg__audit_test_rows(struct eg_store *store, const struct eg_audit
     return status;
 }
 
-static void add_probabilities(struct eg_audit *a, const struct labelled_rows *r, const float *p)
+static void add_probabilities(struct eg_audit *a, const struct labelled_rows *r, const float *p, int repeats)
 {
     for (size_t i = 0; i < r->n; i++)
         for (size_t c = 0; c < r->n_classes; c++)
             a->probabilities[r->rows[i] * a->spec->n_classes + (size_t)r->class_of[c]] +=
-                p[i * r->n_classes + c] / REPEATS;
+                p[i * r->n_classes + c] / (float)repeats;
+}
+
+/* The first n rows of an order, divided into folds. EG_E_ARGUMENT: too few of a class. */
+static enum eg_status take_some(const struct labelled_rows *r, const size_t *order, size_t n, uint64_t seed,
+                                struct labelled_rows *out, struct eg_error *err)
+{
+    struct labelled_rows some = {.audit = r->audit, .n_classes = r->n_classes, .n = n};
+    enum eg_status status = rows_reserve(&some, n) ? EG_OK : eg__fail_memory(err, "some of the rows");
+    for (size_t i = 0; i < n && !status; i++) {
+        some.rows[i] = r->rows[order[i]];
+        some.labels[i] = r->labels[order[i]];
+        memcpy(some.identity[i], r->identity[order[i]], sizeof *some.identity);
+    }
+    if (!status)
+        status =
+            eg__folds(some.identity, some.labels, n, r->classes, r->n_classes, FOLDS, seed, some.fold, err);
+    if (status)
+        rows_release(&some);
+    else
+        *out = some;
+    return status;
 }
 
 /* Cross-validated accuracy of part of the rows, a rising part, in the order of a shuffle. */
-static enum eg_status learning_curve(struct eg_audit *a, const struct labelled_rows *r,
+static enum eg_status learning_curve(struct eg_audit *a, const struct labelled_rows *r, const size_t *order,
                                      struct eg_learn_options how, struct eg_error *err)
 {
-    size_t *order = eg__alloc(r->n, sizeof *order);
-    if (!order) return eg__fail_memory(err, "the learning curve");
-    for (size_t i = 0; i < r->n; i++) order[i] = i;
-    struct eg_rng rng;
-    eg__rng_init(&rng, how.seed, 7);
-    eg__rng_shuffle(&rng, order, r->n);
-    enum eg_status status = EG_OK;
-    for (size_t parts = 16; parts && !status; parts /= 2) {
-        struct labelled_rows some = {.audit = a, .n_classes = r->n_classes};
-        some.n = r->n / parts;
-        if (some.n < LEAST_CURVE) continue;
-        if (!rows_reserve(&some, some.n)) status = eg__fail_memory(err, "the learning curve");
-        for (size_t i = 0; i < some.n && !status; i++) {
-            some.rows[i] = r->rows[order[i]];
-            some.labels[i] = r->labels[order[i]];
-            memcpy(some.identity[i], r->identity[order[i]], sizeof *some.identity);
-        }
+    for (size_t parts = 16; parts; parts /= 2) {
+        struct labelled_rows some;
         struct eg_learned learned = {0};
-        struct eg_row_source source = source_of(&some);
-        how.fold = some.fold;
+        const size_t n = r->n / parts;
         /* a part too small for its classes gives no point */
-        if (!status &&
-            !eg__folds(some.identity, some.labels, some.n, r->classes, r->n_classes, FOLDS, how.seed,
-                       some.fold, NULL) &&
-            !eg__learn(&source, some.labels, r->n_classes, &how, &learned, NULL)) {
+        if (n < LEAST_CURVE || take_some(r, order, n, how.seed, &some, NULL)) continue;
+        struct eg_row_source source = source_of(&some);
+        struct eg_error why;
+        how.fold = some.fold;
+        enum eg_status status = eg__learn(&source, some.labels, r->n_classes, &how, &learned, &why);
+        if (!status) {
             struct eg_curve_point *point = &a->curve[a->n_curve++];
-            size_t right = (size_t)lround(learned.cv_accuracy * (double)some.n);
-            point->rows = some.n * (FOLDS - 1) / FOLDS;
+            point->rows = n * (FOLDS - 1) / FOLDS;
             point->accuracy = learned.cv_accuracy;
-            eg__wilson(right, some.n, &point->low, &point->high);
+            eg__wilson((size_t)lround(learned.cv_accuracy * (double)n), n, &point->low, &point->high);
             eg__learned_release(&learned);
         }
         rows_release(&some);
+        if (status != EG_E_CANCELLED) continue;
+        if (err) *err = why;
+        return status;
     }
-    free(order);
+    return EG_OK;
+}
+
+/* Of many rows some say which scaling and C; *c is then that of as much penalty a row for all. */
+static enum eg_status choose_by_some(const struct labelled_rows *r, const size_t *order,
+                                     struct eg_learn_options how, enum eg_scaling *scale, double *c,
+                                     struct eg_error *err)
+{
+    struct labelled_rows some;
+    struct eg_learned learned = {0};
+    enum eg_status status = take_some(r, order, MANY, how.seed, &some, NULL);
+    if (status) return status == EG_E_ARGUMENT ? EG_OK : eg__fail_memory(err, "some of the rows");
+    struct eg_row_source source = source_of(&some);
+    how.fold = some.fold;
+    how.out_of_fold = false;
+    status = eg__learn(&source, some.labels, r->n_classes, &how, &learned, err);
+    if (!status) {
+        *scale = learned.scale;
+        *c = learned.c * MANY / (double)r->n;
+        eg__learned_release(&learned);
+    }
+    rows_release(&some);
     return status;
 }
 
@@ -186,27 +217,38 @@ static enum eg_status learn_all(struct eg_audit *a, struct labelled_rows *r, str
                                    .progress = a->options->progress,
                                    .user = a->options->user};
     struct eg_row_source source = source_of(r);
+    struct eg_rng rng;
     double c = 0;
-    enum eg_status status = EG_OK;
-    for (int repeat = 0; repeat < REPEATS && !status; repeat++) {
+    const int repeats = r->n > MANY ? 1 : REPEATS;
+    size_t *order = eg__alloc(r->n, sizeof *order);
+    if (!order) return eg__fail_memory(err, "the order of rows");
+    for (size_t i = 0; i < r->n; i++) order[i] = i;
+    eg__rng_init(&rng, how.seed, 7);
+    eg__rng_shuffle(&rng, order, r->n);
+    enum eg_status status = r->n > MANY ? choose_by_some(r, order, how, &how.scale, &c, err) : EG_OK;
+    for (int repeat = 0; repeat < repeats && !status; repeat++) {
         struct eg_learned learned = {0};
+        how.c = c > 0 ? &c : NULL;
+        how.n_c = c > 0;
         status =
             eg__folds(r->identity, r->labels, r->n, r->classes, r->n_classes, FOLDS, how.seed, r->fold, err);
         if (!status) status = eg__learn(&source, r->labels, r->n_classes, &how, &learned, err);
         if (status) break;
-        add_probabilities(a, r, learned.out_of_fold);
+        add_probabilities(a, r, learned.out_of_fold, repeats);
         c = learned.c;
-        how.c = &c;
-        how.n_c = 1;
         how.scale = learned.scale;
         how.seed++;
         eg__learned_release(&learned);
     }
     a->scale = scale_names[how.scale];
     a->c = c;
+    how.c = &c;
+    how.n_c = 1;
     how.out_of_fold = false;
     how.seed = a->options->seed;
-    return status ? status : learning_curve(a, r, how, err);
+    if (!status) status = learning_curve(a, r, order, how, err);
+    free(order);
+    return status;
 }
 
 enum eg_status eg__audit_learn(struct eg_audit *a, struct eg_error *err)
