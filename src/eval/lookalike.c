@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { S = EG_LOOK_SIDE, COARSE = 12, SMALL = 32 };
+enum { S = EG_LOOK_SIDE, COARSE = 12, TINY = 16, SMALL = 32 };
 
 void eg__look_of(const uint8_t *rgb, size_t height, size_t width, uint8_t look[EG_LOOK_BYTES])
 {
@@ -84,12 +84,14 @@ static double correlate(const float *a, const float *b, int side, const double p
     return ((double)sab - (double)sa * (double)sb / (double)n) / sqrt(va * vb);
 }
 
-/* Climb along one axis after another, with steps that shrink. */
-static double climb(const float *a, const float *b, int side, double place[N_PLACE], double step, int rounds)
+/* Climb along one axis after another, with steps that shrink; what is below least[round] after a round (NULL:
+ * nothing) is given up. */
+static double climb(const float *a, const float *b, int side, double place[N_PLACE], double step, int rounds,
+                    const double *least)
 {
     static const double unit[N_PLACE] = {1, 1, 0.5, 0.5, 0.6};
     double best = correlate(a, b, side, place);
-    for (int round = 0; round < rounds; round++, step /= 2)
+    for (int round = 0; round < rounds; round++, step /= 2) {
         for (int axis = 0; axis < N_PLACE; axis++)
             for (int sign = -1; sign <= 1; sign += 2) {
                 double tried[N_PLACE], value;
@@ -101,29 +103,42 @@ static double climb(const float *a, const float *b, int side, double place[N_PLA
                 sign -= 2 * (sign < 0); /* once more the same way */
                 if (sign < -1) sign = -1;
             }
+        if (least && best < least[round]) return best;
+    }
     return best;
+}
+
+/* The best of a few beginnings on tiny pictures, then on small ones; below 0.7 it is never a copy. */
+static double climb_small(const float *tiny_a, const float *tiny_b, const float *small_a,
+                          const float *small_b, double place[N_PLACE])
+{
+    static const double scales[] = {1, 0.92, 1.09}, least[] = {0.1, 0.3, 0.5};
+    double reached = -1;
+    for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
+        double from[N_PLACE] = {scales[i], scales[i], 0, 0, 0};
+        double value = climb(tiny_a, tiny_b, TINY, from, 0.06, 3, least);
+        if (value <= reached) continue;
+        reached = value;
+        memcpy(place, from, N_PLACE * sizeof *place);
+    }
+    return reached < least[2] ? reached : climb(small_a, small_b, SMALL, place, 0.03, 4, NULL);
 }
 
 double eg__look_same(const uint8_t a[EG_LOOK_BYTES], const uint8_t b[EG_LOOK_BYTES])
 {
-    static const double scales[] = {1, 0.92, 1.09};
-    float small_a[SMALL * SMALL], small_b[SMALL * SMALL], whole_a[S * S], whole_b[S * S];
+    float tiny_a[TINY * TINY], tiny_b[TINY * TINY], small_a[SMALL * SMALL], small_b[SMALL * SMALL],
+        whole_a[S * S], whole_b[S * S];
     double best = -1;
+    shrink(a, TINY, false, tiny_a);
     shrink(a, SMALL, false, small_a);
-    shrink(a, S, false, whole_a);
     for (int mirror = 0; mirror < 2; mirror++) {
+        double place[N_PLACE];
+        shrink(b, TINY, mirror, tiny_b);
         shrink(b, SMALL, mirror, small_b);
-        double reached = -1, place[N_PLACE] = {1, 1, 0, 0, 0};
-        for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
-            double from[N_PLACE] = {scales[i], scales[i], 0, 0, 0};
-            double value = climb(small_a, small_b, SMALL, from, 0.04, 4);
-            if (value <= reached) continue;
-            reached = value;
-            memcpy(place, from, sizeof place);
-        }
-        if (reached < 0.7) continue; /* never a copy: not worth the fine look */
+        if (climb_small(tiny_a, tiny_b, small_a, small_b, place) < 0.7) continue;
+        shrink(a, S, false, whole_a);
         shrink(b, S, mirror, whole_b);
-        double value = climb(whole_a, whole_b, S, place, 0.01, 4);
+        double value = climb(whole_a, whole_b, S, place, 0.01, 4, NULL);
         if (value > best) best = value;
     }
     return best;
