@@ -3,7 +3,7 @@
 
     bench/serve_load.py PROGRAM MODEL FOLDER [--seconds 10] [--rounds 3] [--memory-requests N]
 
-Rounds of both and of the service with batches of one photo follow each other, so that what else the machine does
+Rounds of both, of the service with batches of one photo and of one connection follow each other, so that what else the machine does
 meets all of them. Printed: photos a second, the client's CPU time taken off; CPU time a photo, which other
 work on the machine changes less; the median and the 99th percentile of the waiting time; resident memory.
 """
@@ -61,11 +61,11 @@ class Service:
     def memory(self):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
         text = urllib.request.urlopen(request).read().decode()
-        return float(re.search(r"process_resident_memory_bytes (\S+)", text).group(1)) / 2**20
+        return float(re.search(r"^process_resident_memory_bytes (\S+)", text, re.M).group(1)) / 2**20
 
-    def load(self, script, seconds):
+    def load(self, script, seconds, connections=CONNECTIONS):
         before = cpu_of(self.process.pid)
-        output, wall, client = run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", script,
+        output, wall, client = run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script,
                                     f"http://127.0.0.1:{self.port}"])
         found = json.loads(output.strip().splitlines()[-1])
         cpu = cpu_of(self.process.pid) - before
@@ -107,12 +107,13 @@ def main():
         script.write_text(LUA % (list_path, TOKEN))
         batched, single = Service(a.program, a.model, *extra), Service(a.program, a.model, "--batch", "1", *extra)
         for service in (batched, single):
-            service.load(script, 2)
-        rows = {"predict": [], "service": [], "service, batch 1": []}
+            service.load(script, max(a.seconds // 2, 2))
+        rows = {"predict": [], "service": [], "service, batch 1": [], "one at a time": []}
         for _ in range(a.rounds):
             rows["predict"].append(predict(a.program, a.model, photos, list_path))
             rows["service"].append(batched.load(script, a.seconds))
             rows["service, batch 1"].append(single.load(script, a.seconds))
+            rows["one at a time"].append(single.load(script, a.seconds, 1))
         single.stop()
         for name, found in rows.items():
             middle = {key: statistics.median(row[key] for row in found) for key in found[0]}
@@ -120,7 +121,9 @@ def main():
         pairs = lambda key, a_, b_: statistics.median(x[key] / y[key] for x, y in zip(rows[a_], rows[b_]))
         print(f"service / predict: photos a second {pairs('rate', 'service', 'predict'):.3f}, "
               f"CPU time {pairs('cpu_ms', 'predict', 'service'):.3f}")
-        print(f"batches / one at a time: photos a second {pairs('rate', 'service', 'service, batch 1'):.3f}, "
+        print(f"service / one at a time: photos a second {pairs('rate', 'service', 'one at a time'):.3f}, "
+              f"CPU time {pairs('cpu_ms', 'one at a time', 'service'):.3f}")
+        print(f"batches / batches of one: photos a second {pairs('rate', 'service', 'service, batch 1'):.3f}, "
               f"CPU time {pairs('cpu_ms', 'service, batch 1', 'service'):.3f}")
         done, before = 0, batched.memory()
         while done < a.memory_requests:

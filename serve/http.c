@@ -638,10 +638,12 @@ enum eg_status http_start(const struct http_options *options, const struct route
         status = serve_fail(err, EG_E_ARGUMENT, "the token is not 8 to 128 of A-Z, a-z, 0-9, - and _");
     if (!status) status = start_threads(http, err);
     if (!status) status = listen_on(http, err);
-    if (status)
+    if (status) {
         http_stop(http);
-    else
+        http_free(http);
+    } else {
         *made = http;
+    }
     return status;
 }
 
@@ -702,6 +704,11 @@ void http_stop(struct http *http)
     pthread_cond_broadcast(&http->work);
     pthread_mutex_unlock(&http->lock);
     for (unsigned i = 0; i < http->n_threads; i++) pthread_join(http->threads[i], NULL);
+}
+
+void http_free(struct http *http)
+{
+    if (!http) return;
     free(http->threads);
     for (size_t i = 0; i < sizeof http->guard.names / sizeof *http->guard.names; i++)
         free(http->guard.names[i]);

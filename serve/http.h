@@ -100,7 +100,8 @@ struct http_counts {
 extern const double http_buckets[11];
 struct http_counts http_counts(const struct http *http);
 /* Takes no more requests, answers what is here (30 s at most), ends. */
-void http_stop(struct http *http);
+void http_stop(struct http *http); /* events may still be sent: nobody hears them */
+void http_free(struct http *http); /* after http_stop, when nobody sends events any more */
 
 /* ---- paths (safe_path.c) --------------------------------------------------------------------- */
 

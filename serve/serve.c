@@ -50,7 +50,8 @@ void serve_stop(struct serve *serve)
 {
     if (!serve) return;
     http_stop(serve->http);
-    project_close(serve->project);
+    project_close(serve->project); /* its threads send events until then */
     service_close(serve->service);
+    http_free(serve->http);
     free(serve);
 }
