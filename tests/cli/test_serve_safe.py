@@ -114,7 +114,7 @@ class Safe(Served):
                     s.shutdown(socket.SHUT_WR)
                     first = s.recv(100)
                     self.assertNotIn(b" 200 ", first)
-                except (ConnectionError, TimeoutError):
+                except OSError:  # ended already, or nothing said
                     pass
         self.assertEqual(server.json("GET", "/api/state")[0], 200)
 
