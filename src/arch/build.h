@@ -46,6 +46,7 @@ struct eg_arch_row {
 #define EG_ARCH_FAMILIES(XX) \
     XX(alexnet) \
     XX(convnext) \
+    XX(convnext_v2) \
     XX(densenet) \
     XX(efficientnet) \
     XX(efficientnet_lite) \
@@ -57,6 +58,7 @@ struct eg_arch_row {
     XX(mobilenet_v2) \
     XX(mobilenet_v3) \
     XX(regnet) \
+    XX(repvgg) \
     XX(resnet) \
     XX(shufflenet) \
     XX(squeezenet) \
