@@ -211,6 +211,71 @@ static void print_layers(struct invocation *in, const struct view *view)
     free(cut);
 }
 
+/* ---- blocks ------------------------------------------------------------------------------ */
+
+/* Of "layers.3.blocks.1.attn" or "/layers/layers.3/attn/Add" the "layers.3": up to the first number, which is
+ * not the last of it. False: there is none. */
+static bool block_of(const char *name, char block[96])
+{
+    const char *begin = name;
+    for (const char *at = name; *at; at++) {
+        if (*at == '/') begin = at + 1;
+        const bool numbered = *at == '_' && at - begin >= 5 && !strncmp(at - 5, "layer", 5);
+        if ((*at != '.' && !numbered) || at == begin) continue;
+        const size_t digits = strspn(at + 1, "0123456789"), length = (size_t)(at - begin) + 1 + digits;
+        if (!digits || (begin[length] != '.' && begin[length] != '/') || length >= 96) continue;
+        snprintf(block, 96, "%.*s", (int)length, begin);
+        return true;
+    }
+    return false;
+}
+
+/* Blocks one behind the other that differ in their numbers only. */
+struct block_run {
+    char first[96], last[96], volume[64];
+};
+
+static void print_run(FILE *to, const struct block_run *run, const char *before)
+{
+    char *first = printable(run->first), *last = printable(run->last);
+    fprintf(to, "%s%s", before, first ? first : "?");
+    if (strcmp(run->first, run->last)) fprintf(to, " to %s", last ? last : "?");
+    fprintf(to, " (%s)", run->volume);
+    free(first);
+    free(last);
+}
+
+static bool goes_on(const struct block_run *run, const char *block, const char *volume)
+{
+    size_t stem = strlen(run->last), other = strlen(block);
+    while (stem && strchr("0123456789", run->last[stem - 1])) stem--;
+    while (other && strchr("0123456789", block[other - 1])) other--;
+    return stem == other && !strncmp(run->last, block, stem) && !strcmp(run->volume, volume);
+}
+
+/* What a cut by a block's name is of. */
+static void print_blocks(FILE *to, const eg_net *net)
+{
+    char block[96], volume[64];
+    struct block_run run = {.first = ""};
+    const char *before = "blocks: ";
+    for (size_t i = 0, at; i < eg_net_layer_count(net); i++) {
+        if (!block_of(eg_net_layer(net, i).name, block) || !strcmp(block, run.last)) continue;
+        if (eg_net_find(net, block, &at, NULL) || !eg_net_layer(net, at).cut) continue;
+        volume_text(eg_net_layer(net, at).shape, volume);
+        if (!*run.first || !goes_on(&run, block, volume)) {
+            if (*run.first) print_run(to, &run, before);
+            if (*run.first) before = ", ";
+            snprintf(run.first, sizeof run.first, "%s", block);
+            snprintf(run.volume, sizeof run.volume, "%s", volume);
+        }
+        snprintf(run.last, sizeof run.last, "%s", block);
+    }
+    if (!*run.first) return;
+    print_run(to, &run, before);
+    fprintf(to, "; a block's name is a cut, at its output\n");
+}
+
 static void print_part(FILE *to, uint64_t part, uint64_t whole, const char *what, bool cut)
 {
     print_count(to, part, 0);
@@ -235,6 +300,7 @@ static void print_summary(struct invocation *in, const struct view *view)
     const struct eg_recipe *recipe = eg_net_recipe(net);
     fputs(recipe ? "\nrecipe: " : "; no recipe: photos need --preprocess\n", to);
     if (recipe) print_recipe(to, recipe, 8);
+    print_blocks(to, net);
     if (view->default_cut != SIZE_MAX) {
         struct eg_layer layer = eg_net_layer(net, view->default_cut);
         fprintf(to, "default cut (*): %s (#%zu), ", layer.name, view->default_cut);

@@ -249,6 +249,13 @@ class Inspect(Case):
         self.assertEqual((self.here / "net.svg").read_text(), "mine")
         self.assertEqual([p.name for p in self.here.iterdir()], ["net.svg"])
 
+    def test_blocks_are_named_and_can_be_cut(self):
+        shown = " ".join(self.good("inspect", "vit_small_patch16_224").stdout.split())
+        self.assertIn("blocks: blocks.0 to blocks.11 (197x384);", shown)
+        self.assertIn("layer3.0 to layer3.5 (14x14x1024), layer4.0", " ".join(self.good("inspect", "resnet50").stdout.split()))
+        self.assertNotIn("blocks:", self.good("inspect", "vgg16").stdout) # its layers have numbers, they are no blocks
+        self.assertEqual(self.json("inspect", "vit_small_patch16_224", "--cut", "blocks.11")["layers"][-1]["output_shape"], [197, 384])
+
     def test_a_size_that_something_forbids_is_refused_only_there(self):
         self.bad(1, "inspect", "alexnet", "--size", "20")
         self.assertEqual(self.json("inspect", "vgg16", "--size", "96", "--cut", "pool5")["layers"][-1]["output_shape"], [3, 3, 512])
