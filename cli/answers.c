@@ -99,7 +99,8 @@ int run_answers(struct invocation *in, list_fn *list)
     int code = load_model(in, in->operands[0], &net);
     if (!code) code = make_pool(in, &pool);
     if (!code) code = list(in, &images);
-    if (!code && !eg_dataset_count(images)) code = usage_error(in, "there are fewer photos than shards");
+    if (!code && !eg_dataset_count(images) && strcmp(in->operands[in->n_operands - 1], "-"))
+        code = usage_error(in, "there are fewer photos than shards");
     if (!code) {
         if (option_flag(in, "json")) a.list = json_array();
         code = classify(in, &a, net, images, pool);

@@ -254,6 +254,8 @@ int list_images(const struct invocation *in, const char *const *paths, size_t n,
 /* A feature file, or images of which there are some: said before any long work. */
 int check_data(const struct invocation *in, const char *path);
 /* Photos of a feature file that lie in two classes, told on standard error. */
+/* What a listing left out; of a stream known only when it has ended. */
+void tell_ignored(const struct invocation *in, const eg_dataset *images);
 void tell_contradictions(const struct invocation *in, eg_features *features);
 int open_features(const struct invocation *in, const char *path, eg_features **features);
 /* The network that made the features; of another program's file it stays as it is. */

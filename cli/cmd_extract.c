@@ -56,6 +56,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         .deflate = (unsigned)option_integer(in, "deflate"),
         .overwrite = option_flag(in, "force"),
         .append = option_flag(in, "append"),
+        .thumbnails = option_flag(in, "thumbnails"),
         .ranks = under_mpi() && !shard,
         .command = in->line,
         .pool = pool,
@@ -82,6 +83,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         eg_extract_report_free(report);
         return EXIT_DONE;
     }
+    if (!strcmp(in->operands[1], "-")) tell_ignored(in, images); /* known only now */
     list_skipped(in, report->unreadable, report->n_unreadable);
     int code = report->n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
     if (report->n_unreadable == report->rows) {
@@ -128,6 +130,8 @@ static const struct option_row options[] = {
     {OPTION_FLAG, "append", 0, NULL, NULL, 0, 0, false,
      "the photos have changed: compute new and changed ones, keep the rest"},
     {OPTION_TEXT, "shard", 0, "I/N", NULL, 0, 0, false, "only part I (from 0) of N, for engraft merge"},
+    {OPTION_FLAG, "thumbnails", 0, NULL, NULL, 0, 0, false,
+     "keep small pictures too, 4 KB a photo, for reports of photos that are not at hand later"},
     {OPTION_FLAG, "no-exif", 0, NULL, NULL, 0, 0, false, "leave photos as stored, not upright"},
     {OPTION_FLAG, "fast-decode", 0, NULL, NULL, 0, 0, false,
      "decode large JPEGs at reduced size: faster, close"},
@@ -142,10 +146,12 @@ const struct command command_extract = {
     .name = "extract",
     .summary = "photos through a cut network to a feature file (HDF5), resumable at any moment",
     .operands = "MODEL IMAGES",
-    .details =
-        "IMAGES is a folder with a subfolder a class, a CSV with the header path,label, or a float32 .npy "
-        "array [N][C][H][W]. Under mpirun, built with MPI, each rank takes one part and writes a shard "
-        "beside FILE.h5, which joins them.",
+    .details = "IMAGES is a folder with a subfolder a class, a CSV with the header path,label, an archive "
+               "(.tar, .zip, "
+               ".tar.gz, ...: a folder a class, or WebDataset's key.jpg with key.cls or key.json; several as "
+               "'s/{000..127}.tar'; - is a tar on standard input), or a float32 .npy array [N][C][H][W]. "
+               "Under mpirun, built with MPI, each rank takes one part and writes a shard "
+               "beside FILE.h5, which joins them.",
     .example = "engraft extract efficientnet-lite0 photos -o photos.h5",
     .options = options,
     .run = run,

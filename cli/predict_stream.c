@@ -21,6 +21,7 @@ struct stream {
     char *expected; /* NULL: begun anew */
     size_t n_done, n_read, n_skipped;
     bool differs, failed;
+    const void *both[2]; /* for not_done */
 };
 
 static int compare_paths(const void *a, const void *b) { return strcmp(a, b); }
@@ -70,11 +71,18 @@ static bool in_range(void *user, size_t index)
     return index >= range->first && index < range->last;
 }
 
+/* Photos come through standard input: nobody knows how many. */
+static bool is_stream(const struct invocation *in)
+{
+    return in->n_operands == 2 && !strcmp(in->operands[1], "-");
+}
+
 static int keep_shard(const struct invocation *in, eg_dataset *images)
 {
     const char *text = option_text(in, "shard");
     size_t shard, n_shards, n = eg_dataset_count(images);
     if (!text) return EXIT_DONE;
+    if (is_stream(in)) return usage_error(in, "--shard needs to know how many photos there are");
     if (!parse_shard(text, &shard, &n_shards))
         return usage_error(in, "--shard '%s' is not I/N with I from 0 to N-1", text);
     struct range range = {(size_t)((unsigned __int128)n * shard / n_shards),
@@ -214,8 +222,9 @@ static int open_stream(struct stream *s, eg_dataset *images)
         fseek(s->to, 0, SEEK_END);
     }
     if (!s->jsonl && (!s->path || !ftell(s->to))) fputs(CSV_HEADER, s->to);
-    const void *both[] = {s, images};
-    if (s->n_done) eg_dataset_keep(images, not_done, both);
+    s->both[0] = s;
+    s->both[1] = images;
+    if (s->n_done) eg_dataset_keep(images, not_done, s->both);
     return EXIT_DONE;
 }
 
@@ -333,7 +342,8 @@ int run_stream(struct invocation *in)
                                           .user = &w};
         struct eg_error err = {.message = ""};
         enum eg_status status = EG_OK;
-        if (eg_dataset_count(images)) status = eg_classify(net, images, &how, take, &s, &err);
+        if (eg_dataset_count(images) || is_stream(in))
+            status = eg_classify(net, images, &how, take, &s, &err);
         progress_end(&w.progress);
         code = end_of_stream(&s, status, &err);
     }

@@ -175,7 +175,7 @@ int load_model(const struct invocation *in, const char *model, eg_net **net)
 }
 
 /* One line a kind of picture that nothing reads, one for all the rest, and the remarks. */
-static void tell_ignored(const struct invocation *in, const eg_dataset *images)
+void tell_ignored(const struct invocation *in, const eg_dataset *images)
 {
     char *rest = NULL;
     size_t size, n_rest = 0;
@@ -213,7 +213,8 @@ int open_images(const struct invocation *in, const char *path, eg_dataset **data
     struct eg_dataset_options options = {EG_SIZED(eg_dataset_options)};
     struct eg_error err;
     options.exclude = option_list(in, "exclude", &options.n_exclude);
-    enum eg_status status = eg_dataset_scan(&path, 1, &options, dataset, &err);
+    enum eg_status status = strcmp(path, "-") ? eg_dataset_scan(&path, 1, &options, dataset, &err)
+                                              : eg_dataset_stream(STDIN_FILENO, &options, dataset, &err);
     if (!status) {
         tell_ignored(in, *dataset);
         return EXIT_DONE;
@@ -227,7 +228,9 @@ int list_images(const struct invocation *in, const char *const *paths, size_t n,
     struct eg_dataset_options options = {EG_SIZED(eg_dataset_options), .unlabelled = true};
     struct eg_error err;
     options.exclude = option_list(in, "exclude", &options.n_exclude);
-    enum eg_status status = eg_dataset_scan(paths, n, &options, dataset, &err);
+    bool stream = n == 1 && !strcmp(paths[0], "-");
+    enum eg_status status = stream ? eg_dataset_stream(STDIN_FILENO, &options, dataset, &err)
+                                   : eg_dataset_scan(paths, n, &options, dataset, &err);
     if (status) {
         report_error(in, status, &err);
         return EXIT_FAILED;

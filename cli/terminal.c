@@ -81,8 +81,14 @@ static int bar_width(void)
 /* What is not known yet is null. */
 static void print_event(const struct progress *p, size_t done, size_t total, double rate)
 {
-    fprintf(stderr, "{\"event\": \"%s\", \"done\": %zu, \"total\": %zu, ", p->what, done, total);
-    if (rate > 0)
+    fprintf(stderr, "{\"event\": \"%s\", \"done\": %zu, ", p->what, done);
+    if (total)
+        fprintf(stderr, "\"total\": %zu, ", total);
+    else
+        fprintf(stderr, "\"total\": null, ");
+    if (rate > 0 && !total)
+        fprintf(stderr, "\"rate\": %.6g, \"seconds_left\": null}\n", rate);
+    else if (rate > 0)
         fprintf(stderr, "\"rate\": %.6g, \"seconds_left\": %.3f}\n", rate, (double)(total - done) / rate);
     else
         fprintf(stderr, "\"rate\": null, \"seconds_left\": null}\n");
@@ -100,7 +106,7 @@ bool progress_step(void *user, size_t done, size_t total)
         p->first = done;
     }
     p->before = done;
-    double pause = p->json ? (done < total ? 1.0 : 0) : p->terminal ? 0.1 : 4.0;
+    double pause = p->json ? (done < total || !total ? 1.0 : 0) : p->terminal ? 0.1 : 4.0;
     if (p->quiet || now - p->last < pause) return true;
     p->last = now;
     double rate = now > p->start ? (double)(done - p->first) / (now - p->start) : 0;
@@ -108,7 +114,10 @@ bool progress_step(void *user, size_t done, size_t total)
         print_event(p, done, total, rate);
         return true;
     }
-    if (p->terminal) {
+    if (p->terminal && !total) {
+        fprintf(stderr, "\r\033[K%s: ", p->what);
+        bar_shown = true;
+    } else if (p->terminal) {
         int width = bar_width(), filled = total ? (int)((double)width * (double)done / (double)total) : 0;
         fprintf(stderr, "\r\033[K%s [", p->what);
         for (int i = 0; i < width; i++) fputc(i < filled ? '#' : '.', stderr);
@@ -120,7 +129,7 @@ bool progress_step(void *user, size_t done, size_t total)
     if (p->bytes)
         fprintf(stderr, "%.1f of %.1f MB", (double)done / 1e6, (double)total / 1e6);
     else
-        fprintf(stderr, "%zu of %zu", done, total);
+        fprintf(stderr, total ? "%zu of %zu" : "%zu", done, total);
     if (rate > 0) {
         fprintf(stderr,
                 p->bytes    ? ", %.1f MB/s"

@@ -30,6 +30,11 @@ struct eg_dataset_options {
 EG_API EG_MUST_CHECK enum eg_status eg_dataset_scan(const char *const *paths, size_t n_paths,
                                                     const struct eg_dataset_options *options,
                                                     eg_dataset **dataset, struct eg_error *err);
+/* A tar, compressed or not, that comes through a pipe (fd stays the caller's): what photos there are is known
+ * only as they come, so that it is for eg_extract and eg_classify alone, once; until then it counts none.
+ * Their names are those in the tar. What options point to is to live as long as the data set. */
+EG_API EG_MUST_CHECK enum eg_status eg_dataset_stream(int fd, const struct eg_dataset_options *options,
+                                                      eg_dataset **dataset, struct eg_error *err);
 EG_API size_t eg_dataset_count(const eg_dataset *dataset);
 /* What was left out: files that are no photos, or of a kind that is not read; folders of rubbish
  * (@eaDir, $RECYCLE.BIN, ...) as one each; what was excluded. */
@@ -48,7 +53,8 @@ EG_API size_t eg_dataset_class_count(const eg_dataset *dataset);
 EG_API const char *eg_dataset_class_name(const eg_dataset *dataset, size_t label);
 /* label (may be NULL) gets -1 where there is none. */
 EG_API const char *eg_dataset_path(const eg_dataset *dataset, size_t index, int32_t *label);
-/* Leave out the images for which keep() says no; in order, once each. None may be left. */
+/* Leave out the images for which keep() says no; in order, once each. None may be left. Of a stream it is
+ * asked when they come, and user is to live until then. */
 typedef bool eg_keep_fn(void *user, size_t index);
 EG_API void eg_dataset_keep(eg_dataset *dataset, eg_keep_fn *keep, void *user);
 EG_API void eg_dataset_free(eg_dataset *dataset);
@@ -149,8 +155,9 @@ struct eg_extract_options {
     eg_pool *pool;
     eg_progress_fn *progress;
     void *user;
-    bool update; /* as append, but a listing that shares fewer than half of its photos with the file
-                    (EG_REASON_PHOTOS_OTHER) is refused */
+    bool update;     /* as append, but a listing that shares fewer than half of its photos with the file
+                        (EG_REASON_PHOTOS_OTHER) is refused */
+    bool thumbnails; /* small pictures too, 4 KB a photo: /thumbnails, JPEG of at most 96 pixels a side */
 };
 struct eg_extracted_cut {
     char *name;
@@ -174,6 +181,8 @@ struct eg_extract_report {
  * network, recipe, cuts, type and files. With append the photos may be others
  * than before: told by path, then by contents, moved ones keep their row, those that are gone are
  * marked vanished.
+ * Of a stream (eg_dataset_stream) progress knows no total (0); photos that the file has by their names are
+ * passed over. A stream that breaks off is EG_E_FORMAT: what came before is kept.
  * With ranks every rank of the MPI job makes this call, with the same arguments. "a.h5" on N > 1
  * ranks becomes the shards "a.0-of-N.h5", ..., one contiguous part each, and a.h5, which joins them
  * (eg_features_merge). A program that calls more than once starts and ends MPI itself. */

@@ -26,6 +26,8 @@ void eg__store_free(struct eg_store *store)
     for (int i = 0; i < N_ROW_SETS; i++) eg__h5_set_free(store->row_sets[i]);
     eg__h5_set_free(store->history);
     eg__h5_set_free(store->stamps);
+    eg__h5_set_free(store->thumbs);
+    eg__growth_free(store->growth);
     for (size_t i = 0; i < store->n_owned; i++) free(store->owned[i]);
     free(store->owned);
     free(store->cut_sets);
@@ -118,6 +120,10 @@ static enum eg_status describe_cuts(struct eg_store *store, struct eg_error *err
 static enum eg_status check_rows(const struct eg_store *store, struct eg_error *err)
 {
     for (size_t i = 0; i < store->spec.n_rows; i++) {
+        /* Of a stream the label is written with the row, so half of one may be there; it comes again. */
+        bool waits = store->status && store->status[i] == EG_ROW_WAITING;
+        if (waits && store->labels[i] >= (int64_t)store->spec.n_classes) store->labels[i] = -1;
+        if (waits && store->labels[i] < -1) store->labels[i] = -1;
         if (store->labels[i] < -1 || store->labels[i] >= (int64_t)store->spec.n_classes)
             return eg__fail(err, EG_E_FORMAT, "row %zu of '%s' has label %d, there are %zu classes", i,
                             store->path, store->labels[i], store->spec.n_classes);
@@ -157,6 +163,7 @@ static enum eg_status describe_rows(struct eg_store *store, struct eg_error *err
         status =
             eg__h5_texts(store->h5, "reasons", "names", &store->reason_names, &store->n_reason_names, err);
     if (!status) status = eg__stamps_open(store, err);
+    if (!status) status = eg__thumbs_open(store, err);
     return status;
 }
 

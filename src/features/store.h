@@ -26,6 +26,8 @@ struct eg_store_spec {
     unsigned deflate;               /* 0 = none */
     size_t shard, n_shards;         /* this file is one of several; n_shards 0: it is whole */
     eg_same_recipe_fn *same_recipe; /* of a run that goes on; NULL: only by the same text */
+    bool
+        thumbnails; /* with small pictures of the photos; a file that has them gets them whatever this says */
     bool half_shared; /* eg__store_append: refuse a listing of which fewer than half are in the file */
 };
 
@@ -59,6 +61,30 @@ EG_MUST_CHECK enum eg_status eg__store_append(const char *path, const struct eg_
                                               const uint8_t (*hashes)[32], struct eg_store **store,
                                               struct eg_append *append, struct eg_error *err);
 void eg__append_release(struct eg_append *append);
+
+/* A file of photos that come in a stream (store_grow.c): spec without paths and classes, n_rows: spare
+ * ones to begin with (0: 128); its root tells such files from others. Begun, or gone on with. */
+EG_MUST_CHECK enum eg_status eg__store_stream(const char *path, const struct eg_store_spec *spec,
+                                              bool overwrite, struct eg_store **store, struct eg_error *err);
+bool eg__store_has_done(const struct eg_store *store, const char *path); /* or it has arrived in this run */
+struct eg_arrivals {
+    size_t n;
+    const char *const *paths;
+    const int32_t *labels; /* -1, or of classes: of the stream; those that there are keep their number */
+    const char *const *classes;
+};
+/* rows[i]: where to put them; SIZE_MAX: it is there already. */
+EG_MUST_CHECK enum eg_status eg__store_arrive(struct eg_store *store, const struct eg_arrivals *arrivals,
+                                              size_t *rows, struct eg_error *err);
+/* The file gets as many rows as there are photos. ended: no more will come. */
+EG_MUST_CHECK enum eg_status eg__store_trim(struct eg_store *store, bool ended, struct eg_error *err);
+
+/* Small pictures (store_thumbs.c): a JPEG and zeros behind it, or zeros alone. */
+enum { EG_THUMBNAIL_BYTES = 4096, EG_THUMBNAIL_SIDE = 96 };
+EG_MUST_CHECK enum eg_status eg__store_put_thumbs(struct eg_store *store, const size_t *rows, size_t n,
+                                                  const uint8_t (*thumbs)[EG_THUMBNAIL_BYTES],
+                                                  struct eg_error *err);
+bool eg__store_thumb(struct eg_store *store, size_t row, uint8_t jpeg[EG_THUMBNAIL_BYTES]);
 
 /* Before an append: of images [n] whose files have these stamps (bytes and mtime in ns; 0 0:
  * unknown) known[i] is set where the file at `path` knows the contents by path and stamp

@@ -211,10 +211,9 @@ static enum eg_status match(struct change *change, struct eg_error *err)
 
 /* ---- the change to the file ---------------------------------------------------------------- */
 
-/* Strings behind those that are there; a dataset narrower than `width` is made anew. */
-static enum eg_status add_texts(struct eg_h5 *h5, const char *name, const char *const *old, size_t n_old,
-                                const char *const *added, size_t n_added, size_t width,
-                                struct eg_h5_set **out, struct eg_error *err)
+enum eg_status eg__store_add_texts(struct eg_h5 *h5, const char *name, const char *const *old, size_t n_old,
+                                   const char *const *added, size_t n_added, size_t width,
+                                   struct eg_h5_set **out, struct eg_error *err)
 {
     struct eg_h5_set *set;
     enum eg_status status = eg__h5_set_open(h5, name, &set, err);
@@ -289,8 +288,8 @@ static enum eg_status change_paths(struct change *change, const char *const *add
     eg__h5_set_free(store->row_sets[SET_PATHS]);
     store->row_sets[SET_PATHS] = NULL;
     struct eg_h5_set *set;
-    enum eg_status status = add_texts(store->h5, "paths", store->spec.paths, change->n_old, added,
-                                      change->n_new, width, &set, err);
+    enum eg_status status = eg__store_add_texts(store->h5, "paths", store->spec.paths, change->n_old, added,
+                                                change->n_new, width, &set, err);
     if (status) return status;
     for (size_t row = 0; !status && row < change->n_old; row++) {
         size_t image = change->image_of[row];
@@ -306,42 +305,49 @@ static enum eg_status add_classes(struct change *change, struct eg_error *err)
     struct eg_h5_set *set;
     if (!change->n_new_classes) return EG_OK;
     enum eg_status status =
-        add_texts(change->store->h5, "label_names", change->store->spec.classes,
-                  change->store->spec.n_classes, change->new_classes, change->n_new_classes,
-                  eg__store_text_bytes(change->new_classes, change->n_new_classes), &set, err);
+        eg__store_add_texts(change->store->h5, "label_names", change->store->spec.classes,
+                            change->store->spec.n_classes, change->new_classes, change->n_new_classes,
+                            eg__store_text_bytes(change->new_classes, change->n_new_classes), &set, err);
     if (!status) eg__h5_set_free(set);
+    return status;
+}
+
+enum eg_status eg__store_add_rows(struct eg_store *store, size_t n_old, size_t n_new, const int32_t *labels,
+                                  struct eg_error *err)
+{
+    size_t n_all = n_old + n_new;
+    if (store->stamps) {
+        enum eg_status extended = eg__h5_extend(store->stamps, n_all, err);
+        if (!extended) extended = eg__stamps_clear(store->stamps, n_old, n_new, err);
+        if (extended) return extended;
+    }
+    enum eg_status status = EG_OK;
+    if (store->thumbs) {
+        status = eg__h5_extend(store->thumbs, n_all, err);
+        if (!status) status = eg__thumbs_clear(store->thumbs, n_old, n_new, err);
+    }
+    for (size_t cut = 0; !status && cut < store->spec.n_cuts; cut++)
+        status = eg__h5_extend(store->cut_sets[cut], n_all, err);
+    for (int i = 0; !status && i < N_ROW_SETS; i++)
+        if (i != SET_PATHS) status = eg__h5_extend(store->row_sets[i], n_all, err);
+    uint8_t(*nothing)[HASH_BYTES] = eg__zalloc(n_new, sizeof *nothing);
+    if (!status && !nothing) status = eg__fail_memory(err, "new rows");
+    if (!status) status = eg__h5_write(store->row_sets[SET_LABELS], n_old, n_new, labels, err);
+    if (!status) status = eg__h5_write(store->row_sets[SET_HASHES], n_old, n_new, nothing, err);
+    if (!status) status = eg__h5_write(store->row_sets[SET_STATUS], n_old, n_new, nothing, err);
+    if (!status) status = eg__h5_write(store->row_sets[SET_REASONS], n_old, n_new, nothing, err);
+    free(nothing);
     return status;
 }
 
 static enum eg_status add_rows(struct change *change, struct eg_error *err)
 {
-    struct eg_store *store = change->store;
-    size_t n_all = change->n_old + change->n_new;
-    if (store->stamps) {
-        enum eg_status extended = eg__h5_extend(store->stamps, n_all, err);
-        if (!extended) extended = eg__stamps_clear(store->stamps, change->n_old, change->n_new, err);
-        if (extended) return extended;
-    }
-    enum eg_status status = EG_OK;
-    for (size_t cut = 0; !status && cut < store->spec.n_cuts; cut++)
-        status = eg__h5_extend(store->cut_sets[cut], n_all, err);
-    for (int i = 0; !status && i < N_ROW_SETS; i++)
-        if (i != SET_PATHS) status = eg__h5_extend(store->row_sets[i], n_all, err);
     int32_t *labels = eg__alloc(change->n_new, sizeof *labels);
-    uint8_t(*nothing)[HASH_BYTES] = eg__zalloc(change->n_new, sizeof *nothing);
-    if (!status && (!labels || !nothing)) status = eg__fail_memory(err, "new rows");
-    for (size_t i = 0; !status && i < change->spec->n_rows; i++)
+    if (!labels) return eg__fail_memory(err, "new rows");
+    for (size_t i = 0; i < change->spec->n_rows; i++)
         if (change->row_of[i] >= change->n_old) labels[change->row_of[i] - change->n_old] = change->labels[i];
-    if (!status)
-        status = eg__h5_write(store->row_sets[SET_LABELS], change->n_old, change->n_new, labels, err);
-    if (!status)
-        status = eg__h5_write(store->row_sets[SET_HASHES], change->n_old, change->n_new, nothing, err);
-    if (!status)
-        status = eg__h5_write(store->row_sets[SET_STATUS], change->n_old, change->n_new, nothing, err);
-    if (!status)
-        status = eg__h5_write(store->row_sets[SET_REASONS], change->n_old, change->n_new, nothing, err);
+    enum eg_status status = eg__store_add_rows(change->store, change->n_old, change->n_new, labels, err);
     free(labels);
-    free(nothing);
     return status;
 }
 

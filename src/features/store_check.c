@@ -112,7 +112,8 @@ static enum eg_status check_rows(struct check *check)
     enum eg_status status = EG_OK;
     for (size_t row = 0; !status && row < store->spec.n_rows; row++) {
         size_t reason = store->reasons[row];
-        if (!store->paths[row][0]) status = tell(check, row, "has no path");
+        bool spare = store->status[row] == EG_ROW_WAITING; /* of a stream that was cut off */
+        if (!store->paths[row][0] && !spare) status = tell(check, row, "has no path");
         if (!status && store->status[row] == EG_ROW_UNREADABLE &&
             (reason >= store->n_reason_names || !store->reason_names[reason][0]))
             status = tell(check, row, "could not be read, and has no reason");

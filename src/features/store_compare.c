@@ -83,6 +83,8 @@ enum eg_status eg__store_compare_making(const struct eg_store *store, const stru
     for (size_t i = 0; !status && i < found->n_cuts; i++)
         status = compare_cut(store, i, &wanted->cuts[i], err);
     if (!status) status = compare_numbers(store, err, "deflate level", found->deflate, wanted->deflate);
+    if (!status && wanted->thumbnails && !found->thumbnails)
+        status = differs(store, err, "thumbnails", "none", "wanted");
     return status;
 }
 

@@ -12,6 +12,7 @@
  *   /paths            [N] text                         /hashes       [N][32] u8
  *   /stamps           [N][2] i64, bytes and mtime in ns of the photo's file; 0 0: not known
  *   /status           [N] u8, enum eg_row_status       /reasons      [N] u8, index into `names`
+ *   /thumbnails       [N][4096] u8, on request: a JPEG and zeros behind it
  *   /history          records; those without a date are free
  */
 #include <stddef.h>
@@ -262,6 +263,7 @@ enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *sp
         status = eg__stamps_create(h5, spec->n_rows, &stamps, err);
         eg__h5_set_free(stamps);
     }
+    if (!status && spec->thumbnails) status = eg__thumbs_create(h5, spec->n_rows, err);
     if (!status) status = layout_classes(h5, spec, err);
     if (!status) status = eg__h5_set_create(h5, "history", &eg__history_shape, &history, err);
     if (status) return status;

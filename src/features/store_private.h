@@ -28,6 +28,7 @@ struct eg_store {
     size_t n_owned, owned_capacity;
     struct eg_h5_set **cut_sets, *row_sets[N_ROW_SETS], *history;
     struct eg_h5_set *stamps; /* NULL: it has none */
+    struct eg_h5_set *thumbs; /* the same */
 
     /* writing */
     size_t *pending; /* rows put since the last checkpoint */
@@ -45,6 +46,7 @@ struct eg_store {
     struct eg_history run; /* this run's record */
     size_t run_slot;
     bool has_slot;
+    struct eg_growth *growth; /* of a stream; else NULL */
 };
 
 /* Strings of the spec and of a cut that are attributes: where they stand, and whether a run
@@ -74,6 +76,22 @@ enum eg_status eg__stamps_open(struct eg_store *store, struct eg_error *err);
 enum eg_status eg__stamps_create(struct eg_h5 *h5, size_t n_rows, struct eg_h5_set **set,
                                  struct eg_error *err);
 enum eg_status eg__stamps_clear(struct eg_h5_set *set, size_t first, size_t n, struct eg_error *err);
+
+/* store_thumbs.c */
+enum eg_status eg__thumbs_open(struct eg_store *store, struct eg_error *err);
+enum eg_status eg__thumbs_create(struct eg_h5 *h5, size_t n_rows, struct eg_error *err);
+enum eg_status eg__thumbs_clear(struct eg_h5_set *set, size_t first, size_t n, struct eg_error *err);
+
+/* store_append.c, staged. Strings behind those that are there; a dataset narrower than `width` is made anew.
+ * Rows behind the others, waiting; their paths are added apart. */
+enum eg_status eg__store_add_texts(struct eg_h5 *h5, const char *name, const char *const *old, size_t n_old,
+                                   const char *const *added, size_t n_added, size_t width,
+                                   struct eg_h5_set **out, struct eg_error *err);
+enum eg_status eg__store_add_rows(struct eg_store *store, size_t n_old, size_t n_new, const int32_t *labels,
+                                  struct eg_error *err);
+
+/* store_grow.c */
+void eg__growth_free(struct eg_growth *growth);
 
 /* store_confirmed.c: rows whose label or contents are others now are no longer confirmed */
 enum eg_status eg__confirmed_clear(struct eg_h5 *h5, const size_t *rows, size_t n, struct eg_error *err);

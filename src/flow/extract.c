@@ -7,29 +7,18 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/versioned.h"
-#include "flow/flow.h"
+#include "flow/extraction.h"
 #include "image/photo.h"
-#include "model/predictor.h"
 
 enum { DEFAULT_BATCH = 8 };
 
-struct extraction {
-    const struct eg_extract_options *options;
-    struct eg_predictor *predictor;
-    const struct eg_feeder *feeder; /* the predictor's */
-    struct eg_cut_info *infos;      /* of the cuts, as the file has them */
-    size_t n_cuts;
-    struct eg_store *store;
-    size_t batch;
-    struct eg_append todo; /* rows to compute, each with its image */
-    size_t n_done;         /* with those done before */
-};
-
-static enum eg_status prepare(struct extraction *e, const struct eg_net *net, const struct eg_dataset *images,
-                              const struct eg_recipe *recipe, struct eg_error *err)
+enum eg_status eg__extraction_prepare(struct eg_extraction *e, const struct eg_net *net,
+                                      const struct eg_dataset *images, const struct eg_recipe *recipe,
+                                      struct eg_error *err)
 {
     static const struct eg_run_cuts default_cut;
     const struct eg_extract_options *o = e->options;
+    e->batch = o->batch ? o->batch : DEFAULT_BATCH;
     struct eg_predictor_make how = {
         .net = net,
         .recipe = net->has_recipe ? recipe : NULL,
@@ -48,11 +37,12 @@ static enum eg_status prepare(struct extraction *e, const struct eg_net *net, co
     return EG_OK;
 }
 
-static void release(struct extraction *e)
+void eg__extraction_release(struct eg_extraction *e)
 {
     eg__append_release(&e->todo);
     eg_predictor_free(e->predictor);
     free(e->infos);
+    free(e->recipe_json);
 }
 
 /* ---- the file ------------------------------------------------------------------------ */
@@ -107,7 +97,7 @@ static enum eg_status know_photos(const struct eg_extract_options *o, const stru
 }
 
 /* Rows that were read again only to be found the same: the next time they need not be. */
-static enum eg_status keep_stamps(struct extraction *e, const struct contents *c, size_t n,
+static enum eg_status keep_stamps(struct eg_extraction *e, const struct contents *c, size_t n,
                                   struct eg_error *err)
 {
     enum eg_status status = EG_OK;
@@ -119,7 +109,7 @@ static enum eg_status keep_stamps(struct extraction *e, const struct contents *c
     return status;
 }
 
-static enum eg_status begin_append(struct extraction *e, const struct eg_store_spec *spec,
+static enum eg_status begin_append(struct eg_extraction *e, const struct eg_store_spec *spec,
                                    const struct eg_dataset *images, const char *path, struct eg_error *err)
 {
     struct contents c = {0};
@@ -131,8 +121,8 @@ static enum eg_status begin_append(struct extraction *e, const struct eg_store_s
     return status;
 }
 
-static enum eg_status begin_plain(struct extraction *e, const struct eg_store_spec *spec, size_t first_image,
-                                  const char *path, struct eg_error *err)
+static enum eg_status begin_plain(struct eg_extraction *e, const struct eg_store_spec *spec,
+                                  size_t first_image, const char *path, struct eg_error *err)
 {
     enum eg_status status = eg__store_write(path, spec, e->options->overwrite, &e->store, err);
     if (status) return status;
@@ -147,7 +137,35 @@ static enum eg_status begin_plain(struct extraction *e, const struct eg_store_sp
     return EG_OK;
 }
 
-static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
+enum eg_status eg__extraction_spec(struct eg_extraction *e, const struct eg_net *net,
+                                   const struct eg_recipe *recipe, struct eg_store_spec *spec,
+                                   struct eg_error *err)
+{
+    const struct eg_extract_options *o = e->options;
+    if (net->graph->weights_path || net->bytes) {
+        enum eg_status status = eg_net_weights_sha256(net, e->hash, err);
+        if (status) return status;
+    }
+    e->recipe_json = net->has_recipe ? eg__recipe_json(recipe) : strdup("");
+    if (!e->recipe_json) return eg__fail_memory(err, "a recipe");
+    *spec = (struct eg_store_spec){
+        .network = eg_net_name(net),
+        .weights_sha256 = e->hash,
+        .recipe = e->recipe_json,
+        .command = o->command ? o->command : "",
+        .model = net->model,
+        .isa = eg_cpu(),
+        .cuts = e->infos,
+        .n_cuts = e->n_cuts,
+        .deflate = o->deflate,
+        .same_recipe = eg__recipe_same,
+        .half_shared = o->update,
+        .thumbnails = o->thumbnails,
+    };
+    return EG_OK;
+}
+
+static enum eg_status open_store(struct eg_extraction *e, const struct eg_net *net,
                                  const struct eg_dataset *images, const struct eg_recipe *recipe,
                                  const char *path, struct eg_error *err)
 {
@@ -160,50 +178,34 @@ static enum eg_status open_store(struct extraction *e, const struct eg_net *net,
                         append ? "a shard cannot be appended to (extract it anew)"
                                : "shard %zu of %zu has no photos (use fewer shards)",
                         o->shard, o->n_shards);
-    char hash[65] = "", *recipe_json = NULL;
     const char **paths = eg__alloc(count, sizeof *paths);
     int32_t *labels = eg__alloc(count, sizeof *labels);
+    struct eg_store_spec spec;
     enum eg_status status = paths && labels ? EG_OK : eg__fail_memory(err, "the list of photos");
-    if (!status && (net->graph->weights_path || net->bytes)) status = eg_net_weights_sha256(net, hash, err);
-    if (!status && !(recipe_json = net->has_recipe ? eg__recipe_json(recipe) : strdup("")))
-        status = eg__fail_memory(err, "a recipe");
+    if (!status) status = eg__extraction_spec(e, net, recipe, &spec, err);
     if (!status) {
         for (size_t i = 0; i < count; i++) {
             paths[i] = images->items[first + i].path;
             labels[i] = images->items[first + i].label;
         }
-        struct eg_store_spec spec = {
-            .network = eg_net_name(net),
-            .weights_sha256 = hash,
-            .recipe = recipe_json,
-            .root = images->root,
-            .command = o->command ? o->command : "",
-            .model = net->model,
-            .isa = eg_cpu(),
-            .cuts = e->infos,
-            .n_cuts = e->n_cuts,
-            .paths = paths,
-            .labels = labels,
-            .n_rows = count,
-            .classes = (const char *const *)images->classes,
-            .n_classes = images->n_classes,
-            .deflate = o->deflate,
-            .shard = o->shard,
-            .n_shards = o->n_shards,
-            .same_recipe = eg__recipe_same,
-            .half_shared = o->update,
-        };
+        spec.root = images->root;
+        spec.paths = paths;
+        spec.labels = labels;
+        spec.n_rows = count;
+        spec.classes = (const char *const *)images->classes;
+        spec.n_classes = images->n_classes;
+        spec.shard = o->shard;
+        spec.n_shards = o->n_shards;
         status = append ? begin_append(e, &spec, images, path, err) : begin_plain(e, &spec, first, path, err);
     }
     if (!status) eg__store_use_pool(e->store, o->pool);
-    free(recipe_json);
     free(labels);
     free(paths);
     return status;
 }
 
 /* Put a batch, in runs of rows that follow each other in the file. */
-static enum eg_status put_batch(struct extraction *e, const size_t *rows, size_t n, struct eg_error *err)
+static enum eg_status put_batch(struct eg_extraction *e, const size_t *rows, size_t n, struct eg_error *err)
 {
     const float **values = eg__alloc(e->n_cuts, sizeof *values);
     const char **reasons = eg__alloc(n, sizeof *reasons);
@@ -221,12 +223,15 @@ static enum eg_status put_batch(struct extraction *e, const size_t *rows, size_t
     return status;
 }
 
-static enum eg_status compute(struct extraction *e, struct eg_extract_report *report, struct eg_error *err)
+enum eg_status eg__extraction_compute(struct eg_extraction *e, size_t total, struct eg_extract_report *report,
+                                      struct eg_error *err)
 {
     const struct eg_extract_options *o = e->options;
     enum eg_status status = EG_OK;
     int64_t(*stamps)[2] = eg__alloc(e->batch, sizeof *stamps);
     if (!stamps) return eg__fail_memory(err, "the photos' stamps");
+    if (eg__store_spec(e->store)->thumbnails)
+        status = eg__feeder_keep_thumbs(&e->predictor->feeder, EG_THUMBNAIL_SIDE, EG_THUMBNAIL_BYTES, err);
     for (size_t at = 0, n; !status && at < e->todo.n; at += n) {
         n = e->todo.n - at < e->batch ? e->todo.n - at : e->batch;
         for (size_t i = 0; i < n; i++)
@@ -234,19 +239,22 @@ static enum eg_status compute(struct extraction *e, struct eg_extract_report *re
         status = eg__predictor_read(e->predictor, e->todo.images + at, n, err);
         if (!status)
             status = eg__store_put_stamps(e->store, e->todo.rows + at, n, (const int64_t(*)[2])stamps, err);
+        if (!status && e->feeder->thumbs)
+            status = eg__store_put_thumbs(e->store, e->todo.rows + at, n,
+                                          (const uint8_t(*)[EG_THUMBNAIL_BYTES])e->feeder->thumbs, err);
         if (!status) status = put_batch(e, e->todo.rows + at, n, err);
         if (status) break;
         for (size_t i = 0; i < n; i++) report->done += !e->feeder->reasons[i][0];
         e->n_done += n;
-        if (o->progress && !o->progress(o->user, e->n_done, report->rows))
+        if (o->progress && !o->progress(o->user, e->n_done, total))
             status = eg__fail(err, EG_E_CANCELLED, "stopped");
     }
     free(stamps);
     return status;
 }
 
-static enum eg_status fill_report(struct extraction *e, struct eg_extract_report *report,
-                                  struct eg_error *err)
+enum eg_status eg__extraction_report(struct eg_extraction *e, struct eg_extract_report *report,
+                                     struct eg_error *err)
 {
     const uint8_t *row_status = eg__store_status(e->store);
     report->cuts = eg__zalloc(e->n_cuts, sizeof *report->cuts);
@@ -276,20 +284,26 @@ static void adopt_recipe(struct eg_recipe *recipe, const char *path)
     if (eg__store_close(store, NULL)) return;
 }
 
+struct eg_recipe eg__extraction_recipe(const struct eg_net *net, const char *path,
+                                       const struct eg_extract_options *options)
+{
+    struct eg_recipe recipe = net->recipe;
+    if (options->no_exif) recipe.exif = false;
+    if (options->fast_decode) recipe.fast_decode = true;
+    if (net->has_recipe && !options->overwrite) adopt_recipe(&recipe, path);
+    return recipe;
+}
+
 enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, const char *path,
                                 const struct eg_extract_options *options, struct eg_extract_report *out,
                                 struct eg_error *err)
 {
-    struct extraction e = {.options = options};
-    struct eg_recipe recipe = net->recipe;
-    if (e.options->no_exif) recipe.exif = false;
-    if (e.options->fast_decode) recipe.fast_decode = true;
-    if (net->has_recipe && !e.options->overwrite) adopt_recipe(&recipe, path);
-    e.batch = e.options->batch ? e.options->batch : DEFAULT_BATCH;
+    struct eg_extraction e = {.options = options};
+    struct eg_recipe recipe = eg__extraction_recipe(net, path, options);
     struct eg_extract_report report = {.rows = images->n_items, .ignored = images->n_ignored, .n_ranks = 1};
     double start = eg__seconds();
     if (!images->n_items) return eg__fail(err, EG_E_IO, "there are no photos in '%s'", images->root);
-    enum eg_status status = prepare(&e, net, images, &recipe, err);
+    enum eg_status status = eg__extraction_prepare(&e, net, images, &recipe, err);
     if (!status) status = open_store(&e, net, images, &recipe, path, err);
     if (!status) {
         const uint8_t *row_status = eg__store_status(e.store);
@@ -302,14 +316,14 @@ enum eg_status eg__extract_here(const eg_net *net, const eg_dataset *images, con
         report.n_changed = e.todo.n_changed;
         report.n_moved = e.todo.n_moved;
         report.n_gone = e.todo.n_vanished;
-        status = compute(&e, &report, err);
-        if (!status) status = fill_report(&e, &report, err);
+        status = eg__extraction_compute(&e, report.rows, &report, err);
+        if (!status) status = eg__extraction_report(&e, &report, err);
         enum eg_status closing = eg__store_close(e.store, status ? NULL : err);
         if (!status) status = closing;
     } else if (e.store && eg__store_close(e.store, NULL)) {
         status = EG_E_MEMORY; /* begun, but the list of rows found no room */
     }
-    release(&e);
+    eg__extraction_release(&e);
     report.seconds = eg__seconds() - start;
     if (status)
         eg__extract_report_release(&report);
@@ -326,8 +340,9 @@ enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const cha
     struct eg_extract_report made;
     enum eg_status status = eg__options(&own, sizeof own, options, err);
     if (!status)
-        status = own.ranks ? eg__extract_ranks(net, images, path, &own, &made, err)
-                           : eg__extract_here(net, images, path, &own, &made, err);
+        status = images->stream ? eg__extract_stream(net, images, path, &own, &made, err)
+                 : own.ranks    ? eg__extract_ranks(net, images, path, &own, &made, err)
+                                : eg__extract_here(net, images, path, &own, &made, err);
     if (status) return status;
     status = eg__hand_out(&made, sizeof made, report, err);
     if (status) eg__extract_report_release(&made);

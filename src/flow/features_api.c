@@ -210,6 +210,14 @@ enum eg_status eg_dataset_scan(const char *const *paths, size_t n_paths,
     return status ? status : eg__dataset_scan(paths, n_paths, &own, dataset, err);
 }
 
+enum eg_status eg_dataset_stream(int fd, const struct eg_dataset_options *options, eg_dataset **dataset,
+                                 struct eg_error *err)
+{
+    struct eg_dataset_options own;
+    enum eg_status status = eg__options(&own, sizeof own, options, err);
+    return status ? status : eg__dataset_stream(fd, &own, dataset, err);
+}
+
 size_t eg_dataset_ignored(const eg_dataset *dataset) { return dataset->n_ignored; }
 
 size_t eg_dataset_ignored_kinds(const eg_dataset *dataset) { return dataset->n_ignored_kinds; }

@@ -78,6 +78,31 @@ static enum eg_status verdict_init(struct eg_verdict *verdict, size_t n, size_t 
 
 /* ---- photos ------------------------------------------------------------------------- */
 
+/* No more is known than what has come. */
+static enum eg_status each_of_stream(struct eg_predictor *p, const struct eg_dataset *dataset,
+                                     const struct eg_judge_options *options, eg_batch_fn *take, void *context,
+                                     struct eg_error *err)
+{
+    size_t batch = p->feeder.batch, done = 0, *rows = eg__alloc(batch, sizeof *rows);
+    if (!rows) return eg__fail_memory(err, "a batch");
+    enum eg_status status;
+    while (!(status = eg__stream_next(dataset->stream, batch, NULL, NULL, err)) && dataset->n_items) {
+        for (size_t at = 0, n; at < dataset->n_items && !status; at += n) {
+            n = dataset->n_items - at < batch ? dataset->n_items - at : batch;
+            for (size_t i = 0; i < n; i++) rows[i] = at + i;
+            status = eg__predictor_read(p, rows, n, err);
+            if (!status)
+                status = take(context, &p->feeder, at, n, eg__predictor_probabilities(p), p->labels, err);
+        }
+        done += dataset->n_items;
+        if (!status && options->progress && !options->progress(options->user, done, 0))
+            status = eg__fail(err, EG_E_CANCELLED, "stopped");
+        if (status) break;
+    }
+    free(rows);
+    return status;
+}
+
 static enum eg_status each_batch(struct eg_predictor *p, const struct eg_dataset *dataset,
                                  const struct eg_judge_options *options, eg_batch_fn *take, void *context,
                                  struct eg_error *err)
@@ -108,7 +133,8 @@ enum eg_status eg__judge_each(const struct eg_net *net, const struct eg_dataset 
         .net = net, .wanted = {.answer = true, .batch = batch}, .pool = options->pool};
     struct eg_predictor *p = NULL;
     enum eg_status status = eg__predictor_of_dataset(&how, dataset, &p, err);
-    if (!status) status = each_batch(p, dataset, options, take, context, err);
+    if (!status)
+        status = (dataset->stream ? each_of_stream : each_batch)(p, dataset, options, take, context, err);
     eg_predictor_free(p);
     return status;
 }

@@ -132,7 +132,8 @@ static enum eg_status list_tar(struct eg_archive *a, int fd, eg_entry_fn *visit,
 {
     struct eg_tar *tar;
     struct eg_entry entry;
-    enum eg_status status = eg__tar_open(fd, (uint64_t)a->info.st_size, &tar, err);
+    enum eg_status status =
+        eg__tar_open(&(struct eg_tar_source){.fd = fd, .within = (uint64_t)a->info.st_size}, &tar, err);
     if (status) return status;
     a->is_packed = eg__tar_is_packed(tar);
     while (!(status = eg__tar_next(tar, &entry, err))) {
@@ -357,7 +358,7 @@ static enum eg_status read_tar(int fd, const struct member *m, uint8_t **bytes, 
     struct eg_entry entry;
     if (lseek(fd, (off_t)m->at, SEEK_SET) < 0)
         return eg__fail(err, EG_E_IO, "cannot be read: %s", strerror(errno));
-    if (eg__tar_open(fd, 0, &tar, NULL)) return changed(err);
+    if (eg__tar_open(&(struct eg_tar_source){.fd = fd}, &tar, NULL)) return changed(err);
     enum eg_status status = eg__tar_next(tar, &entry, NULL);
     if (status || strcmp(entry.name, m->name) || entry.size != m->size)
         status = changed(err);
@@ -377,7 +378,7 @@ static enum eg_status rewind_reader(struct eg_archive *a, struct eg_error *err)
     if (a->fd < 0) a->fd = open(a->path, O_RDONLY | O_CLOEXEC);
     if (a->fd < 0 || lseek(a->fd, 0, SEEK_SET) < 0)
         return eg__fail(err, EG_E_IO, "cannot be opened: %s", strerror(errno));
-    return eg__tar_open(a->fd, 0, &a->reader, err);
+    return eg__tar_open(&(struct eg_tar_source){.fd = a->fd}, &a->reader, err);
 }
 
 static enum eg_status read_packed(struct eg_archive *a, size_t member, uint8_t **bytes, size_t *n_bytes,

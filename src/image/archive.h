@@ -16,7 +16,7 @@ struct eg_entry {
     size_t member; /* of a file: its number */
     /* The first bytes of a file, at most *n; *n gets how many there are. Once an entry. */
     enum eg_status (*peek)(const struct eg_entry *entry, void *bytes, size_t *n, struct eg_error *err);
-    const void *source;
+    void *source;
 };
 typedef enum eg_status eg_entry_fn(void *user, const struct eg_entry *entry, struct eg_error *err);
 

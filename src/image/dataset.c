@@ -169,10 +169,16 @@ enum eg_status eg__dataset_begin(struct eg_dataset_builder *builder, const struc
     return builder->dataset ? EG_OK : eg__fail_memory(err, "a dataset");
 }
 
+void eg__dataset_stop(struct eg_dataset_builder *builder)
+{
+    if (builder->classes_by_name) tdestroy(builder->classes_by_name, free_class_name);
+    builder->classes_by_name = NULL;
+}
+
 enum eg_status eg__dataset_end(struct eg_dataset_builder *builder, enum eg_status status,
                                struct eg_dataset **dataset)
 {
-    if (builder->classes_by_name) tdestroy(builder->classes_by_name, free_class_name);
+    eg__dataset_stop(builder);
     if (status)
         eg__dataset_free(builder->dataset);
     else
@@ -180,7 +186,7 @@ enum eg_status eg__dataset_end(struct eg_dataset_builder *builder, enum eg_statu
     return status;
 }
 
-static void free_item(struct eg_dataset_item *item)
+void eg__dataset_free_item(struct eg_dataset_item *item)
 {
     char *path, *file;
     memcpy(&path, &item->path, sizeof path);
@@ -192,10 +198,14 @@ static void free_item(struct eg_dataset_item *item)
 void eg__dataset_keep(struct eg_dataset *d, eg_keep_fn *keep, void *user)
 {
     size_t n = d->n_items, n_kept = 0;
+    if (d->stream) {
+        d->keep = keep;
+        d->keep_user = user;
+    }
     /* Asked first, moved after: `keep` may look at the images that it has been asked about. */
     for (size_t i = 0; i < n; i++) {
         if (!keep(user, i)) {
-            free_item(&d->items[i]);
+            eg__dataset_free_item(&d->items[i]);
             d->items[i] = (struct eg_dataset_item){0};
         }
     }
@@ -207,7 +217,7 @@ void eg__dataset_keep(struct eg_dataset *d, eg_keep_fn *keep, void *user)
 void eg__dataset_free(struct eg_dataset *d)
 {
     if (!d) return;
-    for (size_t i = 0; i < d->n_items; i++) free_item(&d->items[i]);
+    for (size_t i = 0; i < d->n_items; i++) eg__dataset_free_item(&d->items[i]);
     for (size_t i = 0; i < d->n_classes; i++) free(d->classes[i]);
     for (size_t i = 0; i < d->n_ignored_kinds; i++) {
         free(d->ignored[i].kind);
@@ -218,6 +228,7 @@ void eg__dataset_free(struct eg_dataset *d)
     free(d->remarks);
     free(d->items);
     free(d->classes);
+    eg__stream_free(d->stream);
     for (size_t i = 0; i < d->n_archives; i++) eg__archive_free(d->archives[i]);
     free(d->archives);
     free(d->root);
@@ -441,6 +452,12 @@ enum eg_status eg__dataset_scan(const char *const *paths, size_t n_paths,
 {
     struct eg_dataset_builder builder;
     if (!n_paths) return eg__fail(err, EG_E_ARGUMENT, "no photos are named");
+    for (size_t i = 0; i < n_paths; i++)
+        if (!strcmp(paths[i], "-"))
+            return eg__fail(
+                err, EG_E_UNSUPPORTED,
+                "photos on standard input ('-') come once: that is enough to extract features or to "
+                "predict, alone");
     bool labelled = n_paths == 1 && !(options && options->unlabelled);
     enum eg_status status = eg__dataset_begin(&builder, options, err);
     if (status) return status;
@@ -517,6 +534,7 @@ void eg__dataset_stage(const struct eg_dataset *d, const size_t *rows, size_t n)
 enum eg_status eg__dataset_read(const struct eg_dataset *d, size_t index, uint8_t **bytes, size_t *n_bytes,
                                 struct eg_error *err)
 {
+    if (d->stream) return eg__stream_read(d->stream, d->items[index].member, bytes, n_bytes, err);
     if (d->items[index].archive)
         return eg__archive_read(d->items[index].archive, d->items[index].member, bytes, n_bytes, err);
     char *path = eg__dataset_file(d, index);
@@ -548,7 +566,7 @@ void eg__dataset_stamp(const struct eg_dataset *d, size_t index, int64_t stamp[2
     struct stat info;
     struct timespec now;
     stamp[0] = stamp[1] = 0;
-    if (d->is_array) return;
+    if (d->is_array || d->stream) return;
     if (d->items[index].archive) {
         eg__archive_stamp(d->items[index].archive, d->items[index].member, stamp);
         return;

@@ -15,6 +15,7 @@ struct eg_dataset_item {
 
 struct eg_npy;
 struct eg_archive;
+struct eg_stream;
 
 /* What was left out, of one kind. */
 struct eg_ignored_kind {
@@ -38,6 +39,9 @@ struct eg_dataset {
     bool is_array;          /* items are rows of a .npy file */
     struct eg_npy *array;   /* private */
     bool is_stream;         /* some are in compressed archives: cheap in their order only */
+    eg_keep_fn *keep;       /* of a stream: asked of what arrives */
+    void *keep_user;
+    struct eg_stream *stream; /* not NULL: items are what arrived last, at first none */
     struct eg_archive **archives;
     size_t n_archives;
 };
@@ -56,6 +60,22 @@ EG_MUST_CHECK enum eg_status eg__dataset_list(const char *const *paths, size_t n
 EG_MUST_CHECK enum eg_status eg__dataset_scan(const char *const *paths, size_t n_paths,
                                               const struct eg_dataset_options *options,
                                               struct eg_dataset **dataset, struct eg_error *err);
+/* A tar that comes through a pipe (dataset_stream.c); root "-", names as in the tar. go_on is asked while
+ * nothing comes: false stops with EG_E_CANCELLED. */
+typedef bool eg_wait_fn(void *user);
+EG_MUST_CHECK enum eg_status eg__dataset_stream(int fd, const struct eg_dataset_options *options,
+                                                struct eg_dataset **dataset, struct eg_error *err);
+void eg__stream_wait(struct eg_stream *stream, eg_wait_fn *go_on, void *user);
+/* The dataset's items become the next photos, at most `most` and a key's more; none: the stream has ended.
+ * Those that want() says no to (by path) are passed over. EG_E_FORMAT: it broke off, and all before has been
+ * given. */
+typedef bool eg_want_fn(void *user, const char *path);
+EG_MUST_CHECK enum eg_status eg__stream_next(struct eg_stream *stream, size_t most, eg_want_fn *want,
+                                             void *user, struct eg_error *err);
+size_t eg__stream_come(const struct eg_stream *stream); /* photos so far, wanted or not */
+EG_MUST_CHECK enum eg_status eg__stream_read(const struct eg_stream *stream, size_t place, uint8_t **bytes,
+                                             size_t *n_bytes, struct eg_error *err);
+void eg__stream_free(struct eg_stream *stream);
 /* As eg_dataset_keep. */
 void eg__dataset_keep(struct eg_dataset *dataset, eg_keep_fn *keep, void *user);
 void eg__dataset_free(struct eg_dataset *dataset);

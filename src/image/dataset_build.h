@@ -16,6 +16,9 @@ struct eg_dataset_builder {
 EG_MUST_CHECK enum eg_status eg__dataset_begin(struct eg_dataset_builder *builder,
                                                const struct eg_dataset_options *options,
                                                struct eg_error *err);
+/* What only building needs is freed. */
+void eg__dataset_stop(struct eg_dataset_builder *builder);
+void eg__dataset_free_item(struct eg_dataset_item *item);
 /* On success the dataset is the caller's, else it is freed. Returns status. */
 EG_MUST_CHECK enum eg_status eg__dataset_end(struct eg_dataset_builder *builder, enum eg_status status,
                                              struct eg_dataset **dataset);

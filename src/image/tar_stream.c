@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "image/kinds.h"
 
 #define MAX_MEMBER_BYTES ((uint64_t)1 << 30)
 enum { MAX_NAME_BYTES = 4096 };
@@ -24,19 +25,28 @@ bool eg__member_name_is_safe(const char *name)
 #ifdef EG_WITH_ARCHIVE
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
 
-enum { BLOCK_BYTES = 1 << 16, MOST_TIMES = 300, BOMB_BYTES = 256 << 20 };
+enum { BLOCK_BYTES = 1 << 16, MOST_TIMES = 300, BOMB_BYTES = 256 << 20, PAUSE_MS = 200 };
 
 struct eg_tar {
     struct archive *a;
     struct archive_entry *entry;
-    uint64_t within;
-    bool ended;
+    struct eg_tar_source source;
+    bool (*go_on)(void *user);
+    void *user;
+    bool stopped, opened;
+    uint8_t *block;
+    uint8_t head[EG_SNIFF_BYTES]; /* of the entry, peeked at */
+    size_t n_head;
 };
 
 static enum eg_status say(const struct eg_tar *tar, struct eg_error *err)
 {
     const char *words = archive_error_string(tar->a);
+    if (tar->stopped) return eg__fail(err, EG_E_CANCELLED, "stopped");
     return eg__fail(err, EG_E_FORMAT, "the archive is damaged or cut off: %s", words ? words : "unknown");
 }
 
@@ -53,25 +63,64 @@ static enum eg_status refuse_bomb(struct eg_error *err)
                     MOST_TIMES);
 }
 
-enum eg_status eg__tar_open(int fd, uint64_t within, struct eg_tar **out, struct eg_error *err)
+/* A pipe is waited for no longer than go_on says. */
+static la_ssize_t read_pipe(struct archive *a, void *user, const void **bytes)
+{
+    struct eg_tar *tar = user;
+    struct pollfd wanted = {.fd = tar->source.fd, .events = POLLIN};
+    for (;;) {
+        if (tar->go_on && !tar->go_on(tar->user)) {
+            tar->stopped = true;
+            archive_set_error(a, EINTR, "stopped");
+            return -1;
+        }
+        if (poll(&wanted, 1, PAUSE_MS) <= 0) continue;
+        ssize_t n = read(tar->source.fd, tar->block, BLOCK_BYTES);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (n < 0) archive_set_error(a, errno, "it cannot be read");
+        *bytes = tar->block;
+        return n;
+    }
+}
+
+static enum eg_status open_now(struct eg_tar *tar, struct eg_error *err)
+{
+    int code;
+    tar->opened = true;
+    if (tar->source.pipe)
+        code = archive_read_open(tar->a, tar, NULL, read_pipe, NULL);
+    else
+        code = archive_read_open_fd(tar->a, tar->source.fd, BLOCK_BYTES);
+    if (code < ARCHIVE_WARN) return say(tar, err);
+    if (archive_filter_count(tar->a) > 2)
+        return eg__fail(err, EG_E_UNSUPPORTED, "it is compressed more than once");
+    return EG_OK;
+}
+
+void eg__tar_wait(struct eg_tar *tar, bool (*go_on)(void *user), void *user)
+{
+    tar->go_on = go_on;
+    tar->user = user;
+}
+
+enum eg_status eg__tar_open(const struct eg_tar_source *source, struct eg_tar **out, struct eg_error *err)
 {
     struct eg_tar *tar = eg__zalloc(1, sizeof *tar);
     if (tar) tar->a = archive_read_new();
-    if (!tar || !tar->a) {
+    if (tar && source->pipe) tar->block = eg__alloc(BLOCK_BYTES, 1);
+    if (!tar || !tar->a || (source->pipe && !tar->block)) {
+        if (tar) archive_read_free(tar->a);
         free(tar);
         return eg__fail_memory(err, "an archive");
     }
-    tar->within = within;
+    tar->source = *source;
     archive_read_support_format_tar(tar->a);
     archive_read_support_filter_gzip(tar->a);
     archive_read_support_filter_zstd(tar->a);
     archive_read_support_filter_bzip2(tar->a);
     archive_read_support_filter_xz(tar->a);
     enum eg_status status = EG_OK;
-    if (archive_read_open_fd(tar->a, fd, BLOCK_BYTES) < ARCHIVE_WARN)
-        status = say(tar, err);
-    else if (archive_filter_count(tar->a) > 2)
-        status = eg__fail(err, EG_E_UNSUPPORTED, "it is compressed more than once");
+    if (!source->pipe) status = open_now(tar, err);
     if (status)
         eg__tar_close(tar);
     else
@@ -83,6 +132,7 @@ void eg__tar_close(struct eg_tar *tar)
 {
     if (!tar) return;
     archive_read_free(tar->a);
+    free(tar->block);
     free(tar);
 }
 
@@ -95,7 +145,7 @@ uint64_t eg__tar_position(const struct eg_tar *tar) { return (uint64_t)archive_r
 
 static enum eg_status peek(const struct eg_entry *entry, void *bytes, size_t *n, struct eg_error *err)
 {
-    const struct eg_tar *tar = entry->source;
+    struct eg_tar *tar = entry->source;
     size_t done = 0;
     while (done < *n) {
         la_ssize_t got = archive_read_data(tar->a, (char *)bytes + done, *n - done);
@@ -104,6 +154,10 @@ static enum eg_status peek(const struct eg_entry *entry, void *bytes, size_t *n,
         done += (size_t)got;
     }
     *n = done;
+    if (done <= sizeof tar->head) { /* for who reads all of it after that */
+        memcpy(tar->head, bytes, done);
+        tar->n_head = done;
+    }
     return EG_OK;
 }
 
@@ -139,6 +193,9 @@ static int kind_of(const struct eg_tar *tar, const char *name)
 
 enum eg_status eg__tar_next(struct eg_tar *tar, struct eg_entry *entry, struct eg_error *err)
 {
+    enum eg_status opened = tar->opened ? EG_OK : open_now(tar, err);
+    if (opened) return opened;
+    tar->n_head = 0;
     do {
         enum eg_status status = skip_rest(tar, err);
         if (status) return status;
@@ -155,9 +212,10 @@ enum eg_status eg__tar_next(struct eg_tar *tar, struct eg_entry *entry, struct e
                                .peek = peek,
                                .source = tar};
     /* A seek goes past the end of a file without a word. */
-    bool whole = !tar->within || eg__tar_is_packed(tar) ||
-                 (entry->size <= tar->within && eg__tar_position(tar) <= tar->within - entry->size) ||
-                 archive_entry_sparse_count(tar->entry) > 0;
+    bool whole =
+        !tar->source.within || eg__tar_is_packed(tar) ||
+        (entry->size <= tar->source.within && eg__tar_position(tar) <= tar->source.within - entry->size) ||
+        archive_entry_sparse_count(tar->entry) > 0;
     if (whole) return EG_OK;
     return eg__fail(err, EG_E_FORMAT, "the archive is cut off in '%.200s' (get it again)", name);
 }
@@ -172,6 +230,8 @@ enum eg_status eg__tar_read(struct eg_tar *tar, uint8_t **bytes, size_t *n_bytes
     uint8_t *made = eg__alloc(room, 1);
     if (!made) return eg__fail_memory(err, "a photo's bytes");
     enum eg_status status = EG_OK;
+    done = tar->n_head <= room ? tar->n_head : 0;
+    memcpy(made, tar->head, done);
     while (done < (size_t)size && !status) {
         if (done == room && !eg__grow(&made, &room, done + 1, 1)) {
             status = eg__fail_memory(err, "a photo's bytes");
@@ -204,13 +264,18 @@ static enum eg_status lacking(struct eg_error *err)
     return eg__fail(err, EG_E_UNSUPPORTED, "this build lacks libarchive (build with it, or unpack it)");
 }
 
-enum eg_status eg__tar_open(int fd, uint64_t within, struct eg_tar **tar, struct eg_error *err)
+enum eg_status eg__tar_open(const struct eg_tar_source *source, struct eg_tar **tar, struct eg_error *err)
 {
-    (void)fd, (void)within, (void)tar;
+    (void)source, (void)tar;
     return lacking(err);
 }
 
 void eg__tar_close(struct eg_tar *tar) { (void)tar; }
+
+void eg__tar_wait(struct eg_tar *tar, bool (*go_on)(void *user), void *user)
+{
+    (void)tar, (void)go_on, (void)user;
+}
 
 enum eg_status eg__tar_next(struct eg_tar *tar, struct eg_entry *entry, struct eg_error *err)
 {

@@ -6,8 +6,16 @@
 
 struct eg_tar;
 
-/* fd stays the caller's; reading begins where it stands. `within`: bytes of the file, 0: a pipe. */
-EG_MUST_CHECK enum eg_status eg__tar_open(int fd, uint64_t within, struct eg_tar **tar, struct eg_error *err);
+/* fd stays the caller's; reading begins where it stands. */
+struct eg_tar_source {
+    int fd;
+    uint64_t within; /* bytes of the file, so that a member past its end is seen; 0: not known */
+    bool pipe;       /* it may keep us waiting; nothing can be passed over unread */
+};
+EG_MUST_CHECK enum eg_status eg__tar_open(const struct eg_tar_source *source, struct eg_tar **tar,
+                                          struct eg_error *err);
+/* Of a pipe: asked while nothing comes; false: EG_E_CANCELLED. */
+void eg__tar_wait(struct eg_tar *tar, bool (*go_on)(void *user), void *user);
 void eg__tar_close(struct eg_tar *tar);
 /* The next entry that is no folder. EG_E_NOT_FOUND: there is none. */
 EG_MUST_CHECK enum eg_status eg__tar_next(struct eg_tar *tar, struct eg_entry *entry, struct eg_error *err);

@@ -64,6 +64,7 @@ void eg__feeder_release(struct eg_feeder *feeder)
     free(feeder->rows);
     free(feeder->hashes);
     free(feeder->reasons);
+    free(feeder->thumbs);
     *feeder = (struct eg_feeder){0};
 }
 

@@ -5,8 +5,10 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/pool.h"
 #include "image/photo.h"
+#include "image/thumbnail.h"
 #include "model/predictor.h"
 
 static enum eg_status check_array(const char *network, struct eg_map shape, const struct eg_dataset *dataset,
@@ -62,10 +64,23 @@ static void load_one(void *context, size_t i, unsigned thread)
         if (!status) status = eg__sha256(bytes, n_bytes, f->hashes[i], &err);
         if (!status) status = eg__photo_input(bytes, n_bytes, &f->recipe, pixels, &err);
         if (status) memset(pixels, 0, n);
+        if (f->thumbs)
+            eg__thumbnail(bytes, status ? 0 : n_bytes, &f->recipe, f->thumb_side,
+                          f->thumbs + i * f->thumb_bytes, f->thumb_bytes);
     }
     if (status) eg__keep_reason(f->reasons[i], &err);
     free(bytes);
     f->rows[i] = row;
+}
+
+enum eg_status eg__feeder_keep_thumbs(struct eg_feeder *feeder, size_t side, size_t bytes,
+                                      struct eg_error *err)
+{
+    if (feeder->thumbs || feeder->values) return EG_OK;
+    feeder->thumbs = eg__zalloc(feeder->batch, bytes);
+    feeder->thumb_side = side;
+    feeder->thumb_bytes = bytes;
+    return feeder->thumbs ? EG_OK : eg__fail_memory(err, "small pictures");
 }
 
 void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n)

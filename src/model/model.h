@@ -71,6 +71,8 @@ struct eg_feeder {
     float *values;   /* arrays: [batch][h][w][c] */
     uint8_t (*hashes)[32];
     char (*reasons)[256]; /* "" where it was read */
+    uint8_t *thumbs;      /* [batch][thumb_bytes], where wanted: see eg__thumbnail */
+    size_t thumb_side, thumb_bytes;
 };
 /* For what its owner fills in: pixels, or values of arrays. */
 EG_MUST_CHECK enum eg_status eg__feeder_start(const struct eg_recipe *recipe, const struct eg_graph *graph,
@@ -81,6 +83,9 @@ EG_MUST_CHECK enum eg_status eg__feeder_start(const struct eg_recipe *recipe, co
 EG_MUST_CHECK enum eg_status eg__feeder_init(const struct eg_recipe *recipe, const struct eg_graph *graph,
                                              const struct eg_dataset *dataset, size_t batch, eg_pool *pool,
                                              struct eg_feeder *feeder, struct eg_error *err);
+/* From now on with small pictures of the photos. */
+EG_MUST_CHECK enum eg_status eg__feeder_keep_thumbs(struct eg_feeder *feeder, size_t side, size_t bytes,
+                                                    struct eg_error *err);
 /* Items rows[0..n-1], n <= batch, to pixels, hashes and reasons. */
 void eg__feeder_load(struct eg_feeder *feeder, const size_t *rows, size_t n);
 /* Forward what was loaded. Rows that could not be read are not run: their outputs are 0.

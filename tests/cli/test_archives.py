@@ -2,12 +2,14 @@
 """Photos in archives: tars, zips, WebDataset's shards, as a folder of the same photos; and hostile ones."""
 import io
 import os
-import shutil
+import signal
+import subprocess
 import tarfile
+import time
 import unittest
 import zipfile
 
-from program import MODEL, Case, main, photo, photos
+from program import ENGRAFT, MODEL, Case, main, photos
 
 
 def add(tar, name, data, kind=None, link=""):
@@ -18,7 +20,7 @@ def add(tar, name, data, kind=None, link=""):
     tar.addfile(info, io.BytesIO(data))
 
 
-class Archives(Case):
+class Packed(Case):
     def setUp(self):
         super().setUp()
         self.folder = photos(self.here / "photos", n=3)
@@ -38,6 +40,8 @@ class Archives(Case):
         self.good("extract", MODEL, images, "-o", "f.h5", "--force", *more, code=code)
         return self.good("rows", "f.h5", "--csv").stdout.splitlines()[1:]
 
+
+class Archives(Packed):
     def test_as_a_folder(self):
         expected = self.rows("photos")
         self.tar("x.tar")
@@ -169,6 +173,113 @@ class Archives(Case):
         self.bad(1, "extract", MODEL, "x.tar", "-o", "f.h5", says="--append")
         told = self.json("extract", MODEL, "x.tar", "-o", "f.h5", "--append")
         self.assertEqual((told["done"], told["rows"], told["resumed"]), (2, 6, 4))
+
+
+class Streams(Packed):
+    """A tar on standard input."""
+
+    def stream(self, data, *words, code=0):
+        done = subprocess.run([ENGRAFT, *words], cwd=self.here, input=data, capture_output=True, timeout=120)
+        self.assertEqual(done.returncode, code, done.stderr.decode())
+        return done.stdout.decode(), done.stderr.decode()
+
+    def extract(self, data, *more, code=0):
+        return self.stream(data, "extract", MODEL, "-", "-o", "f.h5", *more, code=code)
+
+    def bytes_of(self, name="x.tar", mode="w", names=None):
+        self.tar(name, names, mode=mode)
+        return (self.here / name).read_bytes()
+
+    def listed(self):
+        return self.good("rows", "f.h5", "--csv").stdout.splitlines()[1:]
+
+    def test_in_order_of_arrival(self):
+        expected = self.rows("photos")[::-1]
+        for mode, more in (("w", ()), ("w:gz", ("--deflate", "3")), ("w:xz", ("--batch", "2"))):
+            self.extract(self.bytes_of(mode=mode), "--force", *more)
+            self.assertEqual(self.listed(), expected)
+            self.assertIn("sound", self.good("info", "f.h5", "--check").stdout)
+            self.assertIn("nothing to do", self.extract(self.bytes_of(mode=mode), *more)[0])
+
+    def test_a_pipe_that_breaks(self):
+        expected = self.rows("photos")[::-1]
+        os.remove(self.here / "f.h5")
+        whole = self.bytes_of()
+        where = whole.index(self.data(self.names[1])) + 99
+        _, told = self.extract(whole[:where], code=1)
+        self.assertIn("broke off", told)
+        self.assertEqual(self.listed(), expected[:4], "what came whole is kept")
+        told, _ = self.extract(whole)
+        self.assertIn("4 done before, 2 computed", told)
+        self.assertEqual(self.listed(), expected)
+
+    def test_killed_and_resumed(self):
+        expected = self.rows("photos")[::-1]
+        whole = self.bytes_of()
+        where = whole.index(self.data(self.names[1])) - 512
+        for how, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+            run = subprocess.Popen([ENGRAFT, "extract", MODEL, "-", "-o", "f.h5", "--force", "--batch", "1"],
+                                   cwd=self.here, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+            run.stdin.write(whole[:where])
+            run.stdin.flush()
+            deadline = time.time() + 60  # the file is there with the first photo
+            while not (self.here / "f.h5").exists() and time.time() < deadline:
+                time.sleep(0.05)
+            time.sleep(1)
+            run.send_signal(how)
+            run.communicate()
+            self.assertEqual(run.returncode, code)
+            self.good("info", "f.h5")
+            self.extract(whole)
+            self.assertEqual(self.listed(), expected)
+            self.assertIn("sound", self.good("info", "f.h5", "--check").stdout)
+
+    def test_webdataset_and_what_is_not_read(self):
+        with tarfile.open(self.here / "x.tar", "w") as tar:
+            add(tar, "a.cls", b"new")
+            add(tar, "a.png", self.data(self.names[0]))
+            add(tar, "b.png", self.data(self.names[1]))
+            add(tar, "b.json", b'{"label": 12}')
+            add(tar, "c", self.data(self.names[2]))
+            add(tar, "x" * 180 + "/d.png", self.data(self.names[2]))
+            add(tar, "../e.png", self.data(self.names[2]))
+            add(tar, "c.pdf", b"%PDF")
+            add(tar, "a.png", self.data(self.names[3]))
+        out, told = self.extract((self.here / "x.tar").read_bytes(), "--json")
+        self.assertIn("1 PDF file ignored", told)
+        self.assertEqual([row.split(",")[:2] for row in self.listed()],
+                         [["a.png", "new"], ["b.png", "12"], ["c", ""], ["x" * 180 + "/d.png", "x" * 180]])
+
+    def test_nothing_comes(self):
+        for nothing in (b"", b"no archive " * 100):
+            self.assertIn("no archive", self.extract(nothing, code=1)[1])
+        self.extract(b"\0" * 1024, code=2)
+        self.assertFalse((self.here / "f.h5").exists())
+
+    def test_where_a_stream_is_not_enough(self):
+        whole = self.bytes_of()
+        for words in (("train", "-", "--model", MODEL, "-o", "m.onnx"), ("tune", MODEL, "-", "-o", "m.onnx"),
+                      ("extract", MODEL, "-", "-o", "a.h5", "--shard", "0/2"),
+                      ("extract", MODEL, "-", "-o", "a.h5", "--append")):
+            done = subprocess.run([ENGRAFT, *words], cwd=self.here, input=whole, capture_output=True, timeout=60)
+            self.assertIn(done.returncode, (1, 2), words)
+            self.assertTrue(done.stderr, words)
+            self.assertEqual(done.stdout, b"", words)
+        self.rows("photos")
+        self.assertIn("not of a stream", self.extract(whole, code=1)[1])
+
+    def test_predicted(self):
+        whole = self.bytes_of()
+        self.rows("photos")
+        self.good("train", "f.h5", "-o", "m.onnx", "--test", 0)
+        told = {answer["path"]: answer["top"] for answer in self.json("predict", "m.onnx", *["photos/" + name for name in self.names])}
+        self.stream(whole[: whole.index(self.data(self.names[1])) + 99], "predict", "m.onnx", "-", "-o", "a.csv", code=1)
+        self.stream(whole, "predict", "m.onnx", "-", "-o", "a.csv")
+        lines = (self.here / "a.csv").read_text().splitlines()[1:]
+        self.assertEqual([line.split(",")[0] for line in lines], self.names[::-1])
+        for line in lines:
+            path, _, label, p = line.split(",")
+            self.assertEqual((label, p), (told["photos/" + path][0]["label"], f"{told['photos/' + path][0]['probability']:.6f}"))
 
 
 if __name__ == "__main__":

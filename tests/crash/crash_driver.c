@@ -3,7 +3,8 @@
  *   crash_driver SCENARIO write FILE     a run, from the start or going on; 0 when finished
  *   crash_driver SCENARIO check FILE     every row that is done is right; prints how many are
  *   crash_driver SCENARIO all FILE       check, write, and every row is done and right
- * SCENARIO: plain, deflate; grow, growdeflate: the same images after some changes, appended. */
+ * SCENARIO: plain, deflate; grow, growdeflate: the same images after some changes, appended; stream,
+ * streamdeflate: one after the other, their number not known. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static int32_t labels[MOST];
 static size_t n_images, length;
 static const char *classes[3] = {"cat", "dog"};
 static size_t n_classes = 2;
-static bool grow;
+static bool grow, stream;
 static struct eg_store_spec spec;
 static struct eg_cut_info cuts[2];
 
@@ -61,7 +62,8 @@ static void make_spec(const char *scenario)
 {
     grow = !strncmp(scenario, "grow", 4);
     bool deflate = strstr(scenario, "deflate");
-    make_images(grow);
+    stream = !strncmp(scenario, "stream", 6);
+    make_images(grow || stream);
     length = deflate ? 12000 : 6; /* deflate: two chunks of 21 rows */
     cuts[0] = (struct eg_cut_info){"pool5", "pool5",   "p",    "max_pool", {1, 1, length},
                                    "chw",   "flatten", length, false};
@@ -127,8 +129,36 @@ static bool put(struct eg_store *store, const size_t *rows, const size_t *images
     return done;
 }
 
+/* As they come; the file is cut to their number at the end. */
+static bool run_stream(const char *path)
+{
+    struct eg_error err;
+    struct eg_store *store;
+    struct eg_store_spec first = spec;
+    first.n_rows = 8; /* so that it has to grow */
+    first.root = "-";
+    if (eg__store_stream(path, &first, false, &store, &err)) return fail(&err);
+    bool done = true;
+    for (size_t i = 0, n; done && i < n_images; i += n) {
+        size_t rows[BATCH], images[BATCH], m = 0;
+        n = n_images - i < BATCH ? n_images - i : BATCH;
+        const struct eg_arrivals arrivals = {n, paths + i, labels + i, classes};
+        if (eg__store_arrive(store, &arrivals, rows, &err)) done = fail(&err);
+        for (size_t k = 0; done && k < n; k++)
+            if (rows[k] != SIZE_MAX) {
+                images[m] = i + k;
+                rows[m++] = rows[k];
+            }
+        if (done && m) done = put(store, rows, images, m);
+    }
+    if (done && eg__store_trim(store, true, &err)) done = fail(&err);
+    if (eg__store_close(store, &err) && done) done = fail(&err);
+    return done;
+}
+
 static bool run(const char *path)
 {
+    if (stream) return run_stream(path);
     struct eg_error err;
     struct eg_store *store;
     struct eg_append todo = {0};
