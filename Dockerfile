@@ -13,7 +13,7 @@ FROM debian:13-slim
 RUN apt-get update && \
     apt-get install -y --no-install-recommends ca-certificates libcurl4t64 libhdf5-310 libjpeg62-turbo libspng0 \
         libwebp7 libwebpdemux2 libtiff6 libgif7 libutf8proc3 libprotobuf-c1 libjansson4 libssl3t64 zlib1g \
-        libmicrohttpd12t64 libarchive13t64 && \
+        libmicrohttpd12t64 libarchive13t64 liblcms2-2 libavif16 && \
     rm -rf /var/lib/apt/lists/* && useradd --create-home engraft
 COPY --from=build /made /
 USER engraft

@@ -65,6 +65,14 @@ struct option_row {
         OPTION_TEXT, "report", 0, "PAGE.html", NULL, 0, 0, false,                                            \
             "write it with photos as one self-contained page for the browser"                                \
     }
+#define OPTION_FROM_LIST_ROWS                                                                                \
+    {OPTION_TEXT, "from-list", 0,                                                                            \
+     "FILE|-",    NULL,        0,                                                                            \
+     0,           false,       "photos and folders: a path a line (-: standard input)"},                     \
+    {                                                                                                        \
+        OPTION_FLAG, "null", '0', NULL, NULL, 0, 0, false,                                                   \
+            "paths of the list end in NUL, as find -print0 writes them"                                      \
+    }
 #define OPTION_EXCLUDE_ROW                                                                                   \
     {                                                                                                        \
         OPTION_LIST, "exclude", 0, "PATTERN", NULL, 0, 0, false,                                             \
@@ -231,7 +239,7 @@ typedef int list_fn(const struct invocation *in, eg_dataset **images);
 int run_answers(struct invocation *in, list_fn *list);
 /* predict_stream.c: predict's answers as they come, and what it answers about. */
 int run_stream(struct invocation *in);
-list_fn predict_images;
+list_fn predict_images, listed_images; /* the latter without --shard */
 
 /* ---- what commands share (shared.c) ------------------------------------------------ */
 

@@ -38,6 +38,7 @@ bool parse_shard(const char *text, size_t *shard, size_t *n_shards)
 
 static int extract(struct invocation *in, const eg_net *net, const eg_dataset *images, eg_pool *pool)
 {
+    const char *icc = option_text(in, "icc");
     const char *output = option_text(in, "output"), *dtype = option_text(in, "dtype"),
                *shard = option_text(in, "shard");
     struct progress progress;
@@ -56,6 +57,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         .deflate = (unsigned)option_integer(in, "deflate"),
         .overwrite = option_flag(in, "force"),
         .append = option_flag(in, "append"),
+        .icc_srgb = icc && !strcmp(icc, "srgb"),
         .thumbnails = option_flag(in, "thumbnails"),
         .ranks = under_mpi() && !shard,
         .command = in->line,
@@ -83,7 +85,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         eg_extract_report_free(report);
         return EXIT_DONE;
     }
-    if (!strcmp(in->operands[1], "-")) tell_ignored(in, images); /* known only now */
+    if (in->n_operands > 1 && !strcmp(in->operands[1], "-")) tell_ignored(in, images); /* known only now */
     list_skipped(in, report->unreadable, report->n_unreadable);
     int code = report->n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
     if (report->n_unreadable == report->rows) {
@@ -107,7 +109,8 @@ static int run(struct invocation *in)
     eg_pool *pool = NULL;
     eg_dataset *images = NULL;
     int code = load_model(in, in->operands[0], &net);
-    if (!code) code = open_images(in, in->operands[1], &images);
+    bool listed = option_text(in, "from-list") || in->n_operands < 2 || option_flag(in, "null");
+    if (!code) code = listed ? listed_images(in, &images) : open_images(in, in->operands[1], &images);
     if (!code) code = make_pool(in, &pool);
     if (!code) code = extract(in, net, images, pool);
     eg_dataset_free(images);
@@ -126,6 +129,7 @@ static const struct option_row options[] = {
     {OPTION_CHOICE, "dtype", 0, "f32|f16", NULL, 0, 0, false, "numbers on disk"},
     OPTION_BATCH_ROW,
     OPTION_EXCLUDE_ROW,
+    OPTION_FROM_LIST_ROWS,
     {OPTION_INTEGER, "deflate", 0, "0-9", "0", 0, 9, false, "compress the numbers, 9 hardest"},
     {OPTION_FLAG, "append", 0, NULL, NULL, 0, 0, false,
      "the photos have changed: compute new and changed ones, keep the rest"},
@@ -133,6 +137,8 @@ static const struct option_row options[] = {
     {OPTION_FLAG, "thumbnails", 0, NULL, NULL, 0, 0, false,
      "keep small pictures too, 4 KB a photo, for reports of photos that are not at hand later"},
     {OPTION_FLAG, "no-exif", 0, NULL, NULL, 0, 0, false, "leave photos as stored, not upright"},
+    {OPTION_CHOICE, "icc", 0, "none|srgb", NULL, 0, 0, false,
+     "colours of photos with an ICC profile (Display P3, Adobe RGB) to sRGB, or as they are"},
     {OPTION_FLAG, "fast-decode", 0, NULL, NULL, 0, 0, false,
      "decode large JPEGs at reduced size: faster, close"},
     {OPTION_FLAG, "exact", 0, NULL, NULL, 0, 0, false, "no Winograd: slower, last digits differ"},
@@ -145,7 +151,7 @@ static const struct option_row options[] = {
 const struct command command_extract = {
     .name = "extract",
     .summary = "photos through a cut network to a feature file (HDF5), resumable at any moment",
-    .operands = "MODEL IMAGES",
+    .operands = "MODEL [IMAGES]",
     .details = "IMAGES is a folder with a subfolder a class, a CSV with the header path,label, an archive "
                "(.tar, .zip, "
                ".tar.gz, ...: a folder a class, or WebDataset's key.jpg with key.cls or key.json; several as "

@@ -9,8 +9,6 @@ static int run(struct invocation *in)
     if (csv && jsonl) return usage_error(in, "--csv and --jsonl exclude each other");
     if (option_flag(in, "force") && !file)
         return usage_error(in, "--force says something about -o FILE alone");
-    if (option_flag(in, "null") && !option_given(in, "from-list"))
-        return usage_error(in, "-0 says something about --from-list alone");
     return csv || jsonl || file ? run_stream(in) : run_answers(in, predict_images);
 }
 
@@ -20,10 +18,7 @@ static const struct option_row options[] = {
     {OPTION_FLAG, "jsonl", 0, NULL, NULL, 0, 0, false, "print a JSON document a line, as answers come"},
     {OPTION_TEXT, "output", 'o', "FILE.csv|FILE.jsonl", NULL, 0, 0, false,
      "a file for the answers, whole after every photo; run again, the command goes on in it"},
-    {OPTION_TEXT, "from-list", 0, "FILE|-", NULL, 0, 0, false,
-     "photos and folders: a path a line (-: standard input)"},
-    {OPTION_FLAG, "null", '0', NULL, NULL, 0, 0, false,
-     "paths of the list end in NUL, as find -print0 writes them"},
+    OPTION_FROM_LIST_ROWS,
     {OPTION_TEXT, "shard", 0, "I/N", NULL, 0, 0, false, "only part I (from 0) of N"},
     OPTION_FORCE_ROW,
     OPTION_BATCH_ROW,

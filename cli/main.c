@@ -107,6 +107,8 @@ static void print_version(void)
     printf("engraft %s\nkernels: %s\nMPI: %s\n", eg_version(), eg_cpu(), eg_has_mpi() ? "yes" : "no");
     print_kinds("reads:", true);
     print_kinds("does not read:", false);
+    printf("archives: %s\nICC profiles: %s\n", eg_has_tar() ? "tar, zip" : "zip",
+           eg_has_icc() ? "lcms2" : "no");
 }
 
 int main(int argc, char **argv)

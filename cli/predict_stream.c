@@ -91,11 +91,12 @@ static int keep_shard(const struct invocation *in, eg_dataset *images)
     return EXIT_DONE;
 }
 
-int predict_images(const struct invocation *in, eg_dataset **images)
+int listed_images(const struct invocation *in, eg_dataset **images)
 {
     const char *list = option_text(in, "from-list");
     if (!list && in->n_operands < 2)
         return usage_error(in, "no photos are named (or a list of them: --from-list FILE)");
+    if (!list && option_flag(in, "null")) return usage_error(in, "-0 says something about --from-list alone");
     if (list && in->n_operands > 1) return usage_error(in, "--from-list excludes '%s'", in->operands[1]);
     size_t n = 0;
     char **paths = list ? read_list(in, list, &n) : NULL;
@@ -104,6 +105,12 @@ int predict_images(const struct invocation *in, eg_dataset **images)
                     : list_images(in, in->operands + 1, in->n_operands - 1, images);
     for (size_t i = 0; i < n; i++) free(paths[i]);
     free(paths);
+    return code;
+}
+
+int predict_images(const struct invocation *in, eg_dataset **images)
+{
+    int code = listed_images(in, images);
     return code ? code : keep_shard(in, *images);
 }
 

@@ -358,10 +358,13 @@ void print_recipe(FILE *to, const struct eg_recipe *r, int indent)
         fprintf(to, r->resize == EG_RESIZE_SQUASH ? "squash to %zux%zu" : "crop %zux%zu", r->crop[0],
                 r->crop[1]);
     if (r->resize != EG_RESIZE_NONE)
-        fprintf(to, ", %s%s", r->filter == EG_FILTER_BICUBIC ? "bicubic" : "bilinear",
-                r->antialias ? "" : " without antialiasing");
-    fprintf(to, "%s%s\n%*s%s, (x * %.6g - mean) / std, mean %.6g %.6g %.6g, std %.6g %.6g %.6g\n",
-            r->exif ? "" : ", EXIF orientation ignored", r->fast_decode ? ", fast decoding" : "", indent, "",
-            r->bgr ? "BGR" : "RGB", r->scale, r->mean[0], r->mean[1], r->mean[2], r->std[0], r->std[1],
-            r->std[2]);
+        fprintf(to, ", %s%s",
+                r->filter == EG_FILTER_BICUBIC   ? "bicubic"
+                : r->filter == EG_FILTER_NEAREST ? "nearest"
+                                                 : "bilinear",
+                r->antialias || r->filter == EG_FILTER_NEAREST ? "" : " without antialiasing");
+    fprintf(to, "%s%s%s\n%*s%s, (x * %.6g - mean) / std, mean %.6g %.6g %.6g, std %.6g %.6g %.6g\n",
+            r->exif ? "" : ", EXIF orientation ignored", r->icc_srgb ? ", colours to sRGB" : "",
+            r->fast_decode ? ", fast decoding" : "", indent, "", r->bgr ? "BGR" : "RGB", r->scale, r->mean[0],
+            r->mean[1], r->mean[2], r->std[0], r->std[1], r->std[2]);
 }

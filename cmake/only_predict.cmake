@@ -2,7 +2,7 @@
 # needs libc, libm and pthreads; jansson and protobuf-c are put into it from their archives.
 set(EG_ROOMS base graph arch kernels net onnx image model)
 set(EG_LEFT_OUT
-  "/(base/(sha256|unicode|moves[a-z_]*|csv_rows|zip_map)|kernels/grad_[a-z_]*|net/(tape[a-z_]*|trainer)|onnx/onnx_write[a-z_]*|image/(archive|augment|csv|dataset[a-z_]*|npy|scan|scan_archive|tar_stream|thumbnail|jpeg_write)|model/(feeder_dataset|fetch_net))\\.c$")
+  "/(base/(sha256|unicode|moves[a-z_]*|csv_rows|zip_map)|kernels/grad_[a-z_]*|net/(tape[a-z_]*|trainer)|onnx/onnx_write[a-z_]*|image/(archive|avif|augment|csv|dataset[a-z_]*|npy|scan|scan_archive|tar_stream|thumbnail|jpeg_write)|model/(feeder_dataset|fetch_net))\\.c$")
 add_compile_definitions(EG_ONLY_PREDICT)
 add_compile_options(-ffunction-sections -fdata-sections)
 set(EG_BUNDLED libjansson.a libprotobuf-c.a)

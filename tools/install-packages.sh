@@ -10,7 +10,7 @@ set -eu
 build="gcc libc6-dev make cmake ninja-build pkg-config
 libhdf5-dev zlib1g-dev libjpeg-dev libspng-dev libwebp-dev libtiff-dev libgif-dev
 libutf8proc-dev protobuf-c-compiler libprotobuf-c-dev libjansson-dev libssl-dev libcurl4-openssl-dev
-libmicrohttpd-dev libarchive-dev"
+libmicrohttpd-dev libarchive-dev liblcms2-dev libavif-dev"
 
 fast="libcmocka-dev clang-format git ca-certificates python3"
 

@@ -21,6 +21,7 @@ EG_API EG_MUST_CHECK enum eg_status eg_dataset_open(const char *path, eg_dataset
 /* Photos, or folders of them, without labels. */
 EG_API EG_MUST_CHECK enum eg_status eg_dataset_list(const char *const *paths, size_t n_paths,
                                                     eg_dataset **dataset, struct eg_error *err);
+EG_API bool eg_has_tar(void); /* built with libarchive; zips are read without */
 struct eg_dataset_options {
     size_t size;                /* EG_SIZED(eg_dataset_options) */
     bool unlabelled;            /* as eg_dataset_list; several paths always are */
@@ -157,6 +158,7 @@ struct eg_extract_options {
     void *user;
     bool update;     /* as append, but a listing that shares fewer than half of its photos with the file
                         (EG_REASON_PHOTOS_OTHER) is refused */
+    bool icc_srgb;   /* colours of photos with an ICC profile are converted to sRGB */
     bool thumbnails; /* small pictures too, 4 KB a photo: /thumbnails, JPEG of at most 96 pixels a side */
 };
 struct eg_extracted_cut {

@@ -112,6 +112,7 @@ EG_API const char *eg_cpu(void);     /* the kernel set in use: "avx2", "portable
 /* Kinds of photos: "JPEG", "TIFF", ...; *read (may be NULL): does this build read them? NULL: past the last.
  */
 EG_API const char *eg_photo_kind(size_t index, bool *read);
+EG_API bool eg_has_icc(void); /* built with lcms2: recipes may convert colours */
 EG_API const char *eg_status_text(enum eg_status status);
 EG_API const char *eg_reason_name(enum eg_reason reason); /* "OUTPUT_EXISTS" */
 
@@ -140,7 +141,7 @@ struct eg_image {
 };
 
 enum eg_resize { EG_RESIZE_SHORT, EG_RESIZE_SQUASH, EG_RESIZE_NONE };
-enum eg_filter { EG_FILTER_BILINEAR, EG_FILTER_BICUBIC };
+enum eg_filter { EG_FILTER_BILINEAR, EG_FILTER_BICUBIC, EG_FILTER_NEAREST };
 
 /* The recipe: how a photo becomes a network's input. It travels with the
  * network and into every feature file and trained model. The value of a sample
@@ -157,6 +158,7 @@ struct eg_recipe {
     bool exif;        /* apply the EXIF orientation */
     bool fast_decode; /* scaled JPEG decoding allowed */
     bool xmp;         /* with exif: the orientation of XMP and of PNG's raw profiles too */
+    bool icc_srgb;    /* colours of a photo with an ICC profile of RGB are converted to sRGB */
 };
 
 /* Decode a photo of any supported kind, told by its bytes, upright by its EXIF orientation.

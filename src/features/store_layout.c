@@ -263,7 +263,7 @@ enum eg_status eg__store_layout(struct eg_h5 *h5, const struct eg_store_spec *sp
         status = eg__stamps_create(h5, spec->n_rows, &stamps, err);
         eg__h5_set_free(stamps);
     }
-    if (!status && spec->thumbnails) status = eg__thumbs_create(h5, spec->n_rows, err);
+    if (!status && spec->thumbnails) status = eg__thumbs_create(h5, spec->n_rows, sources, n_sources, err);
     if (!status) status = layout_classes(h5, spec, err);
     if (!status) status = eg__h5_set_create(h5, "history", &eg__history_shape, &history, err);
     if (status) return status;

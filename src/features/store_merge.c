@@ -33,6 +33,7 @@ struct merge {
     const char *path;
     struct part *parts; /* in their order */
     size_t n;
+    bool without_thumbs;    /* some have no small pictures */
     bool stamped;           /* all shards have stamps (those of version 0.1 do not) */
     struct eg_store *model; /* the shard that was given first, open: the others have to be like it */
     const char *model_name;
@@ -106,6 +107,7 @@ static enum eg_status place(struct merge *merge, struct eg_store *shard, const c
                         at < merge->n ? merge->parts[at].name : "", at);
     struct part *part = &merge->parts[at];
     merge->stamped = merge->stamped && shard->stamps;
+    merge->without_thumbs = merge->without_thumbs || !shard->thumbs;
     enum eg_status status = eg__store_history(shard, &part->history, &part->n_history, err);
     if (status) return status;
     *part = (struct part){.name = name,
@@ -159,6 +161,7 @@ static enum eg_status join(struct merge *merge, const char *command, struct eg_e
     for (size_t i = 0; i < merge->n; i++) n += merge->parts[i].n_rows;
     merge->spec = merge->model->spec;
     merge->spec.n_rows = n;
+    merge->spec.thumbnails = !merge->without_thumbs;
     merge->spec.shard = merge->spec.n_shards = 0;
     if (command) merge->spec.command = command;
     merge->paths = eg__alloc(n, sizeof *merge->paths);
@@ -319,6 +322,7 @@ static enum eg_status lay_out(struct eg_h5 *h5, const struct merge *merge, bool 
     }
     if (!status && copy) status = copy_set(h5, merge, "hashes", err);
     if (!status && copy) status = copy_set(h5, merge, "status", err);
+    if (!status && copy && merge->spec.thumbnails) status = copy_set(h5, merge, "thumbnails", err);
     if (!status && merge->stamped) status = copy_set(h5, merge, "stamps", err);
     return status;
 }

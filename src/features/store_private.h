@@ -79,7 +79,8 @@ enum eg_status eg__stamps_clear(struct eg_h5_set *set, size_t first, size_t n, s
 
 /* store_thumbs.c */
 enum eg_status eg__thumbs_open(struct eg_store *store, struct eg_error *err);
-enum eg_status eg__thumbs_create(struct eg_h5 *h5, size_t n_rows, struct eg_error *err);
+enum eg_status eg__thumbs_create(struct eg_h5 *h5, size_t n_rows, const struct eg_h5_source *sources,
+                                 size_t n_sources, struct eg_error *err);
 enum eg_status eg__thumbs_clear(struct eg_h5_set *set, size_t first, size_t n, struct eg_error *err);
 
 /* store_append.c, staged. Strings behind those that are there; a dataset narrower than `width` is made anew.

@@ -34,7 +34,8 @@ enum eg_status eg__thumbs_clear(struct eg_h5_set *set, size_t first, size_t n, s
     return status;
 }
 
-enum eg_status eg__thumbs_create(struct eg_h5 *h5, size_t n_rows, struct eg_error *err)
+enum eg_status eg__thumbs_create(struct eg_h5 *h5, size_t n_rows, const struct eg_h5_source *sources,
+                                 size_t n_sources, struct eg_error *err)
 {
     struct eg_h5_set *set;
     struct eg_h5_shape shape = {.kind = EG_H5_U8,
@@ -42,6 +43,7 @@ enum eg_status eg__thumbs_create(struct eg_h5 *h5, size_t n_rows, struct eg_erro
                                 .rank = 2,
                                 .dims = {n_rows, EG_THUMBNAIL_BYTES},
                                 .chunk_rows = eg__store_chunk_rows(EG_THUMBNAIL_BYTES, n_rows, 16)};
+    if (sources) return eg__h5_virtual_create(h5, name, &shape, sources, n_sources, err);
     enum eg_status status = eg__h5_set_create(h5, name, &shape, &set, err);
     if (status) return status;
     status = eg__thumbs_clear(set, 0, n_rows, err);

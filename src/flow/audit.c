@@ -137,6 +137,25 @@ struct looking {
     size_t first;
 };
 
+/* A photo that is not at hand: the small picture that the file has of it. What it measures is not told: it is
+ * not the photo's. */
+static void look_at_thumb(struct eg_audit *a, size_t i)
+{
+    const struct eg_decode_options how = {0};
+    struct eg_image image;
+    uint8_t jpeg[EG_THUMBNAIL_BYTES];
+    if (!eg__store_thumb(a->store, a->rows[i], jpeg) ||
+        eg__photo_decode(jpeg, sizeof jpeg, &how, &image, NULL))
+        return;
+    eg__look_of(image.rgb, image.height, image.width, a->looks + i * EG_LOOK_BYTES);
+    if (a->thumbs && (a->thumbs[i].bytes = eg__alloc(sizeof jpeg, 1))) {
+        memcpy(a->thumbs[i].bytes, jpeg, sizeof jpeg);
+        a->thumbs[i].n_bytes = sizeof jpeg;
+        while (!jpeg[a->thumbs[i].n_bytes - 1]) a->thumbs[i].n_bytes--; /* zeros stand behind it */
+    }
+    free(image.rgb);
+}
+
 static void look_at(void *context, size_t task, unsigned thread)
 {
     (void)thread;
@@ -147,7 +166,10 @@ static void look_at(void *context, size_t task, unsigned thread)
     struct eg_image image;
     uint8_t *bytes;
     size_t n_bytes;
-    if (eg__dataset_read(l->photos, i, &bytes, &n_bytes, NULL)) return;
+    if (!l->photos || eg__dataset_read(l->photos, i, &bytes, &n_bytes, NULL)) {
+        look_at_thumb(l->audit, i);
+        return;
+    }
     if (!eg__photo_size(bytes, n_bytes, &stats->width, &stats->height, NULL) &&
         !eg__photo_decode(bytes, n_bytes, &how, &image, NULL)) {
         eg__photo_stats(image.rgb, image.height, image.width, stats);
@@ -169,7 +191,9 @@ static enum eg_status look(struct eg_audit *a, struct eg_error *err)
         return eg__fail_memory(err, "small pictures of the photos");
     if (!a->looks || !a->stats) return eg__fail_memory(err, "small pictures of the photos");
     struct looking l = {.audit = a};
-    if (eg__row_photos(a->spec, root, a->rows, a->n, &l.photos, NULL)) return EG_OK; /* features alone */
+    bool none = eg__row_photos(a->spec, root, a->rows, a->n, &l.photos, NULL) != EG_OK;
+    if (none) l.photos = NULL;
+    if (none && !a->spec->thumbnails) return EG_OK; /* features alone */
     enum eg_status status = EG_OK;
     for (size_t n; l.first < a->n && !status; l.first += n) {
         n = a->n - l.first < STEP ? a->n - l.first : STEP;

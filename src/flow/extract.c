@@ -290,6 +290,7 @@ struct eg_recipe eg__extraction_recipe(const struct eg_net *net, const char *pat
     struct eg_recipe recipe = net->recipe;
     if (options->no_exif) recipe.exif = false;
     if (options->fast_decode) recipe.fast_decode = true;
+    if (options->icc_srgb) recipe.icc_srgb = true;
     if (net->has_recipe && !options->overwrite) adopt_recipe(&recipe, path);
     return recipe;
 }

@@ -176,6 +176,7 @@ enum eg_status eg__augment_input(const void *bytes, size_t n_bytes, const struct
     if (level == EG_AUGMENT_NONE) return eg__photo_input(bytes, n_bytes, recipe, out, err);
     size_t longer = recipe->crop[0] > recipe->crop[1] ? recipe->crop[0] : recipe->crop[1];
     struct view_sink view = {.sink = {.exif = recipe->exif,
+                                      .srgb = recipe->icc_srgb,
                                       .xmp = recipe->xmp,
                                       .fast_target = recipe->fast_decode ? 4 * longer : 0,
                                       .begin = view_begin,

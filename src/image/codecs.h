@@ -23,6 +23,7 @@ struct eg_photo_header {
 struct eg_photo_sink {
     bool exif;          /* false: orientation is reported as 1 */
     bool xmp;           /* with exif: looked for in XMP and in raw profiles too, where EXIF has none */
+    bool srgb;          /* colours are converted to sRGB by the photo's ICC profile */
     size_t fast_target; /* see struct eg_decode_options */
     /* `wanted` comes as the whole picture and may be made smaller, not empty. */
     enum eg_status (*begin)(struct eg_photo_sink *sink, const struct eg_photo_header *header,
@@ -35,7 +36,7 @@ struct eg_photo_sink {
 typedef enum eg_status eg_decoder(const uint8_t *bytes, size_t n, struct eg_photo_sink *sink,
                                   struct eg_error *err);
 eg_decoder eg__jpeg_decode, eg__png_decode, eg__webp_decode, eg__heif_decode, eg__tiff_decode, eg__gif_decode,
-    eg__bmp_decode;
+    eg__bmp_decode, eg__avif_decode;
 
 /* The photo's rows, by the decoder that its first bytes call for. */
 EG_MUST_CHECK enum eg_status eg__photo_stream(const void *bytes, size_t n_bytes, struct eg_photo_sink *sink,

@@ -80,10 +80,13 @@ static bool is_photoshop(const uint8_t *b, size_t n) { return n >= 6 && !memcmp(
 #endif
 #ifdef EG_WITH_HEIF
 #define HEIC_DECODER eg__heif_decode
-#define AVIF_DECODER eg__heif_decode
 #else
 #define HEIC_DECODER NULL
-#define AVIF_DECODER NULL
+#endif
+#ifdef EG_WITH_AVIF
+#define AVIF_DECODER eg__avif_decode
+#else
+#define AVIF_DECODER HEIC_DECODER /* libheif may have a decoder of it */
 #endif
 
 #ifdef EG_WITH_TIFF

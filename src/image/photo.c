@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "image/colour.h"
 #include "image/kinds.h"
 
 enum eg_status eg__photo_check_size(size_t width, size_t height, struct eg_error *err)
@@ -42,6 +43,7 @@ enum eg_status eg__photo_stream(const void *bytes, size_t n_bytes, struct eg_pho
     if (!kind) return eg__fail(err, EG_E_FORMAT, "not a photo: its first bytes are of no kind that is read");
     if (!kind->decode)
         return eg__fail(err, EG_E_UNSUPPORTED, "a picture of kind %s: %s", kind->name, eg__kind_advice(kind));
+    if (sink->srgb) return eg__colour_stream(kind, bytes, n_bytes, sink, err);
     return kind->decode(bytes, n_bytes, sink, err);
 }
 

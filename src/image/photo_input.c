@@ -73,6 +73,7 @@ struct eg_input_sink eg__input_sink(const struct eg_recipe *recipe, uint8_t *out
 {
     return (struct eg_input_sink){.sink = {.exif = recipe->exif,
                                            .xmp = recipe->xmp,
+                                           .srgb = recipe->icc_srgb,
                                            .fast_target = fast_target(recipe),
                                            .begin = input_begin,
                                            .row = input_row},

@@ -1,6 +1,6 @@
 /* recipe.c: presets, and recipes as JSON. Keys, in this order: resize short|squash|none, size,
  * crop [h,w], filter, antialias, channels, scale, mean, std, exif, alpha, decode; then
- * those that came later, written only where they are not as before they came: xmp. A key that is
+ * those that came later, written only where they are not as before they came: xmp, icc. A key that is
  * missing has the value of the preset `plain`, of those that came later the one before. */
 #include <math.h>
 #include <stdlib.h>
@@ -147,7 +147,7 @@ static enum eg_status read_member(const char *key, const json_t *value, struct e
     } else if (!strcmp(key, "crop")) {
         status = read_crop(key, value, recipe->crop, err);
     } else if (!strcmp(key, "filter")) {
-        status = read_choice(key, value, "bilinear|bicubic", &choice, err);
+        status = read_choice(key, value, "bilinear|bicubic|nearest", &choice, err);
         recipe->filter = (enum eg_filter)choice;
     } else if (!strcmp(key, "antialias")) {
         status = read_bool(key, value, &recipe->antialias, err);
@@ -166,6 +166,9 @@ static enum eg_status read_member(const char *key, const json_t *value, struct e
         status = read_bool(key, value, &recipe->exif, err);
     } else if (!strcmp(key, "xmp")) {
         status = read_bool(key, value, &recipe->xmp, err);
+    } else if (!strcmp(key, "icc")) {
+        status = read_choice(key, value, "none|srgb", &choice, err);
+        recipe->icc_srgb = choice == 1;
     } else if (!strcmp(key, "alpha")) {
         status = read_choice(key, value, "white", &choice, err);
     } else if (!strcmp(key, "decode")) {
@@ -261,8 +264,8 @@ static void append_numbers(struct eg_text *text, const char *key, const double n
 
 char *eg__recipe_json(const struct eg_recipe *recipe)
 {
-    static const char *const resize[] = {"short", "squash", "none"}, *const filter[] = {"bilinear",
-                                                                                        "bicubic"};
+    static const char *const resize[] = {"short", "squash", "none"}, *const filter[] = {"bilinear", "bicubic",
+                                                                                        "nearest"};
     struct eg_text text = {0};
     eg__text_append(&text, "{\"resize\":\"%s\",\"size\":", resize[recipe->resize]);
     if (recipe->resize == EG_RESIZE_SHORT)
@@ -279,6 +282,7 @@ char *eg__recipe_json(const struct eg_recipe *recipe)
     eg__text_append(&text, ",\"exif\":%s,\"alpha\":\"white\",\"decode\":\"%s\"",
                     recipe->exif ? "true" : "false", recipe->fast_decode ? "fast" : "exact");
     if (recipe->xmp) eg__text_append(&text, ",\"xmp\":true");
+    if (recipe->icc_srgb) eg__text_append(&text, ",\"icc\":\"srgb\"");
     eg__text_append(&text, "}");
     if (text.failed) {
         free(text.chars);

@@ -28,6 +28,23 @@ static double filter_value(enum eg_filter filter, bool antialias, double x)
     return filter == EG_FILTER_BILINEAR ? bilinear(x) : bicubic(x, antialias ? -0.5 : -0.75);
 }
 
+/* Pillow's NEAREST, which Keras's load_img takes: the input under the middle of an output, the middles added
+ * up one by one, as it does. */
+static void nearest_taps(struct eg_taps *taps, size_t n_in, double scale, size_t first, bool mirrored)
+{
+    double middle = scale * 0.5;
+    for (size_t i = 0; i < first; i++) middle += scale;
+    for (size_t i = 0; i < taps->count; i++, middle += scale) {
+        size_t at = (size_t)middle < n_in ? (size_t)middle : n_in - 1;
+        if (mirrored) at = n_in - 1 - at;
+        taps->weights[i * taps->stride] = 1 << EG_TAP_BITS;
+        taps->start[i] = (uint32_t)at;
+        taps->length[i] = 1;
+        if (at < taps->low) taps->low = at;
+        if (at + 1 > taps->high) taps->high = at + 1;
+    }
+}
+
 /* Weights of one output with antialiasing: the filter stretched by the scale, cut at the
  * borders, normalised. Returns how many. */
 static size_t antialiased_taps(size_t n_in, double scale, size_t index, enum eg_filter filter,
@@ -71,6 +88,7 @@ static size_t plain_taps(size_t n_in, double scale, size_t index, enum eg_filter
 
 size_t eg__taps_longest(double scale, size_t n_in, enum eg_filter filter, bool antialias)
 {
+    if (filter == EG_FILTER_NEAREST) return 1;
     double reach = filter == EG_FILTER_BILINEAR ? 1.0 : 2.0;
     size_t longest = (size_t)ceil(reach * (antialias && scale > 1.0 ? scale : 1.0)) * 2 + 1;
     return longest > n_in ? n_in : longest;
@@ -98,7 +116,8 @@ enum eg_status eg__taps_init(struct eg_taps *taps, size_t n_in, size_t n_out, si
         return eg__fail_memory(err, "the weights of resizing");
     }
     memset(made.weights, 0, count * stride * sizeof *made.weights);
-    for (size_t i = 0; i < count; i++) {
+    if (filter == EG_FILTER_NEAREST) nearest_taps(&made, n_in, scale, first, mirrored);
+    for (size_t i = 0; i < count && filter != EG_FILTER_NEAREST; i++) {
         size_t start, n = antialias ? antialiased_taps(n_in, scale, first + i, filter, weights, &start)
                                     : plain_taps(n_in, scale, first + i, filter, weights, &start);
         if (mirrored) start = n_in - start - n;

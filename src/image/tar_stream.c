@@ -257,7 +257,11 @@ enum eg_status eg__tar_read(struct eg_tar *tar, uint8_t **bytes, size_t *n_bytes
     return EG_OK;
 }
 
+bool eg_has_tar(void) { return true; }
+
 #else
+
+bool eg_has_tar(void) { return false; }
 
 static enum eg_status lacking(struct eg_error *err)
 {

@@ -39,7 +39,7 @@ static bool read_three(const json_t *list, double *out)
  *  "do_center_crop", "crop_pct", "resample": Pillow's number, "image_mean", "image_std"} */
 static bool from_preprocessor(const json_t *json, struct eg_recipe *recipe)
 {
-    enum { BILINEAR = 2, BICUBIC = 3 };
+    enum { NEAREST = 0, BILINEAR = 2, BICUBIC = 3 };
     const json_t *size = json_object_get(json, "size"), *crop = json_object_get(json, "crop_size");
     const json_t *resample = json_object_get(json, "resample");
     if (!json_object_get(json, "image_mean") && !size) return false;
@@ -69,6 +69,8 @@ static bool from_preprocessor(const json_t *json, struct eg_recipe *recipe)
     }
     if (json_integer_value(resample) == BILINEAR) recipe->filter = EG_FILTER_BILINEAR;
     if (json_integer_value(resample) == BICUBIC) recipe->filter = EG_FILTER_BICUBIC;
+    if (json_is_integer(resample) && json_integer_value(resample) == NEAREST)
+        recipe->filter = EG_FILTER_NEAREST;
     if (json_is_number(json_object_get(json, "rescale_factor")))
         recipe->scale = json_number_value(json_object_get(json, "rescale_factor"));
     if (json_is_false(json_object_get(json, "do_normalize"))) {
@@ -102,6 +104,7 @@ static bool from_timm(const json_t *json, struct eg_recipe *recipe)
     recipe->crop[1] = w;
     if (filter && !strcmp(filter, "bilinear")) recipe->filter = EG_FILTER_BILINEAR;
     if (filter && !strcmp(filter, "bicubic")) recipe->filter = EG_FILTER_BICUBIC;
+    if (filter && !strcmp(filter, "nearest")) recipe->filter = EG_FILTER_NEAREST;
     (void)read_three(json_object_get(cfg, "mean"), recipe->mean);
     (void)read_three(json_object_get(cfg, "std"), recipe->std);
     return true;

@@ -2,6 +2,7 @@
 """Photos in archives: tars, zips, WebDataset's shards, as a folder of the same photos; and hostile ones."""
 import io
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -160,6 +161,17 @@ class Archives(Packed):
             packed.infolist()[1].header_offset = 0
         self.bad(1, "extract", MODEL, "x.zip", "-o", "f.h5", says="overlap")
 
+    def test_a_list(self):
+        expected = [row.split(",") for row in self.rows("photos")]
+        listed = "\0".join("photos/" + name for name in self.names).encode()
+        done = subprocess.run([ENGRAFT, "extract", MODEL, "--from-list", "-", "-0", "-o", "l.h5"], cwd=self.here, input=listed, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [row.split(",") for row in self.good("rows", "l.h5", "--csv").stdout.splitlines()[1:]]
+        self.assertEqual(rows, [["photos/" + row[0], "", *row[2:]] for row in expected])
+        self.bad(2, "extract", MODEL, "-o", "l.h5")
+        self.bad(2, "extract", MODEL, "photos", "-o", "l.h5", "--from-list", "x")
+        self.bad(2, "extract", MODEL, "photos", "-o", "l.h5", "-0")
+
     def test_parts_and_one_folder(self):
         self.tar("parts.tar", before="train/")
         self.bad(2, "extract", MODEL, "parts.tar", "-o", "f.h5", says="parts.tar/train")
@@ -249,6 +261,24 @@ class Streams(Packed):
         self.assertIn("1 PDF file ignored", told)
         self.assertEqual([row.split(",")[:2] for row in self.listed()],
                          [["a.png", "new"], ["b.png", "12"], ["c", ""], ["x" * 180 + "/d.png", "x" * 180]])
+
+    def test_small_pictures(self):
+        """What a report shows of photos that cannot be read again."""
+        self.extract(self.bytes_of(), "--thumbnails")
+        self.good("audit", "f.h5", "--report", "with.html")
+        self.extract(self.bytes_of(), "--force")
+        self.good("audit", "f.h5", "--report", "without.html")
+        count = [(self.here / name).read_text().count("/9j/") for name in ("with.html", "without.html")]
+        self.assertEqual(count, [6, 0], "a JPEG each in base 64")
+        self.bad(1, "extract", MODEL, "photos", "-o", "f.h5", "--thumbnails", says="f.h5")
+        for i in range(2):
+            self.good("extract", MODEL, "photos", "-o", f"s{i}.h5", "--shard", f"{i}/2", "--thumbnails")
+        shutil.copytree(self.folder, self.here / "kept")
+        shutil.rmtree(self.folder)
+        for more in ((), ("--copy",)):
+            self.good("merge", "-o", "m.h5", "s0.h5", "s1.h5", "--force", *more)
+            self.good("audit", "m.h5", "--report", "merged.html", "--force")
+            self.assertEqual((self.here / "merged.html").read_text().count("/9j/"), 6)
 
     def test_nothing_comes(self):
         for nothing in (b"", b"no archive " * 100):

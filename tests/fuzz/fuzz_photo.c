@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     for (size_t divisor = 1; divisor <= 8; divisor *= 8) {
         struct small_sink small = {.sink = {.exif = true, .begin = begin, .row = row}, .divisor = divisor};
+        small.sink.srgb = divisor == 8;
         small.sink.fast_target = divisor == 8 && size % 2 ? 100 : 0;
         struct eg_error err;
         if (!eg__photo_stream(data, size, &small.sink, &err) &&

@@ -14,7 +14,7 @@ try:
     import numpy as np
     import onnx
     from onnx import TensorProto, helper
-    from PIL import Image
+    from PIL import Image, ImageCms, ImageOps
 except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
@@ -23,6 +23,7 @@ if not ENGRAFT:
     sys.exit(77)
 
 HEIGHT, WIDTH = 37, 53
+LCMS = "lcms2" in subprocess.run([ENGRAFT, "--version"], capture_output=True, text=True).stdout
 VERSION = next(line for line in subprocess.run([ENGRAFT, "--version"], capture_output=True, text=True).stdout.splitlines() if line.startswith("reads:"))
 RECIPE = ('{"resize":"none","crop":[%d,%d],"channels":"rgb","scale":1,"mean":[0,0,0],"std":[1,1,1]}' % (HEIGHT, WIDTH))
 
@@ -35,6 +36,28 @@ def network(path, height, width):
         [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape)],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+
+
+def wide_profile():
+    """Linear light with the primaries of ProPhoto, as a profile of version 2: what no one takes for sRGB."""
+    def s15(value):
+        return struct.pack(">i", round(value * 65536))
+
+    def xyz(*values):
+        return b"XYZ \0\0\0\0" + b"".join(map(s15, values))
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(1.8 * 256)) + b"\0\0"
+    tags = [(b"desc", b"desc\0\0\0\0" + struct.pack(">I", 5) + b"wide\0" + b"\0" * 79), (b"cprt", b"text\0\0\0\0none\0\0\0\0"),
+            (b"wtpt", xyz(0.9642, 1, 0.8249)), (b"rXYZ", xyz(0.7977, 0.2880, 0)), (b"gXYZ", xyz(0.1352, 0.7119, 0)),
+            (b"bXYZ", xyz(0.0313, 0.0001, 0.8249)), (b"rTRC", curve), (b"gTRC", curve), (b"bTRC", curve)]
+    at, table, data = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, body in tags:
+        body += b"\0" * (-len(body) % 4)
+        table += name + struct.pack(">II", at + len(data), len(body))
+        data += body
+    head = struct.pack(">I4s4s4s4s4s", at + len(data), b"lcms", b"\x02\x10\0\0", b"mntr", b"RGB ", b"XYZ ")
+    head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + b"\0" * 28 + s15(0.9642) + s15(1) + s15(0.8249)
+    return head.ljust(128, b"\0") + table + data
 
 
 def picture(mode, seed):
@@ -64,10 +87,10 @@ class Kinds(unittest.TestCase):
     def tearDown(self):
         self.folder.cleanup()
 
-    def pixels(self, path):
+    def pixels(self, path, recipe=RECIPE):
         """Through the program."""
         network(self.at / "same.onnx", HEIGHT, WIDTH)
-        (self.at / "recipe.json").write_text(RECIPE)
+        (self.at / "recipe.json").write_text(recipe)
         made = self.at / "f.h5"
         run = subprocess.run([ENGRAFT, "extract", self.at / "same.onnx", path, "-o", made, "--force", "--quiet", "--cut", "pixels", "--order", "hwc",
                               "--preprocess", self.at / "recipe.json"], capture_output=True, text=True)
@@ -83,6 +106,48 @@ class Kinds(unittest.TestCase):
         expected = on_white(Image.open(io.BytesIO(data))) if expected is None else expected
         ours = self.pixels(path).astype(int)
         self.assertLessEqual(np.abs(ours - expected).max(), tolerance.get("within", 0), name)
+
+    def of_profile(self, profile, kind, path, **how):
+        """Saved with the profile: what comes out, and what Pillow makes of it."""
+        x, y = np.meshgrid(np.linspace(0, 255, WIDTH), np.linspace(0, 255, HEIGHT))
+        photo = Image.fromarray(np.stack([x, y, 255 - (x + y) / 2], 2).astype(np.uint8), "RGB")
+        to = io.BytesIO()
+        photo.save(to, kind, icc_profile=profile, **how)
+        path.write_bytes(to.getvalue())
+        read = Image.open(path).convert("RGB")
+        plain = np.asarray(read)
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = np.asarray(ImageCms.profileToProfile(read, source, ImageCms.createProfile("sRGB"), outputMode="RGB"))
+        return self.pixels(path, RECIPE[:-1] + ',"icc":"srgb"}'), converted, plain
+
+    @unittest.skipUnless(LCMS, "built without lcms2")
+    def test_colours_to_srgb(self):
+        kinds = [("JPEG", "a.jpg", {"quality": 95}), ("PNG", "a.png", {}), ("WEBP", "a.webp", {"lossless": True})]
+        kinds += [("TIFF", "a.tif", {})] if "TIFF" in VERSION else []
+        for kind, name, how in kinds:
+            ours, converted, plain = self.of_profile(wide_profile(), kind, self.at / name, **how)
+            self.assertGreater(np.abs(converted.astype(int) - plain).max(), 30, "the profile is of another space")
+            self.assertLessEqual(np.abs(ours.astype(int) - converted).max(), 1, kind)
+            self.assertTrue((self.pixels(self.at / name) == plain).all(), "without the key it is left alone")
+        for damaged in (wide_profile()[:200], b"x" * 300, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()):
+            to = io.BytesIO()
+            picture("RGB", 3).save(to, "PNG", icc_profile=damaged)
+            (self.at / "d.png").write_bytes(to.getvalue())
+            ours = self.pixels(self.at / "d.png", RECIPE[:-1] + ',"icc":"srgb"}')
+            self.assertTrue((ours == np.asarray(picture("RGB", 3))).all())
+
+    def test_nearest(self):
+        """As Pillow's NEAREST, and so as Keras's load_img(target_size=...)."""
+        rng = np.random.default_rng(4)
+        recipe = RECIPE.replace('"none"', '"squash"')[:-1] + ',"filter":"nearest"}'
+        for width, height, orientation in ((53, 37, 1), (7, 400, 1), (531, 219, 1), (100, 75, 6), (99, 301, 7), (64, 64, 3), (1, 1, 1)):
+            photo = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8), "RGB")
+            exif = Image.Exif()
+            exif[274] = orientation
+            photo.save(self.at / "a.png", exif=exif)
+            upright = ImageOps.exif_transpose(Image.open(self.at / "a.png"))
+            expected = np.asarray(upright.resize((WIDTH, HEIGHT), Image.NEAREST))
+            self.assertTrue((self.pixels(self.at / "a.png", recipe) == expected).all(), (width, height, orientation))
 
     def saved(self, mode, kind, **how):
         to = io.BytesIO()
@@ -129,6 +194,16 @@ class Kinds(unittest.TestCase):
             to = io.BytesIO()
             photo.save(to, "TIFF", tiffinfo={274: orientation})
             self.same(to.getvalue(), f"turned{orientation}.tif", np.asarray(photo.transpose(turn)))
+
+    @unittest.skipUnless("AVIF" in VERSION, "built without libavif")
+    def test_avif(self):
+        """Written lossless by libavif from known pixels: as they are, and turned by half and mirrored by the container."""
+        y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+        expected = np.stack([np.where(x < 20, 250, 10), np.where(y < 10, 200, 30), x * 4], 2).astype(np.uint8)
+        corpus = Path(__file__).resolve().parent.parent / "fuzz" / "corpus" / "photo"
+        self.same((corpus / "plain.avif").read_bytes(), "plain.avif", expected)
+        self.same((corpus / "turned.avif").read_bytes(), "turned.avif", expected[::-1])
+        self.broken((corpus / "plain.avif").read_bytes(), "a.avif")
 
     @unittest.skipUnless("GIF" in VERSION, "built without giflib")
     def test_gif(self):

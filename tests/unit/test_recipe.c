@@ -64,6 +64,9 @@ static void recipes_are_compared_by_value(void **state)
     assert_true(eg__recipe_same(full, "{}"));
     assert_true(eg__recipe_same(full, "{ \"xmp\": false, \"scale\": 1, \"size\": 99 }"));
     assert_false(eg__recipe_same(full, "{\"xmp\": true}"));
+    assert_true(eg__recipe_same(full, "{\"icc\": \"none\", \"scale\": 1}"));
+    assert_false(eg__recipe_same(full, "{\"icc\": \"srgb\"}"));
+    assert_false(eg__recipe_same(full, "{\"filter\": \"nearest\"}"));
     assert_false(eg__recipe_same(full, "{\"exif\": false}"));
     assert_false(eg__recipe_same(full, "plain")); /* which knows XMP */
     assert_false(eg__recipe_same(full, ""));
