@@ -102,6 +102,44 @@ EG_API EG_MUST_CHECK enum eg_status eg_similar(eg_features *features, const eg_n
 EG_API void eg_similar_report_free(struct eg_similar_report *report);
 EG_API char *eg_similar_report_json(const struct eg_similar_report *report); /* as those below */
 
+/* ---- the network against yours -------------------------------------------------------------- */
+
+/* One of `other` and `values` is given. Arrays enter behind the recipe, in the network's channel order. */
+struct eg_verify_options {
+    size_t size;       /* EG_SIZED(eg_verify_options) */
+    const char *input; /* x.npy, float32 [N][C][H][W] or [C][H][W]; or a photo; NULL: noise made of `seed` */
+    const eg_net *other; /* the same input goes through it (a photo by its own recipe, where it has one) */
+    const char *values;  /* what another program made of `input`: float32 arrays [N][C][H][W], [N][H][W][C],
+                          * [N][T][C] or [N][C], an .npz of them by names of layers, or one as .npy */
+    const char *layer;   /* of the .npy; NULL: the network's answer */
+    uint64_t seed;
+    eg_pool *pool;
+    eg_progress_fn *progress;
+    void *user;
+};
+struct eg_verified_layer {
+    char *name, *other; /* here, and on the other side */
+    struct eg_shape shape;
+    double difference; /* largest absolute over the other's largest absolute value; infinite: NaN, or only
+                        * the other is 0 throughout */
+};
+struct eg_verify_report {
+    struct eg_verified_layer
+        *layers; /* in the network's order; a photo's own input first, where it differs */
+    size_t n_layers, n_images;
+    const char *parts_at;         /* the first layer past 1e-3; NULL: none */
+    struct eg_skipped *unmatched; /* layers of the other side that none here was found for, and why */
+    size_t n_unmatched;
+    double seconds;
+};
+/* The same input through this network and yours: where they part. Layers of another network are known again
+ * by the operators that lead to them, else by name. EG_E_SHAPE: nothing fits together.
+ * Cost        a forward pass of each for as many layers as 64 MB of values hold, times the images */
+EG_API EG_MUST_CHECK enum eg_status eg_verify(const eg_net *net, const struct eg_verify_options *options,
+                                              struct eg_verify_report **report, struct eg_error *err);
+EG_API void eg_verify_report_free(struct eg_verify_report *report);
+EG_API char *eg_verify_report_json(const struct eg_verify_report *report); /* as those below */
+
 /* ---- what spoke for a class ------------------------------------------------------------------ */
 
 enum eg_explain_method { EG_EXPLAIN_AUTO, EG_EXPLAIN_EXACT, EG_EXPLAIN_GRAD_CAM };

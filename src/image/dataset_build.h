@@ -4,6 +4,7 @@
 
 #include "image/archive.h"
 #include "image/dataset.h"
+#include "image/npy.h"
 
 struct eg_dataset_builder {
     struct eg_dataset *dataset;
@@ -95,12 +96,5 @@ size_t eg__npy_rows(const struct eg_npy *npy);
 void eg__npy_shape(const struct eg_npy *npy, size_t *h, size_t *w, size_t *c);
 EG_MUST_CHECK enum eg_status eg__npy_read(const struct eg_npy *npy, size_t row, float *hwc,
                                           struct eg_error *err);
-
-/* The dictionary of a .npy header, without the bytes before it. */
-struct eg_npy_header {
-    size_t shape[4], n_dims;
-};
-EG_MUST_CHECK enum eg_status eg__npy_parse(const char *text, size_t n, struct eg_npy_header *header,
-                                           struct eg_error *err);
 
 #endif

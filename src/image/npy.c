@@ -15,8 +15,9 @@
 #include "base/half.h"
 #include "base/mem.h"
 #include "image/dataset_build.h"
+#include "image/npy.h"
 
-enum { MAX_HEADER = 1 << 16 };
+enum { MAX_HEADER = 1 << 16, HEAD = 12 };
 
 struct eg_npy {
     int fd;
@@ -64,7 +65,7 @@ static bool read_shape(struct cursor *c, struct eg_npy_header *header)
     while (!accept(c, ")")) {
         if (header->n_dims && !accept(c, ",")) return false;
         if (header->n_dims && accept(c, ")")) return true;
-        if (header->n_dims == 4) return false;
+        if (header->n_dims == EG_RANK_MAX) return false;
         size_t value = 0, digits = 0;
         skip_space(c);
         for (; c->at < c->end && *c->at >= '0' && *c->at <= '9'; c->at++, digits++)
@@ -97,7 +98,8 @@ enum eg_status eg__npy_parse(const char *text, size_t n, struct eg_npy_header *h
                                 "it is in Fortran order (save numpy.ascontiguousarray(x))");
         } else if (!strcmp(key, "shape")) {
             has_shape = read_shape(&c, &made);
-            if (!has_shape) return eg__fail(err, EG_E_SHAPE, "its shape is not [N][C][H][W] or [C][H][W]");
+            if (!has_shape)
+                return eg__fail(err, EG_E_SHAPE, "its shape is none of up to %d dimensions", EG_RANK_MAX);
         } else {
             return eg__fail(err, EG_E_FORMAT, "damaged .npy header: unknown key");
         }
@@ -123,39 +125,72 @@ static bool read_at(int fd, void *out, size_t n, off_t offset)
     return true;
 }
 
-static enum eg_status read_header(struct eg_npy *npy, uint64_t file_size, struct eg_error *err)
+/* The start of a file: where its dictionary lies. */
+static enum eg_status find_header(const uint8_t head[HEAD], uint64_t file_size, size_t *at, size_t *length,
+                                  struct eg_error *err)
 {
-    uint8_t head[12];
-    if (file_size < sizeof head || !read_at(npy->fd, head, sizeof head, 0) || memcmp(head, "\x93NUMPY", 6))
+    if (file_size < HEAD || memcmp(head, "\x93NUMPY", 6))
         return eg__fail(err, EG_E_FORMAT, "not a .npy file");
     bool wide = head[6] > 1;
     if (head[6] < 1 || head[6] > 3) return eg__fail(err, EG_E_UNSUPPORTED, ".npy version %u", head[6]);
-    size_t at = wide ? 12 : 10, length = (size_t)head[8] | (size_t)head[9] << 8;
-    if (wide) length |= (size_t)head[10] << 16 | (size_t)head[11] << 24;
-    if (length > MAX_HEADER || at + length > file_size)
+    *at = wide ? 12 : 10;
+    *length = (size_t)head[8] | (size_t)head[9] << 8;
+    if (wide) *length |= (size_t)head[10] << 16 | (size_t)head[11] << 24;
+    if (*length > MAX_HEADER || *at + *length > file_size)
         return eg__fail(err, EG_E_FORMAT, "truncated .npy header");
+    return EG_OK;
+}
+
+/* Is room [bytes] what the shape takes? */
+static enum eg_status check_room(const struct eg_npy_header *header, uint64_t room, struct eg_error *err)
+{
+    size_t bytes = sizeof(float);
+    for (size_t i = 0; i < header->n_dims; i++)
+        if (!eg__mul(bytes, header->shape[i], &bytes)) bytes = SIZE_MAX;
+    if (bytes != room)
+        return eg__fail(err, EG_E_FORMAT, "its size does not fit the shape it states (truncated?)");
+    return EG_OK;
+}
+
+enum eg_status eg__npy_view(const uint8_t *bytes, size_t n_bytes, struct eg_npy_header *header,
+                            const uint8_t **numbers, struct eg_error *err)
+{
+    static const uint8_t none[HEAD];
+    size_t at, length;
+    struct eg_npy_header made;
+    enum eg_status status = find_header(n_bytes < HEAD ? none : bytes, n_bytes, &at, &length, err);
+    if (!status) status = eg__npy_parse((const char *)bytes + at, length, &made, err);
+    if (!status) status = check_room(&made, n_bytes - at - length, err);
+    if (status) return status;
+    *header = made;
+    *numbers = bytes + at + length;
+    return EG_OK;
+}
+
+static enum eg_status read_header(struct eg_npy *npy, uint64_t file_size, struct eg_error *err)
+{
+    uint8_t head[HEAD];
+    size_t at, length;
+    if (file_size < sizeof head || !read_at(npy->fd, head, sizeof head, 0))
+        return eg__fail(err, EG_E_FORMAT, "not a .npy file");
+    enum eg_status status = find_header(head, file_size, &at, &length, err);
+    if (status) return status;
     char *text = eg__alloc(length, 1);
     if (!text) return eg__fail_memory(err, "a .npy header");
     struct eg_npy_header header;
-    enum eg_status status = read_at(npy->fd, text, length, (off_t)at)
-                                ? eg__npy_parse(text, length, &header, err)
-                                : eg__fail(err, EG_E_IO, "truncated .npy header");
+    status = read_at(npy->fd, text, length, (off_t)at) ? eg__npy_parse(text, length, &header, err)
+                                                       : eg__fail(err, EG_E_IO, "truncated .npy header");
     free(text);
     if (status) return status;
     const size_t *chw = header.shape + header.n_dims - 3;
-    if (header.n_dims < 3 || !chw[0] || !chw[1] || !chw[2])
+    if (header.n_dims < 3 || header.n_dims > 4 || !chw[0] || !chw[1] || !chw[2])
         return eg__fail(err, EG_E_SHAPE, "its shape is not [N][C][H][W] or [C][H][W]");
     npy->rows = header.n_dims == 4 ? header.shape[0] : 1;
     npy->channels = chw[0];
     npy->height = chw[1];
     npy->width = chw[2];
     npy->data = (off_t)(at + length);
-    size_t bytes;
-    if (!eg__mul(npy->height, npy->width, &bytes) || !eg__mul(bytes, npy->channels, &bytes) ||
-        !eg__mul(bytes, sizeof(float), &bytes) || !eg__mul(bytes, npy->rows, &bytes) ||
-        bytes != file_size - at - length)
-        return eg__fail(err, EG_E_FORMAT, "its size does not fit the shape it states (truncated?)");
-    return EG_OK;
+    return check_room(&header, file_size - at - length, err);
 }
 
 enum eg_status eg__npy_open(const char *path, struct eg_npy **npy, struct eg_error *err)

@@ -28,6 +28,22 @@ char *eg_similar_report_json(const struct eg_similar_report *report)
     return eg__json_document(list);
 }
 
+char *eg_verify_report_json(const struct eg_verify_report *r)
+{
+    json_t *layers = json_array();
+    for (size_t i = 0; i < r->n_layers; i++) {
+        const struct eg_verified_layer *layer = &r->layers[i];
+        json_array_append_new(layers,
+                              json_pack("{s:o,s:o,s:o,s:o}", "name", eg__json_text(layer->name), "other",
+                                        eg__json_text(layer->other), "shape", eg__json_shape(layer->shape),
+                                        "difference", eg__json_number(layer->difference)));
+    }
+    return eg__json_document(json_pack("{s:o,s:o,s:I,s:o,s:o}", "layers", layers, "parts_at",
+                                       eg__json_text(r->parts_at), "images", (json_int_t)r->n_images,
+                                       "unmatched", eg__json_skipped(r->unmatched, r->n_unmatched), "seconds",
+                                       eg__json_number(r->seconds)));
+}
+
 static json_t *json_map(const struct eg_explanation *e)
 {
     json_t *rows = json_array();

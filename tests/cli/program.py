@@ -14,7 +14,7 @@ from pathlib import Path
 ENGRAFT = os.environ.get("ENGRAFT")
 SOURCE = Path(os.environ.get("ENGRAFT_SOURCE", Path(__file__).resolve().parent.parent.parent))
 MODEL = "efficientnet-lite0"
-COMMANDS = ["models", "fetch", "inspect", "classify", "extract", "merge", "rows", "info", "train", "cuts", "evaluate", "predict", "tune", "bench", "convert", "audit", "explain", "similar", "serve", "help"]
+COMMANDS = ["models", "fetch", "inspect", "classify", "extract", "merge", "rows", "info", "train", "cuts", "evaluate", "predict", "tune", "bench", "convert", "audit", "explain", "similar", "verify", "serve", "help"]
 
 
 def main():

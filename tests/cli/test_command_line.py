@@ -15,7 +15,7 @@ class CommandLine(Case):
     def test_every_command_has_help_with_an_example_that_works(self):
         shutil.copytree(photos(self.here / "made", n=8), self.here / "photos")
         photo(self.here / "photo.jpg", 0, 7)
-        order = ["models", "inspect", "bench", "convert", "classify", "extract", "rows", "info", "train", "cuts", "evaluate", "predict", "audit", "explain", "similar", "help"]
+        order = ["models", "inspect", "bench", "convert", "classify", "extract", "rows", "info", "train", "cuts", "evaluate", "predict", "audit", "explain", "similar", "verify", "help"]
         unused = ["fetch", "merge", "tune", "serve"]  # the network; shards; minutes; until told: tests of their own
         self.assertEqual(sorted([*order, *unused]), sorted(COMMANDS))
         for command in [*unused, *order]:
