@@ -6,7 +6,8 @@
 
 struct answers {
     const struct invocation *in;
-    json_t *list; /* --json */
+    json_t *list;          /* --json */
+    struct sorter *sorter; /* NULL: none */
     size_t n_read, n_skipped;
     size_t top;
 };
@@ -56,6 +57,7 @@ static void take_answer(void *user, const struct eg_answer *answer)
         free(skipped.reason);
     } else {
         a->n_read++;
+        if (a->sorter) sorter_add(a->sorter, answer->path, answer->top[0].label);
     }
     if (a->list)
         add_json(a, answer);
@@ -90,9 +92,9 @@ static int classify(struct invocation *in, struct answers *a, const eg_net *net,
     return a->n_skipped ? EXIT_SKIPPED : EXIT_DONE;
 }
 
-int run_answers(struct invocation *in, list_fn *list)
+int run_answers(struct invocation *in, list_fn *list, struct sorter *sorter)
 {
-    struct answers a = {.in = in, .top = (size_t)option_integer(in, "top")};
+    struct answers a = {.in = in, .sorter = sorter, .top = (size_t)option_integer(in, "top")};
     eg_net *net = NULL;
     eg_pool *pool = NULL;
     eg_dataset *images = NULL;

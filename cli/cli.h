@@ -236,10 +236,25 @@ void print_count(FILE *to, unsigned long long n, int width); /* 25,557,032 */
 /* ---- answers (answers.c): classify and predict ------------------------------------- */
 
 typedef int list_fn(const struct invocation *in, eg_dataset **images);
-int run_answers(struct invocation *in, list_fn *list);
+struct sorter;
+int run_answers(struct invocation *in, list_fn *list, struct sorter *sorter); /* sorter NULL: none */
 /* predict_stream.c: predict's answers as they come, and what it answers about. */
-int run_stream(struct invocation *in);
+int run_stream(struct invocation *in, struct sorter *sorter);
 list_fn predict_images, listed_images; /* the latter without --shard */
+/* predict_sort.c: photos into folders by their answers. Nothing is moved before sorter_end, and nothing where
+ * the code so far is a failure; it gives the code that it becomes. */
+struct sorter {
+    const struct invocation *in;
+    const char *folder; /* NULL: neither --move nor --link */
+    bool link;
+    eg_sorting *sorting;
+    enum eg_status status;
+    struct eg_error err;
+};
+int sorter_begin(const struct invocation *in, struct sorter *sorter);
+void sorter_add(struct sorter *sorter, const char *path, const char *label);
+int sorter_end(struct sorter *sorter, int code);
+int sort_back(const struct invocation *in); /* --undo */
 
 /* ---- what commands share (shared.c) ------------------------------------------------ */
 

@@ -6,7 +6,7 @@ static int images(const struct invocation *in, eg_dataset **dataset)
     return list_images(in, in->operands + 1, in->n_operands - 1, dataset);
 }
 
-static int run(struct invocation *in) { return run_answers(in, images); }
+static int run(struct invocation *in) { return run_answers(in, images, NULL); }
 
 static const struct option_row options[] = {
     {OPTION_INTEGER, "top", 0, "N", "5", 1, 100000, false, "answers an image, the likeliest first"},

@@ -22,6 +22,7 @@ struct stream {
     size_t n_done, n_read, n_skipped;
     bool differs, failed;
     const void *both[2]; /* for not_done */
+    struct sorter *sorter;
 };
 
 static int compare_paths(const void *a, const void *b) { return strcmp(a, b); }
@@ -116,20 +117,24 @@ int predict_images(const struct invocation *in, eg_dataset **images)
 
 /* ---- the file so far -------------------------------------------------------------- */
 
-/* The first field of a line of CSV; NULL: it is none. */
-static char *csv_path(const char *line)
+/* The next field of a line of CSV; *line moves behind it. NULL: no memory. */
+static char *csv_field(const char **line)
 {
-    char *path = malloc(strlen(line) + 1), *to = path;
-    bool quoted = *line == '"';
-    if (!path) return NULL;
-    for (const char *at = line + quoted; *at; at++) {
+    char *field = malloc(strlen(*line) + 1), *to = field;
+    const char *at = *line;
+    bool quoted = *at == '"';
+    if (!field) return NULL;
+    for (at += quoted; *at; at++) {
         if (quoted && *at == '"' && *++at != '"') break;
-        if (!quoted && *at == ',') break;
+        if (!quoted && strchr(",\r\n", *at)) break;
         *to++ = *at;
     }
     *to = '\0';
-    return path;
+    *line = at + (*at == ',');
+    return field;
 }
+
+static char *csv_path(const char *line) { return csv_field(&line); }
 
 static char *json_path(const char *line)
 {
@@ -273,6 +278,7 @@ static void take(void *user, const struct eg_answer *answer)
         free(skipped.reason);
     } else {
         s->n_read++;
+        if (!s->path) sorter_add(s->sorter, answer->path, answer->top[0].label);
     }
     /* The last photo of the run before: another model, or another program, answers otherwise. */
     if (text && s->expected && !strcmp(answer->path, s->last)) {
@@ -283,6 +289,41 @@ static void take(void *user, const struct eg_answer *answer)
     }
     if (!text || (!s->differs && (fputs(text, s->to) < 0 || fflush(s->to)))) s->failed = true;
     free(text);
+}
+
+/* ---- what the file says, sorted -------------------------------------------------------- */
+
+/* One record: the likeliest class of a photo. */
+static void sort_record(const struct stream *s, const char *record)
+{
+    if (s->jsonl) {
+        json_t *answer = json_loads(record, 0, NULL);
+        const char *path = json_string_value(json_object_get(answer, "path")),
+                   *label = json_string_value(
+                       json_object_get(json_array_get(json_object_get(answer, "top"), 0), "label"));
+        if (path && label) sorter_add(s->sorter, path, label);
+        json_decref(answer);
+        return;
+    }
+    char *path = csv_field(&record), *place = csv_field(&record), *label = csv_field(&record);
+    if (path && place && label && !strcmp(place, "1")) sorter_add(s->sorter, path, label);
+    free(path);
+    free(place);
+    free(label);
+}
+
+/* All answers, those of earlier runs too. */
+static int sort_file(const struct stream *s)
+{
+    if (!s->path || !s->sorter->folder) return EXIT_DONE;
+    FILE *from = fopen(s->path, "r");
+    if (!from) {
+        tell(s->in, "cannot read '%s': %s", s->path, strerror(errno));
+        return EXIT_FAILED;
+    }
+    for (char *record; (record = next_record(from, !s->jsonl)); free(record)) sort_record(s, record);
+    fclose(from);
+    return EXIT_DONE;
 }
 
 struct watched {
@@ -324,9 +365,9 @@ static int end_of_stream(const struct stream *s, enum eg_status status, const st
     return s->n_skipped ? EXIT_SKIPPED : EXIT_DONE;
 }
 
-int run_stream(struct invocation *in)
+int run_stream(struct invocation *in, struct sorter *sorter)
 {
-    struct stream s = {.in = in, .path = option_text(in, "output")};
+    struct stream s = {.in = in, .path = option_text(in, "output"), .sorter = sorter};
     const char *dot = s.path ? strrchr(s.path, '.') : NULL;
     s.jsonl = option_flag(in, "jsonl") || (!option_flag(in, "csv") && dot && !strcmp(dot, ".jsonl"));
     if (s.path && !s.jsonl && !option_flag(in, "csv") && (!dot || strcmp(dot, ".csv")))
@@ -355,6 +396,10 @@ int run_stream(struct invocation *in)
         code = end_of_stream(&s, status, &err);
     }
     if (s.to && s.to != stdout && fclose(s.to)) code = EXIT_FAILED;
+    if (code == EXIT_DONE || code == EXIT_SKIPPED) {
+        int sorted = sort_file(&s);
+        if (sorted) code = sorted;
+    }
     tdestroy(s.done, free);
     free(s.last);
     free(s.expected);

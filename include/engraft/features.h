@@ -95,6 +95,37 @@ EG_API EG_MUST_CHECK enum eg_status eg_classify(const eg_net *net, const eg_data
                                                 eg_answer_fn *answer, void *answer_user,
                                                 struct eg_error *err);
 
+/* ---- photos into folders by what they are --------------------------------------------------- */
+
+/* Photos moved (or linked) into folder/LABEL/, all by one plan that outlives a crash and can be undone. Where
+ * a name is taken the photo gets a suffix ("1-2.jpg"); one that lies there already stays. What an earlier
+ * call was stopped in is finished by eg_sorting_create. Several processes may sort into one folder. */
+typedef struct eg_sorting eg_sorting;
+/* The folder is made where it is not there. link: symbolic links to the photos, which stay. */
+EG_API EG_MUST_CHECK enum eg_status eg_sorting_create(const char *folder, bool link, eg_sorting **sorting,
+                                                      struct eg_error *err);
+/* path as in an answer, relative to the working folder or not. A label that no folder can have is changed
+ * ("/" to "_"). Nothing is moved yet. */
+EG_API EG_MUST_CHECK enum eg_status eg_sorting_add(eg_sorting *sorting, const char *path, const char *label,
+                                                   struct eg_error *err);
+struct eg_sorted {
+    size_t done;     /* photos that have a new place, or a link */
+    size_t stayed;   /* that were there already */
+    size_t finished; /* of an earlier call */
+    char *journal;   /* for eg_sorting_undo; NULL: nothing was done */
+    struct eg_skipped *skipped;
+    size_t n_skipped;
+};
+/* Once, after all were added. Cost: a rename and some file look-ups a photo. */
+EG_API EG_MUST_CHECK enum eg_status eg_sorting_apply(eg_sorting *sorting, struct eg_sorted *sorted,
+                                                     struct eg_error *err);
+EG_API void eg_sorting_free(eg_sorting *sorting);
+/* Everything that a journal tells of goes back, as far as it is still there; then the journal goes.
+ * EG_E_NOT_FOUND: there is none; EG_E_FORMAT: it is none. */
+EG_API EG_MUST_CHECK enum eg_status eg_sorting_undo(const char *journal, struct eg_sorted *sorted,
+                                                    struct eg_error *err);
+EG_API void eg_sorted_release(struct eg_sorted *sorted);
+
 /* ---- getting and writing networks ------------------------------------------------ */
 
 struct eg_fetch_options {

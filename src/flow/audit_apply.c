@@ -102,27 +102,6 @@ static enum eg_status read_corrections(struct correcting *c, struct eg_error *er
 
 /* ---- files ------------------------------------------------------------------------------------------ */
 
-/* The printable path of a report as the file's name: \xNN is a byte where no such file is there. */
-static char *file_of(const struct correcting *c, const char *path)
-{
-    char *full, *out;
-    struct stat info;
-    if (*path == '/' ? !(full = strdup(path)) : asprintf(&full, "%s/%s", c->root, path) < 0) return NULL;
-    if (!lstat(full, &info)) return full;
-    out = full;
-    for (const char *in = full; *in; out++) {
-        unsigned byte;
-        if (in[0] == '\\' && in[1] == 'x' && strlen(in) >= 4 && sscanf(in + 2, "%2x", &byte) == 1 && byte) {
-            *out = (char)byte;
-            in += 4;
-        } else {
-            *out = *in++;
-        }
-    }
-    *out = '\0';
-    return full;
-}
-
 static enum eg_status plan_move(struct correcting *c, const char *file, const char *format, const char *a,
                                 const char *b, const char *told, struct eg_error *err)
 {
@@ -141,7 +120,7 @@ static enum eg_status plan_move(struct correcting *c, const char *file, const ch
 static enum eg_status plan_photo(struct correcting *c, const struct correction *one, struct eg_error *err)
 {
     if (one->action == OK) return EG_OK;
-    char *file = file_of(c, one->path);
+    char *file = eg__file_of_path(c->root, one->path);
     if (!file) return eg__fail_memory(err, "a file name");
     size_t root = strlen(c->root);
     const char *below =
@@ -190,7 +169,7 @@ static enum eg_status rewrite_row(struct correcting *c, const struct eg_csv *csv
     struct correction *one = find_correction(c, eg__csv_field(csv, path));
     if (one) one->used = true;
     if (one && one->action == DELETE) {
-        char *file = file_of(c, one->path);
+        char *file = eg__file_of_path(c->root, one->path);
         enum eg_status status =
             file ? plan_move(c, file, "%s/.engraft/trash/%s%s", eg__path_last(file), "", one->path, err)
                  : eg__fail_memory(err, "a file name");
