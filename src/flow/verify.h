@@ -3,7 +3,7 @@
 #define EG_FLOW_VERIFY_H
 
 #include "base/file.h"
-#include "formats/zip_map.h"
+#include "base/zip_map.h"
 #include "image/npy.h"
 #include "model/model.h"
 
