@@ -289,6 +289,7 @@ int make_pool(const struct invocation *in, eg_pool **pool);
 /* cmd_train.c: classes that drop out, and photos in two of them */
 void tell_empty_classes(const struct invocation *in, const struct eg_train_report *report);
 void tell_twice(const struct invocation *in, const struct eg_train_report *report);
+int info_shards(struct invocation *in); /* info_shards.c: several feature files */
 /* cmd_extract.c: "2/8" */
 bool parse_shard(const char *text, size_t *shard, size_t *n_shards);
 /* cmd_train.c: "0.1,1,10" to numbers; NULL after a message. */

@@ -36,6 +36,48 @@ bool parse_shard(const char *text, size_t *shard, size_t *n_shards)
     return true;
 }
 
+static void print_estimate(const struct invocation *in, const struct eg_estimate *e)
+{
+    FILE *to = in->out;
+    const double days = e->hours / 24;
+    fprintf(to, "%zu photos, by %zu of them (%.1f s, %.1f/s", e->photos, e->sampled, e->seconds,
+            (double)e->sampled / e->seconds);
+    if (e->unreadable) fprintf(to, ", %zu unreadable", e->unreadable);
+    fputs(")\n", to);
+    if (days >= 2)
+        fprintf(to, "  time        %.1f days on this machine\n", days);
+    else if (e->hours >= 1)
+        fprintf(to, "  time        %.1f hours on this machine\n", e->hours);
+    else
+        fprintf(to, "  time        %.1f minutes on this machine\n", e->hours * 60);
+    fprintf(to, "  work        %.2f core-hours\n", e->core_hours);
+    fprintf(to, "  file        %.2f GB%s", (double)e->bytes / 1e9,
+            option_integer(in, "deflate") ? ", before compression" : "");
+    if (e->free_bytes != UINT64_MAX)
+        fprintf(to, "; %.1f GB are free%s", (double)e->free_bytes / 1e9,
+                e->bytes > e->free_bytes ? ": IT HAS NO ROOM" : "");
+    fputc('\n', to);
+}
+
+static int estimate(struct invocation *in, const eg_net *net, const eg_dataset *images,
+                    const struct eg_extract_options *how, struct progress *progress)
+{
+    struct eg_estimate made;
+    struct eg_error err;
+    enum eg_status status = eg_extract_estimate(net, images, option_text(in, "output"), how, &made, &err);
+    progress_end(progress);
+    if (status == EG_E_CANCELLED) {
+        tell(in, "interrupted; nothing was written, run it again");
+        return EXIT_INTERRUPTED;
+    }
+    if (status) return report_error(in, status, &err);
+    if (option_flag(in, "json"))
+        print_text(in, eg_estimate_json(&made));
+    else
+        print_estimate(in, &made);
+    return EXIT_DONE;
+}
+
 static int extract(struct invocation *in, const eg_net *net, const eg_dataset *images, eg_pool *pool)
 {
     const char *icc = option_text(in, "icc");
@@ -65,10 +107,10 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         .progress = progress_step,
         .user = &progress,
     };
-    if (shard && !parse_shard(shard, &how.shard, &how.n_shards))
-        return usage_error(in, "--shard '%s' is not I/N with I from 0 to N-1", shard);
+    if (shard && !parse_shard(shard, &how.shard, &how.n_shards)) return EXIT_USAGE; /* told in run() */
     if (how.append && (shard || how.overwrite))
         return usage_error(in, "--append excludes %s", shard ? "--shard" : "--force");
+    if (option_flag(in, "estimate")) return estimate(in, net, images, &how, &progress);
     struct eg_extract_report *report;
     struct eg_error err;
     enum eg_status status = eg_extract(net, images, output, &how, &report, &err);
@@ -108,7 +150,20 @@ static int run(struct invocation *in)
     eg_net *net = NULL;
     eg_pool *pool = NULL;
     eg_dataset *images = NULL;
-    int code = load_model(in, in->operands[0], &net);
+    const char *output = option_text(in, "output"), *shard = option_text(in, "shard");
+    size_t i, n;
+    const bool estimated = option_flag(in, "estimate");
+    if (!output && !estimated) return usage_error(in, "-o FILE.h5 is missing");
+    if (estimated && (option_flag(in, "append") || option_flag(in, "force")))
+        return usage_error(in, "--estimate writes nothing: --%s means nothing with it",
+                           option_flag(in, "force") ? "force" : "append");
+    if (estimated && in->n_operands > 1 && !strcmp(in->operands[1], "-"))
+        return usage_error(in, "--estimate asks how many photos there are, which a stream does not say");
+    if (estimated && later_rank()) return EXIT_DONE; /* the first speaks for all */
+    if (shard && !parse_shard(shard, &i, &n))
+        return usage_error(in, "--shard '%s' is not I/N with I from 0 to N-1", shard);
+    int code = output ? check_writable(in, output) : EXIT_DONE;
+    if (!code) code = load_model(in, in->operands[0], &net);
     bool listed = option_text(in, "from-list") || in->n_operands < 2 || option_flag(in, "null");
     if (!code) code = listed ? listed_images(in, &images) : open_images(in, in->operands[1], &images);
     if (!code) code = make_pool(in, &pool);
@@ -120,7 +175,10 @@ static int run(struct invocation *in)
 }
 
 static const struct option_row options[] = {
-    OPTION_OUTPUT_ROW("FILE.h5", "the feature file; a run that was stopped goes on in it"),
+    {OPTION_TEXT, "output", 'o', "FILE.h5", NULL, 0, 0, false,
+     "the feature file; a run that was stopped goes on in it"},
+    {OPTION_FLAG, "estimate", 0, NULL, NULL, 0, 0, false,
+     "from some hundred photos: hours, GB, core-hours; nothing is written"},
     {OPTION_LIST, "cut", 0, "CUT[:POOL]", NULL, 0, 0, false,
      "a layer by name, short name or #number (without: the network's default cut)"},
     {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem|cls|cls-avg", NULL, 0, 0, false,

@@ -259,6 +259,7 @@ static int run(struct invocation *in)
 {
     const char *path = in->operands[0];
     struct eg_error err;
+    if (in->n_operands > 1) return info_shards(in);
     if (is_hdf5(path)) { /* features, or the weights of a Keras network */
         eg_features *features = NULL;
         enum eg_status status = eg_features_open(path, &features, &err);
@@ -296,7 +297,10 @@ static const struct option_row options[] = {
 const struct command command_info = {
     .name = "info",
     .summary = "what a feature file or a model holds: rows, classes, cuts, recipe, hashes, history",
-    .operands = "FILE",
+    .operands = "FILE...",
+    .details = "Several feature files are taken as shards of one listing (extract --shard): their rows are "
+               "added up, and "
+               "it is said what is missing before engraft merge can join them.",
     .example = "engraft info photos.h5",
     .options = options,
     .run = run,

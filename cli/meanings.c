@@ -39,6 +39,7 @@ static bool ends_with(const char *text, const char *end)
 static int kind_of(const struct invocation *in, const char *operand)
 {
     bool model = !strcmp(in->command->name, "info");
+    if (operand == in->operands[0] && !strncmp(in->command->operands, "MODEL", 5)) return MODEL;
     if (model ? is_hdf5(operand) : names_features(operand)) return FEATURES;
     if (model) return MODEL;
     return ends_with(operand, ".npy") ? ARRAY : PHOTOS;

@@ -59,8 +59,7 @@ int sort_back(const struct invocation *in)
     if (status) return report_error(in, status, &err);
     list_skipped(in, sorted.skipped, sorted.n_skipped);
     if (option_flag(in, "json"))
-        print_json(in, json_pack("{s:I,s:o}", "files", (json_int_t)sorted.done, "skipped",
-                                 json_skipped(sorted.skipped, sorted.n_skipped)));
+        print_text(in, eg_sorted_json(&sorted));
     else
         fprintf(in->out, "%zu files are back where they were\n", sorted.done);
     int code = sorted.n_skipped ? EXIT_SKIPPED : EXIT_DONE;

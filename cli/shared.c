@@ -165,7 +165,13 @@ int load_model(const struct invocation *in, const char *model, eg_net **net)
     enum eg_status status = eg_net_load(model, &options, net, &err);
     free(folders);
     if (status) return report_error(in, status, &err);
-    const char *remark;
+    const char *remark, *file = eg_net_weights_path(*net), *dot = file ? strrchr(file, '.') : NULL;
+    if (options.trunk && dot && !strcmp(dot, ".onnx")) {
+        eg_net_free(*net);
+        *net = NULL;
+        return usage_error(
+            in, "--trunk means nothing with '%s', a whole network: cut it where its features are", model);
+    }
     for (size_t i = 0; !option_flag(in, "quiet") && (remark = eg_net_remark(*net, i)); i++) {
         char *shown = printable(remark);
         tell(in, "%s", shown ? shown : "?");

@@ -19,7 +19,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/engraft"
 git ls-files -z | xargs -0 cp --parents -t "$work/engraft"
 cd "$work/engraft"
-dpkg-buildpackage -us -uc -j"$(nproc)"
+time dpkg-buildpackage -us -uc -j"$(nproc)"
 cd ..
 lintian --fail-on error,warning --tag-display-limit 0 ./*.changes
 dpkg -i ./*.deb || apt-get -q -o Dpkg::Use-Pty=0 install -f -y --no-install-recommends

@@ -225,11 +225,47 @@ EG_API EG_MUST_CHECK enum eg_status eg_extract(const eg_net *net, const eg_datas
 EG_API bool eg_has_mpi(void); /* built with MPI: `ranks` has a meaning */
 EG_API void eg_extract_report_free(struct eg_extract_report *report);
 
+/* What eg_extract would cost here, from up to 256 photos spread over the listing (of the shard, where options
+ * name one). Nothing is written. path: where the file would be; NULL: the working folder.
+ * Cost        those photos, and one batch of them again */
+struct eg_estimate {
+    size_t photos, sampled, unreadable; /* unreadable: of the sample */
+    double seconds;                     /* that the sample took */
+    double hours, core_hours;           /* for all of them, on this machine, with this pool */
+    uint64_t bytes;                     /* of the file, before compression */
+    uint64_t free_bytes;                /* of the disk; UINT64_MAX: not known */
+};
+EG_API EG_MUST_CHECK enum eg_status eg_extract_estimate(const eg_net *net, const eg_dataset *images,
+                                                        const char *path,
+                                                        const struct eg_extract_options *options,
+                                                        struct eg_estimate *estimate, struct eg_error *err);
+
 /* One file out of the finished shards of one listing, given in any order: virtual datasets over
  * them (they stay, in the same folder) or, with copy, a plain file. */
 EG_API EG_MUST_CHECK enum eg_status eg_features_merge(const char *path, const char *const *shards,
                                                       size_t n_shards, bool copy, bool overwrite,
                                                       const char *command, struct eg_error *err);
+
+/* Shards added up, and what is missing before they can be merged. */
+struct eg_shard_file {
+    char *file, *error;  /* error NULL: it was read */
+    bool whole;          /* no shard: a file of its own */
+    bool made_otherwise; /* another network, recipe, cut or number of shards than the first; or whole */
+    size_t shard;        /* from 0 */
+    size_t rows, done, waiting, unreadable;
+};
+struct eg_shards_report {
+    struct eg_shard_file *files; /* as given */
+    size_t n_files, n_broken;    /* broken: could not be read */
+    size_t n_shards;             /* as they say themselves; 0: none is a shard */
+    size_t rows, done, waiting, unreadable;
+    size_t *missing, n_missing, *twice, n_twice; /* numbers */
+    bool complete;                               /* eg_features_merge can have them */
+};
+EG_API EG_MUST_CHECK enum eg_status eg_features_count_shards(const char *const *files, size_t n_files,
+                                                             struct eg_shards_report **report,
+                                                             struct eg_error *err);
+EG_API void eg_shards_report_free(struct eg_shards_report *report);
 
 struct eg_features_info {
     const char *network, *weights_sha256, *recipe; /* NULL: another program's file */

@@ -242,6 +242,9 @@ struct eg_train_report;
 struct eg_comparison;
 EG_API char *eg_extract_report_json(const struct eg_extract_report *report, const eg_dataset *images,
                                     const char *output);
+EG_API char *eg_sorted_json(const struct eg_sorted *sorted);
+EG_API char *eg_shards_report_json(const struct eg_shards_report *report);
+EG_API char *eg_estimate_json(const struct eg_estimate *estimate);
 EG_API char *eg_train_report_json(const struct eg_train_report *report, const char *output);
 EG_API char *eg_tune_report_json(const struct eg_tune_report *report, const char *output);
 EG_API char *eg_evaluate_report_json(const struct eg_evaluate_report *report, const eg_net *model);

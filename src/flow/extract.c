@@ -2,6 +2,7 @@
  * that was stopped goes on where it was. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -137,6 +138,15 @@ static enum eg_status begin_plain(struct eg_extraction *e, const struct eg_store
     return EG_OK;
 }
 
+/* Said before hours of work rather than after. How far rows can be compressed nobody knows yet. */
+static enum eg_status check_room(const struct eg_extraction *e, const char *path, size_t n_rows,
+                                 struct eg_error *err)
+{
+    if (e->options->deflate) return EG_OK;
+    return eg__extract_check_room(path, eg__extract_bytes(e->infos, e->n_cuts, e->options->half, n_rows),
+                                  err);
+}
+
 enum eg_status eg__extraction_spec(struct eg_extraction *e, const struct eg_net *net,
                                    const struct eg_recipe *recipe, struct eg_store_spec *spec,
                                    struct eg_error *err)
@@ -196,7 +206,14 @@ static enum eg_status open_store(struct eg_extraction *e, const struct eg_net *n
         spec.n_classes = images->n_classes;
         spec.shard = o->shard;
         spec.n_shards = o->n_shards;
-        status = append ? begin_append(e, &spec, images, path, err) : begin_plain(e, &spec, first, path, err);
+        /* Shards of ranks lie together: the first time there must be room for all. */
+        bool together = o->ranks && access(path, F_OK);
+        status = append ? EG_OK : check_room(e, path, together ? images->n_items : count, err);
+        if (!status)
+            status =
+                append ? begin_append(e, &spec, images, path, err) : begin_plain(e, &spec, first, path, err);
+        if (!status && append && e->todo.n)
+            status = check_room(e, path, eg__store_spec(e->store)->n_rows, err);
     }
     if (!status) eg__store_use_pool(e->store, o->pool);
     free(labels);

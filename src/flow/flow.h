@@ -14,6 +14,11 @@ EG_MUST_CHECK enum eg_status eg__extract_ranks(const struct eg_net *net, const s
                                                const char *path, const struct eg_extract_options *options,
                                                struct eg_extract_report *report, struct eg_error *err);
 
+/* About how many bytes a feature file of so many rows takes, uncompressed (estimate.c). */
+uint64_t eg__extract_bytes(const struct eg_cut_info *cuts, size_t n_cuts, bool half, size_t n_rows);
+/* Has the disk of path so many left, with what a file there has taken? EG_REASON_NO_ROOM */
+EG_MUST_CHECK enum eg_status eg__extract_check_room(const char *path, uint64_t bytes, struct eg_error *err);
+
 /* ---- judging (judge.c) ----------------------------------------------------------------- */
 
 /* What a classifier says of some rows. */

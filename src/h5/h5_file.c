@@ -357,14 +357,33 @@ static enum eg_status open_one(const char *path, bool write, struct eg_h5_source
     return EG_OK;
 }
 
+static char *source_path(const char *path, const char *name)
+{
+    char *source;
+    return asprintf(&source, "%.*s%s", (int)(eg__path_last(path) - path), path, name) < 0 ? NULL : source;
+}
+
 /* Each file that rows are taken from: there, whole, safe. HDF5 itself would give fill values. */
 static enum eg_status check_sources(const char *path, const struct eg_h5_sources *sources, uint64_t *bytes,
                                     struct eg_error *err)
 {
+    const char *absent = NULL;
+    size_t n_absent = 0;
     for (size_t i = 0; i < sources->n; i++) {
-        char *source = NULL;
-        if (asprintf(&source, "%.*s%s", (int)(eg__path_last(path) - path), path, sources->names[i]) < 0)
-            return eg__fail_memory(err, "a shard's name");
+        char *source = source_path(path, sources->names[i]);
+        if (!source) return eg__fail_memory(err, "a shard's name");
+        if (access(source, F_OK)) absent = n_absent++ ? absent : sources->names[i];
+        free(source);
+    }
+    if (absent)
+        return eg__fail_for(
+            err, EG_E_IO, EG_REASON_SHARD_ELSEWHERE,
+            "cannot read '%s', which needs all its shards beside it: %zu of %zu are not there, '%s' "
+            "%s",
+            path, n_absent, sources->n, absent, n_absent > 1 ? "the first" : "alone");
+    for (size_t i = 0; i < sources->n; i++) {
+        char *source = source_path(path, sources->names[i]);
+        if (!source) return eg__fail_memory(err, "a shard's name");
         struct eg_h5 *h5;
         enum eg_status status = open_one(source, false, NULL, &h5, err);
         free(source);

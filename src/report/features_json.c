@@ -7,6 +7,35 @@
 #include "base/mem.h"
 #include "report/json_text.h"
 
+static json_t *json_numbers(const size_t *numbers, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(list, json_integer((json_int_t)numbers[i]));
+    return list;
+}
+
+static json_t *json_shard(const struct eg_shard_file *f)
+{
+    if (f->error)
+        return json_pack("{s:o,s:o}", "file", eg__json_text(f->file), "error", eg__json_text(f->error));
+    return json_pack("{s:o,s:o,s:b,s:I,s:I,s:I,s:I}", "file", eg__json_text(f->file), "shard",
+                     f->whole ? json_null() : json_integer((json_int_t)f->shard), "made_otherwise",
+                     f->made_otherwise, "rows", (json_int_t)f->rows, "done", (json_int_t)f->done, "waiting",
+                     (json_int_t)f->waiting, "unreadable_count", (json_int_t)f->unreadable);
+}
+
+char *eg_shards_report_json(const struct eg_shards_report *r)
+{
+    json_t *files = json_array();
+    for (size_t i = 0; i < r->n_files; i++) json_array_append_new(files, json_shard(&r->files[i]));
+    return eg__json_document(json_pack(
+        "{s:s,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:b,s:o}", "kind", "shards", "shards",
+        r->n_shards ? json_integer((json_int_t)r->n_shards) : json_null(), "rows", (json_int_t)r->rows,
+        "done", (json_int_t)r->done, "waiting", (json_int_t)r->waiting, "unreadable_count",
+        (json_int_t)r->unreadable, "missing", json_numbers(r->missing, r->n_missing), "twice",
+        json_numbers(r->twice, r->n_twice), "complete", r->complete, "files", files));
+}
+
 static enum eg_status give(json_t *json, char **text, struct eg_error *err)
 {
     char *made = eg__json_document(json);

@@ -170,6 +170,24 @@ char *eg_extract_report_json(const struct eg_extract_report *report, const eg_da
         eg__json_number((double)report->done / report->seconds)));
 }
 
+char *eg_sorted_json(const struct eg_sorted *sorted)
+{
+    return eg__json_document(json_pack("{s:I,s:I,s:o,s:o}", "files", (json_int_t)sorted->done, "stayed",
+                                       (json_int_t)sorted->stayed, "journal", eg__json_text(sorted->journal),
+                                       "skipped", eg__json_skipped(sorted->skipped, sorted->n_skipped)));
+}
+
+char *eg_estimate_json(const struct eg_estimate *e)
+{
+    return eg__json_document(json_pack(
+        "{s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "photos", (json_int_t)e->photos, "sampled",
+        (json_int_t)e->sampled, "unreadable", (json_int_t)e->unreadable, "seconds",
+        eg__json_number(e->seconds), "images_per_second", eg__json_number((double)e->sampled / e->seconds),
+        "hours", eg__json_number(e->hours), "core_hours", eg__json_number(e->core_hours), "bytes",
+        (json_int_t)e->bytes, "gigabytes", eg__json_number((double)e->bytes / 1e9), "free_gigabytes",
+        eg__json_number(e->free_bytes == UINT64_MAX ? NAN : (double)e->free_bytes / 1e9)));
+}
+
 static json_t *json_evaluate(const struct eg_evaluate_report *report, const eg_net *model)
 {
     json_t *classes = json_array();

@@ -6,8 +6,8 @@ from program import MODEL, SOURCE, Case, main, photo
 OPERANDS = {"PHOTOS": "photos", "ARRAY": "x.npy", "FEATURES": "f.h5", "MODEL": MODEL}
 VALUES = {"cut": "avgpool", "pool": "max", "batch": "4", "exclude": "*.txt", "size": "192", "preprocess": "plain", "recompute": "1", "root": ".", "seed": "1"}
 FIRST = {"train": [], "info": [], "evaluate": [MODEL], "extract": [MODEL], "classify": [MODEL], "predict": [MODEL], "cuts": [MODEL], "tune": [MODEL],
-         "explain": [MODEL], "similar": ["f.h5"], "rows": [], "inspect": []}
-KINDS = {"train": ["PHOTOS", "FEATURES"], "info": ["FEATURES", "MODEL"], "evaluate": ["PHOTOS", "FEATURES"], "extract": ["PHOTOS", "ARRAY"]}
+         "bench": [], "explain": [MODEL], "similar": ["f.h5"], "rows": [], "inspect": []}
+KINDS = {"train": ["PHOTOS", "FEATURES"], "info": ["FEATURES", "MODEL"], "evaluate": ["PHOTOS", "FEATURES"], "extract": ["PHOTOS", "ARRAY"], "bench": ["MODEL"]}
 
 
 class Meanings(Case):
@@ -39,6 +39,10 @@ class Meanings(Case):
         self.assertTrue(rows)
         for command, option, other in rows:
             self.bad(2, *self.words(command, "FEATURES", option), says=f"means nothing without --{other}")
+
+    def test_the_trunk_is_of_weights_alone(self):
+        for words in (["convert", MODEL, "-o", "x.onnx"], ["extract", MODEL, "photos", "-o", "x.h5"], ["inspect", MODEL]):
+            self.bad(2, *words, "--trunk", says="--trunk means nothing")
 
     def test_one_operand_that_an_option_is_for_is_enough(self):
         done = self.run_in("classify", MODEL, "x.npy", "photos", "--exclude", "*.txt")

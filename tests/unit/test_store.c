@@ -343,7 +343,7 @@ static void shards_are_merged(void **state)
 static void many_shards_need_few_descriptors(void **state)
 {
     (void)state;
-    enum { SHARDS = 75, EACH = N / SHARDS, DESCRIPTORS = 48 };
+    enum { SHARDS = 150, EACH = N / SHARDS, DESCRIPTORS = 48 };
     static char names[SHARDS][128];
     const char *given[SHARDS];
     struct eg_error err;
@@ -352,6 +352,17 @@ static void many_shards_need_few_descriptors(void **state)
         shard_path(names[i], sizeof names[i], i);
         given[i] = names[i];
     }
+    struct eg_shards_report *counted;
+    if (eg_features_count_shards(given, SHARDS, &counted, &err)) fail_msg("%s", err.message);
+    assert_true(counted->complete);
+    assert_int_equal(counted->rows, N);
+    assert_int_equal(counted->unreadable, 1);
+    eg_shards_report_free(counted);
+    if (eg_features_count_shards(given + 1, SHARDS - 2, &counted, &err)) fail_msg("%s", err.message);
+    assert_false(counted->complete);
+    assert_int_equal(counted->n_missing, 2);
+    assert_int_equal(counted->missing[1], SHARDS - 1);
+    eg_shards_report_free(counted);
     struct rlimit before, few;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     few = before;

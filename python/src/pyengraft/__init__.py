@@ -12,7 +12,11 @@ from ._library import lib as _lib
 from ._library import words as _words
 from .classifier import Classifier, Report, load, train
 from .features import Audit, Features, audit, extract
+from .looks import Explanation, Similar, explain, similar
 from .network import Layer, Network
 
 __version__ = _words(_lib.eg_version())
-__all__ = ["Audit", "Classifier", "EngraftError", "Features", "Layer", "Network", "Report", "audit", "errors", "extract", "load", "train"]
+__all__ = [
+    "Audit", "Classifier", "EngraftError", "Explanation", "Features", "Layer", "Network", "Report", "Similar", "audit", "errors", "explain", "extract",
+    "load", "similar", "train",
+]

@@ -21,14 +21,67 @@ from .network import Floats, Network, Photo, as_list, bytes_of, is_path, model_f
 
 
 class Report(dict[str, Any]):
-    """The fields of `engraft train --json`; a table in notebooks."""
+    """The fields of `engraft train --json`; in notebooks the page of `engraft train --report`."""
+
+    _about: dict[str, Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Report, (dict(self),)
+
+    def page(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False, progress: bool | None = None) -> str:
+        """The report as one self-contained page: confusions with their photos, errors, doubtful labels, copies, a map.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write it, too.
+
+        Returns
+        -------
+        str
+            The page's HTML. Costs an audit the first time. Only of a training of this session.
+        """
+        if self._about is None:
+            raise ValueError("a report that was kept has no page: its photos and features are not at hand (engraft evaluate --report makes one)")
+        if "page" not in self._about:
+            self._about["page"] = _make_page(self, self._about, progress)
+        made: str = self._about["page"]
+        if path is not None:
+            with open(path, "w" if overwrite else "x", encoding="utf-8") as file:
+                file.write(made)
+        return made
 
     def _repr_html_(self) -> str:
+        if self._about is None:
+            return self._table()
+        return f"<iframe title='report' style='width:100%;height:40em;border:0' sandbox='allow-scripts' srcdoc=\"{html.escape(self.page(progress=False))}\"></iframe>"
+
+    def _table(self) -> str:
         facts = [(key, self.get(key)) for key in ("classifier", "scale", "C", "cv_accuracy", "test_accuracy", "test_count", "seconds")]
         rows = "".join(f"<tr><td>{key}</td><td>{f'{value:.4g}' if isinstance(value, float) else html.escape(str(value))}</td></tr>" for key, value in facts if value is not None)
         grid = "".join(f"<tr><td>{one['C']:g}</td><td>{one['cv_accuracy']:.4f}</td></tr>" for one in self.get("grid") or [])
         grid = grid and f"<table><tr><th>C</th><th>cross-validated accuracy</th></tr>{grid}</table>"
         return f"<table>{rows}</table>{grid}<pre>{html.escape(self.get('text', ''))}</pre>"
+
+
+def _make_page(report: Report, about: dict[str, Any], progress: bool | None) -> str:
+    keep: list[Any] = []
+    features, clf = about["features"], about["classifier"]
+    test = about["test"]
+    number = isinstance(test, (int, float))
+    data = features.path if number else test.path if isinstance(test, Features) else os.fspath(test)
+    with tempfile.TemporaryDirectory(prefix="pyengraft-") as folder, c.progress("report", progress) as bar:
+        path = os.path.join(folder, "page.html")
+        how = c.options(
+            "eg_page_options", keep, kind=c.encoded("train", keep), title=c.encoded(os.path.basename(features.path), keep),
+            report=c.encoded(json.dumps({key: value for key, value in report.items() if key != "text"}), keep), features=features._features,
+            cut=c.encoded(report.get("cut"), keep), model=clf.network._net, data=c.encoded(data if report.get("test_count") else None, keep),
+            rows=c.lib.EG_ROWS_AUTO if number else c.lib.EG_ROWS_ALL, same_data=number, command=c.encoded("pyengraft.train", keep),
+            features_path=c.encoded(features.path, keep), test_fraction=float(test) if number and test else -1.0, seed=about["seed"],
+            pool=c.pool(clf.network._arguments["threads"]), progress=bar.callback,
+        )
+        c.run(bar, c.lib.eg_report_page, how, c.encoded(path, keep))
+        return Path(path).read_text("utf-8", "surrogateescape")
 
 
 class Classifier:
@@ -217,6 +270,8 @@ def train(
     trained = Classifier(target, threads=threads)
     trained._holder = holder
     trained.report = Report(json.loads(c.owned_text(c.lib.eg_train_report_json(made, c.encoded(target, keep)))))
+    # Its page is of these; a copy of the classifier, so that neither keeps the other alive.
+    trained.report._about = {"features": features, "classifier": Classifier(target, threads=threads), "test": test, "seed": seed, "holder": holder}
     if made.test.n:
         names = c.encoded_list([c.words(made.classes[i]) for i in range(made.n_classes)], keep)
         trained.report["text"] = c.owned_text(c.lib.eg_metrics_report(c.ffi.addressof(made, "test"), names))
