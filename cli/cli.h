@@ -268,6 +268,8 @@ void list_skipped(const struct invocation *in, const struct eg_skipped *skipped,
 char *model_folders(const struct invocation *in); /* "DIR:DIR"; free() it; NULL: no memory */
 /* Fill options from --models, --preprocess, --size; folders must be freed. EXIT_DONE or a code. */
 int model_options(const struct invocation *in, struct eg_net_options *options, char **folders);
+/* --trunk with what is no weights alone: EXIT_USAGE, and told. */
+int check_trunk(const struct invocation *in, const char *model, const eg_net *net);
 int load_model(const struct invocation *in, const char *model, eg_net **net);
 /* The same with another size of its input, nothing told. NULL in *net: it has no such size. */
 int load_model_at(const struct invocation *in, const char *model, const size_t size[2], eg_net **net);

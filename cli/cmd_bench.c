@@ -72,7 +72,8 @@ static int run(struct invocation *in)
     struct eg_error err;
     eg_net *net = NULL;
     enum eg_status status = eg_net_load(in->operands[0], &how, &net, &err);
-    code = status ? report_error(in, status, &err) : bench(in, net);
+    code = status ? report_error(in, status, &err) : check_trunk(in, in->operands[0], net);
+    if (!code) code = bench(in, net);
     eg_net_free(net);
     free(folders);
     return code;

@@ -365,7 +365,8 @@ static int run(struct invocation *in)
     const char *cut = option_text(in, "cut");
     if (!status && (cut || net_options.height)) status = eg_net_cut(net, cut, &cut_net, &err);
     struct view view = {.net = cut_net ? cut_net : net, .whole = cut ? net : NULL, .cut = cut};
-    code = status ? report_error(in, status, &err) : show(in, &view);
+    code = status ? report_error(in, status, &err) : check_trunk(in, in->operands[0], net);
+    if (!code) code = show(in, &view);
     eg_net_free(cut_net);
     eg_net_free(net);
     free(folders);

@@ -155,6 +155,14 @@ int load_model_at(const struct invocation *in, const char *model, const size_t s
     return EXIT_DONE;
 }
 
+int check_trunk(const struct invocation *in, const char *model, const eg_net *net)
+{
+    const char *file = eg_net_weights_path(net), *dot = file ? strrchr(file, '.') : NULL;
+    if (!option_flag(in, "trunk") || !dot || strcmp(dot, ".onnx")) return EXIT_DONE;
+    return usage_error(in, "--trunk means nothing with '%s', a whole network: cut it where its features are",
+                       model);
+}
+
 int load_model(const struct invocation *in, const char *model, eg_net **net)
 {
     struct eg_net_options options;
@@ -165,13 +173,12 @@ int load_model(const struct invocation *in, const char *model, eg_net **net)
     enum eg_status status = eg_net_load(model, &options, net, &err);
     free(folders);
     if (status) return report_error(in, status, &err);
-    const char *remark, *file = eg_net_weights_path(*net), *dot = file ? strrchr(file, '.') : NULL;
-    if (options.trunk && dot && !strcmp(dot, ".onnx")) {
+    if (check_trunk(in, model, *net)) {
         eg_net_free(*net);
         *net = NULL;
-        return usage_error(
-            in, "--trunk means nothing with '%s', a whole network: cut it where its features are", model);
+        return EXIT_USAGE;
     }
+    const char *remark;
     for (size_t i = 0; !option_flag(in, "quiet") && (remark = eg_net_remark(*net, i)); i++) {
         char *shown = printable(remark);
         tell(in, "%s", shown ? shown : "?");
