@@ -42,7 +42,7 @@ missing() {
     for package in "$@"; do
         # Names such as libjpeg-dev may be provided by another package.
         dpkg-query -W -f='${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
-            grep -Eq "^installed (.*[ ,])?$package([ ,(]|\$)" || echo "$package"
+            grep -Eq "^installed (.*[ ,])?$(echo "$package" | sed 's/[.+]/\\&/g')([ ,(]|\$)" || echo "$package"
     done
 }
 
@@ -52,7 +52,12 @@ extra=$(missing $optional)
 if [ -z "$wanted$extra" ]; then exit 0; fi
 
 cannot() {
+    if [ -z "$wanted" ]; then
+        echo "$0: $1; going on without:" $extra >&2
+        exit 0
+    fi
     echo "$0: $1; as root, run: apt-get install" $wanted >&2
+    echo "$0: or ask who may; then run this again" >&2
     exit 1
 }
 

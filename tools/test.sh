@@ -206,7 +206,8 @@ leg_cppcheck() {
 
 # ---- run them ------------------------------------------------------------------------
 
-mkdir -p $logs || { echo "cannot write to '$PWD/$logs': the tests build in the tree" >&2; exit 1; }
+mkdir -p $logs 2>/dev/null && [ -w $logs ] ||
+    { echo "cannot write to '$PWD/$logs': the tests build in the tree; copy it to where you may write, as by cp -r '$PWD' /tmp/engraft" >&2; exit 1; }
 for leg in $legs; do
     if ! declare -F "leg_$leg" >/dev/null; then
         echo "no leg '$leg' (there are: $all_legs)" >&2

@@ -1,5 +1,8 @@
 """Shards added up, missing, moved; what an extraction will cost, and whether it has room."""
-from program import MODEL, Case, main, photo, photos
+import os
+import subprocess
+
+from program import ENGRAFT, MODEL, SOURCE, Case, main, photo, photos
 
 
 class Shards(Case):
@@ -27,6 +30,21 @@ class Shards(Case):
             (self.here / name).rename(self.here / "elsewhere" / name)
         done = self.bad(1, "info", "all.h5", says="2 of 4 are not there, 's1.h5' the first")
         self.assertIn("merge them anew", done.stderr)
+
+    def test_the_scripts_of_the_document(self):
+        photos(self.here / "photos", n=4)
+        (self.here / "photos/down/zz.png").write_bytes(b"\x89PNG cut short")
+        path = f"{os.path.dirname(ENGRAFT)}:{os.environ['PATH']}"
+        for script, env, parts in (("xargs.sh", {}, [[MODEL, "photos", "x", "3"]]),
+                                   ("slurm_array.sh", {"SLURM_ARRAY_TASK_MAX": "2"}, [[MODEL, "photos", "y"]] * 3)):
+            for i, words in enumerate(parts):
+                done = subprocess.run(["bash", SOURCE / "examples/scale" / script, *words], cwd=self.here, capture_output=True, text=True,
+                                      env={**os.environ, **env, "PATH": path, "SLURM_ARRAY_TASK_ID": str(i)})
+                self.assertEqual(done.returncode, 0, done.stderr)
+        self.good("merge", "-o", "y.h5", *[f"y.{i:04}.h5" for i in range(3)])
+        rows = [self.good("rows", name, "--csv").stdout for name in ("x.h5", "y.h5")]
+        self.assertEqual(*rows)
+        self.assertEqual(self.json("info", "x.h5")["unreadable_count"], 1)
 
 
 class Room(Case):
