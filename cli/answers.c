@@ -28,9 +28,30 @@ static void print_share(FILE *to, const struct eg_guess *guess)
         fprintf(to, "%6.1f %%  ", 100 * (double)guess->probability);
 }
 
+/* All labels that are said, and each one's share. */
+static void print_labels(FILE *to, const struct eg_answer *answer)
+{
+    print_path(to, answer->path);
+    if (!answer->n_labels) fputs("            (no label)\n", to);
+    for (size_t i = 0; i < answer->n_labels; i++) {
+        fputs("  ", to);
+        print_share(to, &answer->labels[i]);
+        fprintf(to, "%s\n", answer->labels[i].label);
+    }
+}
+
 static void print_answer(struct answers *a, const struct eg_answer *answer)
 {
     FILE *to = a->in->out;
+    if (answer->labels) {
+        print_labels(to, answer);
+        return;
+    }
+    if (!answer->top) {
+        fprintf(to, "%12.6g  ", answer->value);
+        print_path(to, answer->path);
+        return;
+    }
     if (a->top == 1) {
         print_share(to, &answer->top[0]);
         print_padded(to, answer->top[0].label, 20, false);

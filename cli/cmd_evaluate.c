@@ -65,26 +65,39 @@ static int show(struct invocation *in, const eg_net *net, const struct eg_evalua
 {
     const char *data = in->operands[in->n_operands - 1];
     bool test = report->rows == EG_ROWS_TEST;
+    const enum eg_answer_kind kind = eg_net_answer(net);
+    const size_t n = kind == EG_ANSWER_CLASS    ? report->metrics.n
+                     : kind == EG_ANSWER_LABELS ? report->labels.n
+                                                : report->numbers.n;
     if (option_flag(in, "json")) {
         print_text(in, eg_evaluate_report_json(report, net));
         return EXIT_DONE;
     }
     if (test && report->trained_here)
         fprintf(in->out, "'%s' is what the model was trained from: measured on its %zu test rows only\n\n",
-                data, report->metrics.n);
+                data, n);
     else if (test)
         fprintf(in->out,
                 "'%s': %zu rows; %zu others are left out, the model learned from them (--rows all counts "
                 "them)\n\n",
-                data, report->metrics.n, report->n_known);
+                data, n, report->n_known);
     else if (report->trained_here)
         fprintf(in->out,
                 "'%s' is what the model was trained from: all %zu rows, those it learned from included\n\n",
-                data, report->metrics.n);
+                data, n);
     else
-        fprintf(in->out, "'%s': all %zu labelled rows\n\n", data, report->metrics.n);
+        fprintf(in->out, "'%s': all %zu labelled rows\n\n", data, n);
+    if (kind == EG_ANSWER_VALUE) {
+        print_text(in, eg_number_metrics_report(&report->numbers, eg_net_class_name(net, 0)));
+        return EXIT_DONE;
+    }
     const char **classes = classes_of(net);
     if (!classes) return EXIT_FAILED;
+    if (kind == EG_ANSWER_LABELS) {
+        print_text(in, eg_label_metrics_report(&report->labels, classes));
+        free(classes);
+        return EXIT_DONE;
+    }
     int code = print_metrics(in, &report->metrics, classes);
     free(classes);
     return code;
@@ -135,6 +148,19 @@ static int evaluate_pair(struct invocation *in, const eg_net *net, const struct 
     return code;
 }
 
+/* What is made for one class a photo alone. */
+static int check_answer(const struct invocation *in)
+{
+    static const char *const options[] = {"svg", "report"};
+    if (in->n_operands > 2)
+        return usage_error(in, "two models are compared photo by photo where each answers with one class");
+    for (size_t i = 0; i < 2; i++)
+        if (option_given(in, options[i]))
+            return usage_error(in, "--%s is of one class a photo; '%s' answers otherwise", options[i],
+                               in->operands[0]);
+    return EXIT_DONE;
+}
+
 static int run(struct invocation *in)
 {
     eg_net *net = NULL;
@@ -144,6 +170,7 @@ static int run(struct invocation *in)
     if (!code) code = check_report(in);
     if (!code) code = check_data(in, data);
     if (!code) code = load_model(in, in->operands[0], &net);
+    if (!code && eg_net_answer(net) != EG_ANSWER_CLASS) code = check_answer(in);
     if (!code) code = make_pool(in, &pool);
     if (!code) {
         const char *rows = option_text(in, "rows");

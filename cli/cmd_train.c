@@ -63,22 +63,46 @@ static void print_scales(FILE *to, const struct eg_train_report *report)
     fputc('\n', to);
 }
 
+/* What the grid and the folds are judged by. */
+static const char *measure(const struct eg_train_report *report)
+{
+    return report->target ? "R2" : report->thresholds ? "mean average precision" : "accuracy";
+}
+
+static void print_test(struct invocation *in, const struct eg_train_report *report)
+{
+    if (report->labels.n) {
+        fprintf(in->out, "test report, on %zu photos it has not seen:\n\n", report->labels.n);
+        print_text(in, eg_label_metrics_report(&report->labels, (const char *const *)report->classes));
+    }
+    if (report->numbers.n) print_text(in, eg_number_metrics_report(&report->numbers, report->target));
+}
+
+static void print_head(FILE *to, const struct eg_train_report *report)
+{
+    fprintf(to, "%s, scale %s, %zu training photos", report->classifier, report->scale, report->n_train);
+    if (report->target)
+        fprintf(to, ", numbers of '%s'\n\n", report->target);
+    else
+        fprintf(to, " %s %zu %s\n\n", report->thresholds ? "with" : "in", report->n_classes,
+                report->thresholds ? "labels" : "classes");
+}
+
 static int print_report(struct invocation *in, const char *output, const struct eg_train_report *report)
 {
     FILE *to = in->out;
     print_compared(to, report->compared, report->n_compared);
-    fprintf(to, "%s, scale %s, %zu training photos in %zu classes\n\n", report->classifier, report->scale,
-            report->n_train, report->n_classes);
+    print_head(to, report);
     if (report->folds > 1 && report->folds < 5 && !option_given(in, "cv"))
         fprintf(to, "%u folds: the smallest class has no more photos to learn from\n\n", report->folds);
     print_scales(to, report);
     if (report->n_grid > 1 || isfinite(report->cv_accuracy)) {
-        if (isfinite(report->c)) fprintf(to, "%12s  cross-validated accuracy\n", "C");
+        if (isfinite(report->c)) fprintf(to, "%12s  cross-validated %s\n", "C", measure(report));
         for (size_t i = 0; i < report->n_grid && isfinite(report->c); i++)
             fprintf(to, "%12g  %.4f%s\n", report->grid[i].c, report->grid[i].cv_accuracy,
                     report->grid[i].c == report->c ? "  <- chosen" : "");
         if (isfinite(report->c)) fputc('\n', to);
-        fprintf(to, "cross-validated accuracy %.4f", report->cv_accuracy);
+        fprintf(to, "cross-validated %s %.4f", measure(report), report->cv_accuracy);
         if (isfinite(report->c)) fprintf(to, " at C = %g", report->c);
         fputc('\n', to);
     }
@@ -90,6 +114,7 @@ static int print_report(struct invocation *in, const char *output, const struct 
         fprintf(to, "test report, on %zu photos it has not seen:\n\n", report->test.n);
         code = print_metrics(in, &report->test, (const char *const *)report->classes);
     }
+    print_test(in, report);
     fprintf(to, "\n%s is written (%.1f s): engraft predict %s PHOTO.jpg\n", output, report->seconds, output);
     return code;
 }
@@ -225,6 +250,9 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .hidden = (size_t)option_integer(in, "hidden"),
         .reject_rate = option_real(in, "reject"),
         .from = from,
+        .multi_label = option_flag(in, "multi-label"),
+        .labels_sep = option_text(in, "labels-sep"),
+        .target = option_text(in, "regress"),
         .memory_bytes = option_bytes(in, "memory"),
         .overwrite = option_flag(in, "force"),
         .seed = (uint64_t)option_integer(in, "seed"),
@@ -251,6 +279,12 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         tell(in, "%zu rows without a label were not used", report->n_unlabelled);
     if (report->n_left_out && !option_flag(in, "quiet"))
         tell(in, "%zu photos of classes that were not chosen were left out", report->n_left_out);
+    for (size_t i = 0; i < report->n_rare && !option_flag(in, "quiet"); i++)
+        tell(in, "label '%s' is on too few of the training photos, or on all but one: it is left out",
+             report->rare[i]);
+    if (report->n_copies && !option_flag(in, "quiet"))
+        tell(in, "%zu photos are in several folders, or twice: each counts once, with the labels of all",
+             report->n_copies);
     if (!told) tell_empty_classes(in, report);
     if (!net) tell_twice(in, report); /* of photos tell_contradictions did */
     if (report->n_test_known && !option_flag(in, "quiet"))
@@ -383,6 +417,30 @@ static int check_classifier(const struct invocation *in)
     return EXIT_DONE;
 }
 
+/* What is made for one class a photo alone. */
+static int check_answer(const struct invocation *in)
+{
+    static const char *const options[] = {"balance", "reject", "from", "out-of-fold", "report"};
+    static const char *const of_classes[] = {"classes", "drop", "rename", "merge", "loss"};
+    const bool several = option_flag(in, "multi-label"), numbers = option_given(in, "regress");
+    const char *classifier = option_text(in, "classifier"), *what = numbers ? "regress" : "multi-label";
+    if (option_given(in, "labels-sep") && !several)
+        return usage_error(in, "--labels-sep says something about --multi-label alone");
+    if (several && numbers) return usage_error(in, "--multi-label and --regress exclude each other");
+    for (size_t i = 0; i < sizeof options / sizeof *options && (several || numbers); i++)
+        if (option_given(in, options[i]))
+            return usage_error(in, "--%s is not made for --%s", options[i], what);
+    for (size_t i = 0; i < sizeof of_classes / sizeof *of_classes && numbers; i++)
+        if (option_given(in, of_classes[i]))
+            return usage_error(in, "--%s is of classes, --regress of numbers", of_classes[i]);
+    if (numbers && option_given(in, "classifier"))
+        return usage_error(in, "--regress is ridge regression: no --classifier");
+    if (several && classifier && strcmp(classifier, "logistic") != 0 && strcmp(classifier, "svm") != 0)
+        return usage_error(in, "--classifier %s is not made for --multi-label (logistic and svm are)",
+                           classifier);
+    return EXIT_DONE;
+}
+
 static int check_words(struct invocation *in, bool from_file)
 {
     const char *source = in->operands[0], *output = option_text(in, "output");
@@ -391,6 +449,7 @@ static int check_words(struct invocation *in, bool from_file)
     if (option_given(in, "out-of-fold") && option_integer(in, "cv") < 2)
         return usage_error(in, "--cv 1: nothing is out of fold without folds");
     int code = check_output(in, output);
+    if (!code) code = check_answer(in);
     if (!code) code = check_report(in);
     if (!code && option_given(in, "out-of-fold")) code = check_output(in, option_text(in, "out-of-fold"));
     return code ? code : check_classifier(in);
@@ -420,6 +479,8 @@ static int run(struct invocation *in)
         .folds = option_given(in, "cv") ? (unsigned)option_integer(in, "cv") : 0,
         .classifier = option_text(in, "classifier"),
         .test = fraction < 0 ? "" : NULL,
+        .multi_label = option_flag(in, "multi-label"),
+        .target = option_text(in, "regress"),
         .test_fraction = fraction > 0 ? fraction : -1,
         .classes = classes.choice};
     if (!code && !from_file) code = extract(in, net, beside, pool, &checks, &skipped);
@@ -479,6 +540,12 @@ static const struct option_row options[] = {
      "go on from this classifier, on more photos or classes: its kind, scaling and C unless they are given; "
      "the result is that of training anew, sooner"},
     {OPTION_FLAG, "balance", 0, NULL, NULL, 0, 0, false, "weigh classes as if they had equal numbers"},
+    {OPTION_FLAG, "multi-label", 0, NULL, NULL, 0, 0, false,
+     "several labels a photo: \"cat;indoors\" in the CSV, or the same photo in several class folders"},
+    {OPTION_TEXT, "labels-sep", 0, "TEXT", ";", 0, 0, false,
+     "with --multi-label: what stands between labels"},
+    {OPTION_TEXT, "regress", 0, "COLUMN", NULL, 0, 0, false,
+     "learn the numbers of this column of the CSV by ridge regression, in place of classes"},
     {OPTION_BYTES, "memory", 0, "SIZE", "half of what there is", 0, 0, false,
      "memory training may take: 500M, 2G"},
     {OPTION_FLAG, "fresh", 0, NULL, NULL, 0, 0, false,

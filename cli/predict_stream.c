@@ -9,11 +9,12 @@
 
 #include "cli.h"
 
-#define CSV_HEADER "path,rank,label,probability\n"
+static const char csv_header[] = "path,rank,label,probability\n", csv_header_of_numbers[] = "path,value\n";
 
 struct stream {
     const struct invocation *in;
-    const char *path; /* NULL: standard output */
+    const char *path;   /* NULL: standard output */
+    const char *header; /* of CSV */
     FILE *to;
     bool jsonl;
     void *done;     /* tree of the paths that the file has */
@@ -169,8 +170,8 @@ static char *next_record(FILE *from, bool csv)
 /* What the file has. It is cut off before the last photo's answers, of which some may be missing. */
 static int read_back(struct stream *s, FILE *from)
 {
-    const char *head = s->jsonl ? "{" : CSV_HEADER;
-    char first[sizeof CSV_HEADER];
+    const char *head = s->jsonl ? "{" : s->header;
+    char first[sizeof csv_header];
     size_t n = fread(first, 1, strlen(head), from);
     char *record = NULL;
     if (memcmp(first, head, n)) goto foreign;
@@ -233,7 +234,7 @@ static int open_stream(struct stream *s, eg_dataset *images)
         }
         fseek(s->to, 0, SEEK_END);
     }
-    if (!s->jsonl && (!s->path || !ftell(s->to))) fputs(CSV_HEADER, s->to);
+    if (!s->jsonl && (!s->path || !ftell(s->to))) fputs(s->header, s->to);
     s->both[0] = s;
     s->both[1] = images;
     if (s->n_done) eg_dataset_keep(images, not_done, s->both);
@@ -253,11 +254,21 @@ static char *answer_text(const struct stream *s, const struct eg_answer *answer)
         fprintf(to, "%s\n", line ? line : "null");
         free(line);
     }
-    for (size_t i = 0; !s->jsonl && !answer->error && i < answer->n_top; i++) {
+    if (!s->jsonl && !answer->error && !answer->top) {
+        print_csv_text(to, answer->path);
+        fprintf(to, ",%.9g\n", answer->value);
+    }
+    const struct eg_guess *said = answer->labels ? answer->labels : answer->top;
+    const size_t n_said = answer->labels ? answer->n_labels : answer->n_top;
+    for (size_t i = 0; !s->jsonl && !answer->error && i < n_said; i++) {
         print_csv_text(to, answer->path);
         fprintf(to, ",%zu,", i + 1);
-        print_csv_text(to, answer->top[i].label);
-        fprintf(to, ",%.6f\n", (double)answer->top[i].probability);
+        print_csv_text(to, said[i].label);
+        fprintf(to, ",%.6f\n", (double)said[i].probability);
+    }
+    if (!s->jsonl && !answer->error && answer->labels && !n_said) { /* looked at, and without a label */
+        print_csv_text(to, answer->path);
+        fputs(",0,,\n", to);
     }
     if (fclose(to)) {
         free(text);
@@ -378,6 +389,7 @@ int run_stream(struct invocation *in, struct sorter *sorter)
     int code = load_model(in, in->operands[0], &net);
     if (!code) code = make_pool(in, &pool);
     if (!code) code = predict_images(in, &images);
+    if (net) s.header = eg_net_answer(net) == EG_ANSWER_VALUE ? csv_header_of_numbers : csv_header;
     if (!code) code = open_stream(&s, images);
     if (!code) {
         struct watched w = {.stream = &s};

@@ -221,11 +221,21 @@ void tell_contradictions(const struct invocation *in, eg_features *features)
     free(list);
 }
 
+/* Does the command have the option, and was it given? */
+static bool is_given(const struct invocation *in, const char *name)
+{
+    for (const struct option_row *row = in->command->options; row->kind; row++)
+        if (!strcmp(row->name, name)) return option_given(in, name);
+    return false;
+}
+
 int open_images(const struct invocation *in, const char *path, eg_dataset **dataset)
 {
     struct eg_dataset_options options = {EG_SIZED(eg_dataset_options)};
     struct eg_error err;
     options.exclude = option_list(in, "exclude", &options.n_exclude);
+    options.several = is_given(in, "multi-label");
+    if (is_given(in, "regress")) options.number = option_text(in, "regress");
     enum eg_status status = strcmp(path, "-") ? eg_dataset_scan(&path, 1, &options, dataset, &err)
                                               : eg_dataset_stream(STDIN_FILENO, &options, dataset, &err);
     if (!status) {

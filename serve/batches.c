@@ -61,9 +61,32 @@ static size_t take_batch(struct worker *w)
     return n;
 }
 
-static char *answer_json(const struct job *job, const struct eg_guess *top, size_t n, const char *error)
+static char *error_json(const struct job *job, const char *error)
 {
-    return eg_answer_json(&(struct eg_answer){job->path, error, top, n});
+    return eg_answer_json(&(struct eg_answer){.path = job->path, .error = error});
+}
+
+/* As predict says it: the likeliest classes; of several labels those said beside them; or the number. */
+static char *answer_json(const struct worker *w, const struct job *job, const eg_net *net,
+                         const struct eg_prediction *said)
+{
+    struct eg_answer answer = {.path = job->path, .error = said->error};
+    const enum eg_answer_kind kind = eg_net_answer(net);
+    struct eg_guess *labels = NULL;
+    if (kind == EG_ANSWER_VALUE && !said->error) {
+        answer.value = (double)said->probability;
+        return eg_answer_json(&answer);
+    }
+    answer.top = w->top;
+    answer.n_top = eg_prediction_top(net, said, w->top, job->ask->top);
+    if (kind == EG_ANSWER_LABELS) {
+        if (!(labels = calloc(eg_net_class_count(net) + 1, sizeof *labels))) return NULL;
+        answer.labels = labels;
+        answer.n_labels = eg_prediction_labels(net, said, labels);
+    }
+    char *text = eg_answer_json(&answer);
+    free(labels);
+    return text;
 }
 
 /* Photos that are no photo, or too large, do not go into the batch. */
@@ -76,11 +99,11 @@ static size_t look_at_photos(struct worker *w, size_t n)
         size_t width, height;
         char text[200];
         if (eg_image_size(job->bytes, job->n_bytes, &width, &height, &err)) {
-            job->answer = answer_json(job, NULL, 0, err.message);
+            job->answer = error_json(job, err.message);
         } else if (height && width > most / height) {
             snprintf(text, sizeof text, "too large: %zu x %zu pixels are more than %zu million", width,
                      height, most / 1000000);
-            job->answer = answer_json(job, NULL, 0, text);
+            job->answer = error_json(job, text);
         } else {
             struct job *other = w->jobs[kept]; /* the batch's photos come first */
             w->jobs[kept] = job;
@@ -104,9 +127,7 @@ static void compute(struct worker *w, size_t n)
         struct job *job = w->jobs[i];
         const char *error = status ? err.message : w->answers[i].error;
         job->failed = error != NULL;
-        size_t most = job->ask->top,
-               found = error ? 0 : eg_prediction_top(m->net, &w->answers[i], w->top, most);
-        job->answer = answer_json(job, w->top, found, error);
+        job->answer = error ? error_json(job, error) : answer_json(w, job, m->net, &w->answers[i]);
     }
 }
 

@@ -24,7 +24,7 @@ EDGES = {
     "h5": "",
     "features": "h5 graph",
     "sample": "features image",
-    "learn": "graph kernels",
+    "learn": "graph kernels eval",  # what the folds are judged by
     "eval": "",
     "dist": "",
     "draw": "",

@@ -27,6 +27,8 @@ struct eg_dataset_options {
     bool unlabelled;            /* as eg_dataset_list; several paths always are */
     const char *const *exclude; /* shell patterns ("*_mask.png", "old") of paths or names to leave out */
     size_t n_exclude;
+    bool several;       /* a path may be listed more than once, with other labels: several labels a photo */
+    const char *number; /* a column of a CSV with a number for each photo (empty: none); NULL: not read */
 };
 EG_API EG_MUST_CHECK enum eg_status eg_dataset_scan(const char *const *paths, size_t n_paths,
                                                     const struct eg_dataset_options *options,
@@ -72,6 +74,9 @@ struct eg_answer {
     const char *error; /* NULL: it was read */
     const struct eg_guess *top;
     size_t n_top;
+    const struct eg_guess *labels; /* several labels a photo: those said, the likeliest first; else NULL */
+    size_t n_labels;
+    double value; /* a number a photo, where top is NULL; else no meaning */
 };
 /* Called in order, once an image; pointers are good for the call. */
 typedef void eg_answer_fn(void *user, const struct eg_answer *answer);
@@ -81,6 +86,9 @@ typedef void eg_answer_fn(void *user, const struct eg_answer *answer);
  * carries the probabilities of all classes and could be read, else 0. Labels are the network's. */
 EG_API size_t eg_prediction_top(const eg_net *net, const struct eg_prediction *prediction,
                                 struct eg_guess *top, size_t n);
+/* Of several labels those said, the likeliest first: labels [eg_net_class_count(net)]; how many. */
+EG_API size_t eg_prediction_labels(const eg_net *net, const struct eg_prediction *prediction,
+                                   struct eg_guess *labels);
 
 struct eg_classify_options {
     size_t size;  /* EG_SIZED(eg_classify_options) */

@@ -266,6 +266,12 @@ EG_API const char *eg_net_class_name(const eg_net *net, size_t index);
 EG_API bool eg_net_is_trained(const eg_net *net); /* a classifier made by engraft */
 /* Is its answer classes? False: features, as of a network that was cut or never had a last layer. */
 EG_API bool eg_net_has_classifier(const eg_net *net);
+/* What it answers: one class a photo; several labels, each with a probability of its own; a number, whose
+ * name is that of its only class, and which stands where the probabilities do. */
+enum eg_answer_kind { EG_ANSWER_CLASS, EG_ANSWER_LABELS, EG_ANSWER_VALUE };
+EG_API enum eg_answer_kind eg_net_answer(const eg_net *net);
+/* Of several labels: one is said where its probability is at or above this. NAN: another answer. */
+EG_API float eg_net_threshold(const eg_net *net, size_t index);
 /* "engraft.cut", "engraft.classifier", ... of a file; NULL: none. Keys by index for listing. */
 EG_API const char *eg_net_metadata(const eg_net *net, const char *key);
 EG_API const char *eg_net_metadata_key(const eg_net *net, size_t index); /* NULL: past the last */
@@ -332,7 +338,7 @@ struct eg_predictor_options {
 struct eg_prediction {
     const char *label; /* of the likeliest class; "unknown" where rejected; NULL: no classification */
     int32_t index;     /* of the class, as eg_net_class_name counts; -1: rejected or none */
-    float probability; /* of the likeliest class; 0 where rejected */
+    float probability; /* of the likeliest class; 0 where rejected; of EG_ANSWER_VALUE the number */
     bool rejected;     /* by a model that was taught to (the status is EG_OK all the same) */
     const char *error; /* not NULL: why the photo could not be read; all else is empty */
     const float *probabilities;   /* [n_probabilities], in order of the classes */

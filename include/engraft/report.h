@@ -35,6 +35,30 @@ EG_API char *eg_metrics_report(const struct eg_metrics *metrics, const char *con
 EG_API char *eg_metrics_report_fit(const struct eg_metrics *metrics, const char *const *classes,
                                    size_t columns);
 
+/* Several labels a photo. */
+struct eg_label_figures {
+    double precision, recall, f1, average_precision; /* NAN: undefined */
+    double threshold; /* the label is said where its probability is at or above it */
+    size_t support;   /* photos that have it */
+};
+struct eg_label_metrics {
+    size_t n, n_labels;
+    double mean_average_precision; /* over the labels that a photo has */
+    double micro_precision, micro_recall, micro_f1, macro_f1;
+    double exact;                       /* share of photos all of whose labels, and no others, are said */
+    struct eg_label_figures *per_label; /* owned */
+};
+EG_API void eg_label_metrics_release(struct eg_label_metrics *metrics);
+/* A line a label, then the sums; free() it. */
+EG_API char *eg_label_metrics_report(const struct eg_label_metrics *metrics, const char *const *labels);
+
+/* A number a photo. Intervals: 95 %, by the bootstrap over the photos. */
+struct eg_number_metrics {
+    size_t n;
+    double r2, r2_low, r2_high, mae, mae_low, mae_high, rmse;
+};
+EG_API char *eg_number_metrics_report(const struct eg_number_metrics *metrics, const char *column);
+
 enum eg_rows { EG_ROWS_AUTO, EG_ROWS_TEST, EG_ROWS_ALL };
 struct eg_evaluate_options {
     size_t size;       /* EG_SIZED(eg_evaluate_options) */
@@ -57,6 +81,10 @@ struct eg_evaluate_report {
     int32_t *truth;       /* [metrics.n] */
     int32_t *answers;     /* [metrics.n] -1: rejected */
     float *probabilities; /* [metrics.n][metrics.n_classes] */
+    /* of a model of several labels, or of numbers, in place of metrics, truth, answers */
+    struct eg_label_metrics labels;
+    struct eg_number_metrics numbers;
+    double *number_truth, *number_answers; /* [numbers.n] */
 };
 /* data        a feature file or images */
 EG_API EG_MUST_CHECK enum eg_status eg_evaluate(const eg_net *model, const char *data,

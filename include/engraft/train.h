@@ -54,6 +54,11 @@ struct eg_train_options {
     void *user;
     const struct eg_dataset_options *images; /* of photos to test on; NULL: none */
     struct eg_class_choice classes;          /* the model remembers them: evaluation does the same */
+    bool multi_label; /* several labels a photo: those of the file's /label_sets, or the parts of its class
+                         names; copies of a photo in several class folders have the labels of all. A
+                         linear classifier a label (logistic or svm); C by mean average precision */
+    const char *labels_sep; /* multi_label: between the parts of a name; NULL = ";" */
+    const char *target;     /* learn the file's numbers, which are of this column, by ridge regression */
 };
 struct eg_grid_point {
     double c, cv_accuracy;
@@ -102,6 +107,16 @@ struct eg_train_report {
     struct eg_twice *twice; /* photos that contradict themselves: at most 100 */
     size_t n_twice;
     unsigned folds; /* of the cross-validation; 1: none */
+    /* multi_label: cv_accuracy and the grid's are mean average precisions */
+    struct eg_label_metrics labels; /* of the test; n = 0: no test rows */
+    float *thresholds;              /* [n_classes] a label is said from there on; NULL: one class a photo */
+    char **rare;             /* labels on too few photos to be learned, or on all, which are left out */
+    size_t n_rare, n_copies; /* photos whose contents another one has */
+    /* numbers: cv_accuracy and the grid's are R2 of rows held out */
+    struct eg_number_metrics numbers;      /* of the test; n = 0: no test rows */
+    char *target;                          /* the column; NULL: not numbers */
+    double *number_truth, *number_answers; /* [numbers.n] */
+    double penalty;                        /* of ridge regression, 1 / (2 C); NAN: another */
 };
 
 /* A feature file to a classifier of photos: one ONNX file.

@@ -144,6 +144,18 @@ EG_MUST_CHECK enum eg_status eg__store_confirmed(struct eg_store *store, uint8_t
 EG_MUST_CHECK enum eg_status eg__store_confirm(const char *path, const size_t *rows, size_t n_rows, size_t n,
                                                bool right, struct eg_error *err);
 
+/* Several labels a row: sets [n_rows][n_classes], to be freed; NULL: the file has none. Numbers to learn
+ * [n_rows], NAN: none; column (NULL: not said): what they are of; EG_E_NOT_FOUND: the file has none. And
+ * written whole, to a file that is not open (store_targets.c). */
+EG_MUST_CHECK enum eg_status eg__store_label_sets(struct eg_store *store, uint8_t **sets,
+                                                  struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_numbers(struct eg_store *store, double **numbers, char **column,
+                                               struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_put_label_sets(const char *path, const uint8_t *sets, size_t n_rows,
+                                                      size_t n_classes, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__store_put_numbers(const char *path, const double *numbers, size_t n_rows,
+                                                   const char *column, struct eg_error *err);
+
 /* "pool5", a cut's name; NULL or "features": the first. */
 EG_MUST_CHECK enum eg_status eg__store_find_cut(const struct eg_store *store, const char *name, size_t *cut,
                                                 struct eg_error *err);

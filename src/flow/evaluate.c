@@ -197,10 +197,10 @@ static bool split_again(const struct eg_trial *t, bool by_order, uint8_t *part, 
     if (!status) memcpy(identity, hashes, t->n * sizeof *identity);
     if (!status && pattern) status = eg__groups(pattern, t->paths, t->n, groups, identity, err);
     if (!status && fraction > 0)
-        status = by_order ? eg__split_by_order(t->truth, t->n, t->model->n_classes, pattern ? groups : NULL,
+        status = by_order ? eg__split_by_order(t->truth, t->n, t->n_classes, pattern ? groups : NULL,
                                                fraction, seed, part, err)
-                          : eg__split((eg_hashes)identity, t->truth, t->n, t->model->n_classes, fraction,
-                                      seed, part, err);
+                          : eg__split((eg_hashes)identity, t->truth, t->n, t->n_classes, fraction, seed, part,
+                                      err);
     free(groups);
     free(identity);
     return !status;
@@ -245,7 +245,7 @@ static void keep_rows(struct eg_trial *t, const uint8_t *counts)
     t->n = kept;
 }
 
-static enum eg_status keep_test_rows(struct eg_trial *t, const char *data, struct eg_error *err)
+enum eg_status eg__trial_keep(struct eg_trial *t, const char *data, struct eg_error *err)
 {
     enum eg_rows rows = t->options->rows;
     uint8_t *counts = eg__zalloc(t->n + 1, 1);
@@ -288,10 +288,11 @@ static enum eg_status hand_answers(struct eg_trial *t, struct eg_error *err)
 
 enum eg_status eg__trial_hold(struct eg_trial *t, const char *data, struct eg_error *err)
 {
+    t->n_classes = t->model->n_classes;
     enum eg_status status = eg__is_hdf5(data) ? judge_file(t, data, err) : judge_images(t, data, err);
     if (!status && !t->n)
         status = eg__fail(err, EG_E_ARGUMENT, "nothing in '%s' could be read and has a label", data);
-    return status ? status : keep_test_rows(t, data, err);
+    return status ? status : eg__trial_keep(t, data, err);
 }
 
 enum eg_status eg__trial_release(struct eg_trial *t, const char *data, enum eg_status status,
@@ -313,6 +314,7 @@ enum eg_status eg_evaluate(const eg_net *model, const char *data, const struct e
     enum eg_status status = eg__options(&own, sizeof own, options, err);
     if (status) return status;
     struct eg_trial t = {.model = model, .options = &own};
+    if (model->card.answer) return eg__evaluate_targets(&t, data, report, err);
     status = eg__trial_hold(&t, data, err);
     if (!status)
         status = eg__metrics(t.truth, t.verdict.labels, t.verdict.probabilities, t.n, model->n_classes,
@@ -331,6 +333,9 @@ void eg__evaluate_report_release(struct eg_evaluate_report *report)
     free(report->truth);
     free(report->answers);
     free(report->probabilities);
+    free(report->number_truth);
+    free(report->number_answers);
+    eg_label_metrics_release(&report->labels);
     eg_metrics_release(&report->metrics);
     eg__skipped_free(report->unreadable, report->n_unreadable);
     *report = (struct eg_evaluate_report){0};

@@ -23,7 +23,7 @@ static enum eg_status judge_init(const struct eg_graph *graph, size_t batch, eg_
 {
     struct judge made = {0};
     uint32_t outputs[2] = {graph->output, graph->label_output};
-    size_t n_outputs = graph->label_output ? 2 : 1;
+    size_t n_outputs = graph->label_output && !eg__graph_says_labels(graph) ? 2 : 1;
     struct eg_run_options options = {.max_batch = batch};
     enum eg_status status = eg__run_create(graph, outputs, n_outputs, &options, pool, &made.run, err);
     if (status) return status;

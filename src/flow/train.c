@@ -56,6 +56,10 @@ static enum eg_status choose_how(struct training *t, struct eg_error *err)
     int scale = find_word(eg__scaling_names, N_SCALINGS, scaling);
     if (learner < 0) return eg__fail(err, EG_E_ARGUMENT, "classifier '%s' is not known", classifier);
     if (scale < 0) return eg__fail(err, EG_E_ARGUMENT, "scale '%s' is not known", scaling);
+    if (eg__training_has_targets(t) && (is_auto(t) || learner > EG_SVM || o->from))
+        return eg__fail(err, EG_E_UNSUPPORTED, "%s: not made for %s",
+                        o->from ? "going on from an earlier model" : classifier,
+                        o->target ? "numbers" : "several labels a photo");
     t->how = (struct eg_learn_options){
         .learner = (enum eg_learner)learner,
         .scale = (enum eg_scaling)scale,
@@ -65,6 +69,7 @@ static enum eg_status choose_how(struct training *t, struct eg_error *err)
         .folds = t->report.folds,
         .hinge = o->hinge,
         .balance = o->balance,
+        .sets = t->sets,
         .reject_rate = o->reject_rate,
         .n_trees = o->n_trees,
         .memory_bytes = o->memory_bytes,
@@ -113,7 +118,7 @@ static enum eg_status learn(struct training *t, const char *path, struct eg_erro
     if (t->how.learner == EG_MLP)
         status = eg__training_mlp(t, path, err);
     else
-        status = eg__learn(&source, t->sample.labels, t->sample.n_classes, &t->how, &t->learned, err);
+        status = eg__learn(&source, t->sample.labels, t->report.n_classes, &t->how, &t->learned, err);
     if (status) return status;
     if (t->how.learner == EG_SVM) t->trained.loss = t->how.hinge ? "hinge" : "squared-hinge";
     struct eg_train_report *r = &t->report;
@@ -125,6 +130,8 @@ static enum eg_status learn(struct training *t, const char *path, struct eg_erro
     r->objective = t->learned.objective;
     r->gap = t->learned.gap;
     r->reject_rate = t->learned.reject_rate;
+    r->thresholds = t->learned.thresholds;
+    t->learned.thresholds = NULL;
     r->n_grid = t->learned.n_grid;
     r->grid = eg__alloc(r->n_grid + 1, sizeof *r->grid);
     if (!r->grid) return eg__fail_memory(err, "the report");
@@ -179,6 +186,10 @@ void eg__training_release(struct training *t)
     free(t->known);
     free(t->fold);
     free(t->start);
+    eg__targets_free(&t->targets);
+    free(t->place);
+    free(t->sets);
+    free(t->numbers);
 }
 
 static enum eg_status train(struct training *t, const char *path, struct eg_error *err)
@@ -191,6 +202,8 @@ static enum eg_status train(struct training *t, const char *path, struct eg_erro
     t->trained.weights_sha256 = t->spec->weights_sha256;
     t->trained.command = t->options->command;
     t->trained.classes = &t->options->classes;
+    t->trained.answer = t->options->target ? "value" : t->options->multi_label ? "labels" : NULL;
+    t->trained.labels_separator = t->options->labels_sep ? t->options->labels_sep : ";";
     if (t->options->test) { /* photos are judged by the whole network */
         status = eg__trained_build(t->net, &t->trained, t->learned.head, &t->graph, err);
         if (!status) status = eg__training_test(t, err);
@@ -217,8 +230,11 @@ enum eg_status eg_train(eg_features *features, const eg_net *net, const char *pa
         as_made = *net;
         if (net->has_recipe && made_with) eg__recipe_adopt(&as_made.recipe, made_with);
     }
-    struct training t = {
-        .store = features, .spec = eg__store_spec(features), .net = net ? &as_made : NULL, .options = &own};
+    struct training t = {.store = features,
+                         .spec = eg__store_spec(features),
+                         .net = net ? &as_made : NULL,
+                         .options = &own,
+                         .path = path};
     if (!t.options->overwrite && !access(path, F_OK))
         return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_EXISTS, "'%s' exists", path);
     double start = eg__seconds();
@@ -239,6 +255,12 @@ void eg__train_report_release(struct eg_train_report *report)
     eg__class_names_free(report->empty, report->n_empty);
     eg__twice_free(report->twice, report->n_twice);
     eg_metrics_release(&report->test);
+    eg_label_metrics_release(&report->labels);
+    free(report->thresholds);
+    eg__class_names_free(report->rare, report->n_rare);
+    free(report->target);
+    free(report->number_truth);
+    free(report->number_answers);
     eg__skipped_free(report->unreadable, report->n_unreadable);
     *report = (struct eg_train_report){0};
 }

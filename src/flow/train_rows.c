@@ -27,6 +27,19 @@ static enum eg_status copy_names(char **names, size_t n, char ***copies, size_t 
     return EG_OK;
 }
 
+enum eg_status eg__training_note_rows(struct training *t, struct eg_error *err)
+{
+    struct eg_sample *s = &t->sample;
+    t->report.n_train = s->n_train;
+    t->trained.sample = s;
+    t->known = eg__alloc(s->n_train, sizeof *t->known);
+    if (!t->known) return eg__fail_memory(err, "the images' hashes");
+    memcpy(t->known, s->hashes, s->n_train * sizeof *t->known);
+    qsort(t->known, s->n_train, sizeof *t->known, compare_hashes);
+    eg__training_count_known(t, (eg_hashes)s->hashes + s->n_train, s->n - s->n_train);
+    return EG_OK;
+}
+
 /* What the sample says of the rows, for the report and the file. */
 static enum eg_status note_sample(struct training *t, struct eg_error *err)
 {
@@ -37,18 +50,11 @@ static enum eg_status note_sample(struct training *t, struct eg_error *err)
     if (status) return status;
     r->n_unlabelled = s->n_unlabelled;
     r->n_left_out = s->n_left_out;
-    r->n_train = s->n_train;
     r->twice = s->twice;
     r->n_twice = s->n_twice;
     s->twice = NULL;
     s->n_twice = 0;
-    t->trained.sample = s;
-    t->known = eg__alloc(s->n_train, sizeof *t->known);
-    if (!t->known) return eg__fail_memory(err, "the images' hashes");
-    memcpy(t->known, s->hashes, s->n_train * sizeof *t->known);
-    qsort(t->known, s->n_train, sizeof *t->known, compare_hashes);
-    eg__training_count_known(t, (eg_hashes)s->hashes + s->n_train, s->n - s->n_train);
-    return EG_OK;
+    return eg__training_note_rows(t, err);
 }
 
 /* Classifiers that are worked out do without folds where a class has one photo. */
@@ -70,6 +76,7 @@ static bool has_single(const struct eg_sample *s)
 enum eg_status eg__training_choose_rows(struct training *t, struct eg_error *err)
 {
     const struct eg_train_options *o = t->options;
+    if (eg__training_has_targets(t)) return eg__training_choose_targets(t, err);
     struct eg_sample_options how = {.test_fraction = o->test ? -1 : o->test_fraction,
                                     .seed = o->seed,
                                     .group = o->group,
@@ -109,6 +116,7 @@ enum eg_status eg_train_check(const eg_dataset *images, const struct eg_train_op
     struct eg_train_options own, *o = &own;
     enum eg_status status = eg__options(&own, sizeof own, options, err);
     if (status) return status;
+    if (o->multi_label || o->target) return EG_OK; /* known when copies are */
     int32_t *labels = eg__alloc(images->n_items, sizeof *labels);
     if (!labels) return eg__fail_memory(err, "labels");
     const char *const *all = (const char *const *)images->classes, **classes = NULL;

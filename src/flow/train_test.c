@@ -123,6 +123,7 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
 enum eg_status eg__training_test(struct training *t, struct eg_error *err)
 {
     const char *path = t->options->test;
+    if (eg__training_has_targets(t)) return eg__training_test_targets(t, err);
     if (!path) {
         const struct eg_sample *s = &t->sample;
         size_t n = s->n - s->n_train;

@@ -29,7 +29,7 @@ char *eg__names_json(const char *const *names, size_t n)
 struct writing {
     struct eg_card card;
     char date[32];
-    char *recipe, *classes, *filter, *choice;
+    char *recipe, *classes, *filter, *choice, *thresholds;
 };
 
 /* Name, recipe, version, date: what every file we write says. */
@@ -62,6 +62,7 @@ static enum eg_status write_card(struct writing *w, struct eg_graph *graph, enum
     free(w->classes);
     free(w->filter);
     free(w->choice);
+    free(w->thresholds);
     return status;
 }
 
@@ -85,9 +86,13 @@ enum eg_status eg_net_convert(const eg_net *net, const char *path, const struct 
     if (!status && !features)
         status = write_classes(&w, (const char *const *)net->classes, net->n_classes, err);
     status = write_card(&w, graph, status, err);
+    const bool value = net->card.answer && !strcmp(net->card.answer, "value");
     struct eg_onnx_options how = {.overwrite = o->overwrite,
                                   .half = o->half,
-                                  .output_name = features ? "features" : "probabilities",
+                                  .output_name = features ? "features"
+                                                 : value  ? "value"
+                                                          : "probabilities",
+                                  .one_number = value && !features,
                                   .recipe = net->has_recipe ? &net->recipe : NULL};
     if (!status) status = eg__onnx_save(graph, path, &how, err);
     eg__cuts_release(&plan);
@@ -109,6 +114,30 @@ static enum eg_status write_sample(struct writing *w, const struct eg_sample *s,
     return status;
 }
 
+/* Of answers that are no single class. */
+static enum eg_status write_answer(struct writing *w, const struct eg_trained *t, struct eg_error *err)
+{
+    const struct eg_train_report *r = t->report;
+    w->card.answer = t->answer;
+    if (!t->answer) return EG_OK;
+    if (r->numbers.n) {
+        w->card.r2 = r->numbers.r2;
+        w->card.mae = r->numbers.mae;
+    }
+    if (r->labels.n) w->card.mean_average_precision = r->labels.mean_average_precision;
+    w->card.target = r->target;
+    if (!r->thresholds) return EG_OK;
+    w->card.labels_separator = t->labels_separator;
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->n_classes; i++)
+        json_array_append_new(list, json_real((double)r->thresholds[i]));
+    w->card.thresholds = w->thresholds = json_array_size(list) == r->n_classes
+                                             ? json_dumps(list, JSON_COMPACT | JSON_REAL_PRECISION(9))
+                                             : NULL;
+    json_decref(list);
+    return w->thresholds ? EG_OK : eg__fail_memory(err, "thresholds");
+}
+
 static enum eg_status write_training(struct writing *w, const struct eg_trained *t, struct eg_error *err)
 {
     const struct eg_train_report *r = t->report;
@@ -126,6 +155,7 @@ static enum eg_status write_training(struct writing *w, const struct eg_trained 
     enum eg_status status = t->sample ? write_sample(w, t->sample, err) : EG_OK;
     if (!status && t->classes) status = eg__class_rules_write(t->classes, &w->choice, err);
     card->class_choice = w->choice;
+    if (!status) status = write_answer(w, t, err);
     return status ? status : write_classes(w, (const char *const *)r->classes, r->n_classes, err);
 }
 
@@ -140,9 +170,9 @@ static void write_cut(struct eg_card *card, const struct eg_trained *t, const ch
 }
 
 /* An answer's label: the likeliest class, where the head has no rule of its own. */
-static enum eg_status add_label(struct eg_graph *graph, struct eg_error *err)
+static enum eg_status add_label(struct eg_graph *graph, bool value, struct eg_error *err)
 {
-    if (graph->label_output) return EG_OK;
+    if (graph->label_output || value) return EG_OK;
     uint32_t output = graph->output; /* the newest node becomes the output */
     struct eg_node label = {.op = EG_OP_ARG_MAX, .name = "label", .n_inputs = 1, .inputs = {output}};
     enum eg_status status = eg__graph_add(graph, &label, &graph->label_output, err);
@@ -173,7 +203,7 @@ enum eg_status eg__trained_build(const struct eg_net *net, const struct eg_train
         status = eg__graph_keep(head, last, 2, &graph, err);
         if (status) return status;
     }
-    if (!status) status = add_label(graph, err);
+    if (!status) status = add_label(graph, t->answer && !strcmp(t->answer, "value"), err);
     if (!status) status = write_common(&w, net, err);
     if (!status) status = write_training(&w, t, err);
     status = write_card(&w, graph, status, err);
@@ -187,8 +217,12 @@ enum eg_status eg__trained_build(const struct eg_net *net, const struct eg_train
 enum eg_status eg__trained_save(const struct eg_graph *graph, const struct eg_net *net, const char *path,
                                 bool overwrite, struct eg_error *err)
 {
+    const char *answer = eg__graph_metadata(graph, "engraft.answer");
+    const bool value = answer && !strcmp(answer, "value");
     struct eg_onnx_options how = {.overwrite = overwrite,
                                   .input_name = net ? NULL : "features",
+                                  .output_name = value ? "value" : NULL,
+                                  .one_number = value,
                                   .vector_input = !net,
                                   .recipe = net && net->has_recipe ? &net->recipe : NULL};
     return eg__onnx_save(graph, path, &how, err);

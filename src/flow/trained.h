@@ -12,6 +12,8 @@ struct eg_trained { /* what the file says of its making */
     const struct eg_sample *sample;
     const struct eg_class_choice *classes; /* NULL: as they are */
     const char *loss;                      /* of an SVM; NULL: another classifier */
+    const char *answer;                    /* "labels", "value"; NULL: a class */
+    const char *labels_separator;
 };
 
 /* The network to the cut, the head on it, and the metadata. net NULL: the head alone. */

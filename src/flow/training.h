@@ -3,6 +3,7 @@
  * train.c       learning, file
  * train_rows.c  rows, split, folds
  * train_test.c  the test
+ * train_targets.c several labels, or numbers, in place of a class
  * rank_cuts.c   which cut, classifier, scale and C: by cross-validation
  * mlp.c         the FC head of fine-tuning as a classifier */
 #ifndef EG_FLOW_TRAINING_H
@@ -10,7 +11,7 @@
 
 #include "flow/trained.h"
 #include "learn/learn.h"
-#include "sample/sample.h"
+#include "sample/targets.h"
 
 struct training {
     struct eg_store *store;
@@ -27,7 +28,18 @@ struct training {
     struct eg_graph *graph; /* the trained network */
     struct eg_trained trained;
     struct eg_train_report report;
+    const char *path; /* of the model */
+    /* of answers that are no class (options->multi_label, ->target) */
+    struct eg_targets targets;
+    size_t *place;   /* [sample.n] which of the targets each row is */
+    uint8_t *sets;   /* [sample.n][report.n_classes] */
+    double *numbers; /* [sample.n] */
 };
+
+static inline bool eg__training_has_targets(const struct training *t)
+{
+    return t->options->multi_label || t->options->target;
+}
 
 /* In the order of enum eg_learner and enum eg_scaling. */
 extern const char *const eg__learner_names[], *const eg__scaling_names[];
@@ -37,6 +49,11 @@ EG_MUST_CHECK enum eg_status eg__training_begin(struct training *t, struct eg_er
 void eg__training_release(struct training *t); /* all but the report */
 /* The rows, their split and their folds, noted in the report. */
 EG_MUST_CHECK enum eg_status eg__training_choose_rows(struct training *t, struct eg_error *err);
+/* The same of several labels, or of numbers; and the test of what was learned of them. */
+EG_MUST_CHECK enum eg_status eg__training_choose_targets(struct training *t, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__training_test_targets(struct training *t, struct eg_error *err);
+/* What the report and the file say of the sample's rows. */
+EG_MUST_CHECK enum eg_status eg__training_note_rows(struct training *t, struct eg_error *err);
 /* Test rows whose contents were learned from, for the report. */
 void eg__training_count_known(struct training *t, eg_hashes hashes, size_t n);
 /* t->learned.head, or for photos t->graph, on the rows kept for the test or options->test. */

@@ -156,7 +156,7 @@ struct eg_graph {
     struct eg_node *nodes; /* [n_nodes]; nodes[0] is the INPUT */
     uint32_t n_nodes, capacity;
     uint32_t output;                  /* the whole network's result (before any ArgMax) */
-    uint32_t label_output;            /* ARG_MAX/WHERE node giving the label, or 0: none */
+    uint32_t label_output;            /* ARG_MAX/WHERE node giving the label, LESS: which labels; 0: none */
     uint32_t default_cut;             /* 0: none known */
     const char *name;                 /* "vgg16", or the file's last part without suffix */
     const char *const *weights_parts; /* the files, where there are several */
@@ -243,6 +243,11 @@ EG_MUST_CHECK enum eg_status eg__graph_attach(struct eg_graph *graph, uint32_t a
 
 uint64_t eg__node_parameters(const struct eg_graph *graph, uint32_t index); /* trainable */
 uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index);       /* conv, linear */
+/* Does it answer with several labels an image (label_output is a LESS)? */
+static inline bool eg__graph_says_labels(const struct eg_graph *graph)
+{
+    return graph->label_output && graph->nodes[graph->label_output].op == EG_OP_LESS;
+}
 /* May a feature vector be taken here (a float value, not argmax/less/...)? */
 bool eg__node_is_cut(const struct eg_graph *graph, uint32_t index);
 

@@ -1,5 +1,6 @@
 /* csv.c: a dataset as CSV (RFC 4180): a header naming the columns path and label, in any order
  * and among others; line ends CRLF or LF; a byte-order mark is skipped. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,16 +89,36 @@ static char *trimmed(const struct csv *csv, size_t index)
     return text;
 }
 
+/* Of the column asked for; empty: NAN. */
+static enum eg_status read_number(const struct csv *csv, size_t column, double *number, struct eg_error *err)
+{
+    const char *text = trimmed(csv, column);
+    char *end;
+    *number = (double)NAN;
+    if (!*text) return EG_OK;
+    *number = strtod(text, &end);
+    if (end != text && !*end && isfinite(*number)) return EG_OK;
+    return eg__fail(err, EG_E_FORMAT, "line %zu: '%.40s' is no number", csv->line, text);
+}
+
+/* Where a column is; n_columns: nowhere. */
+static size_t find_column(const struct csv *csv, const char *name)
+{
+    for (size_t i = 0; i < csv->n_fields; i++)
+        if (!strcmp(trimmed(csv, i), name)) return i;
+    return csv->n_fields;
+}
+
 static enum eg_status read_rows(struct csv *csv, struct eg_dataset_builder *builder, struct eg_error *err)
 {
     enum eg_status status = read_record(csv, err);
     if (status) return status;
-    size_t n_columns = csv->n_fields, path = n_columns, label = n_columns;
-    for (size_t i = n_columns; i-- > 0;) {
-        if (!strcmp(trimmed(csv, i), "path")) path = i;
-        if (!strcmp(trimmed(csv, i), "label")) label = i;
-    }
-    if (path == n_columns || label == n_columns)
+    const char *wanted = builder->options ? builder->options->number : NULL;
+    const size_t n_columns = csv->n_fields, path = find_column(csv, "path"),
+                 label = find_column(csv, "label"), number = wanted ? find_column(csv, wanted) : n_columns;
+    if (path < n_columns && wanted && number == n_columns)
+        return eg__fail(err, EG_E_FORMAT, "its first line names no column '%.100s'", wanted);
+    if (path == n_columns || (label == n_columns && !wanted))
         return eg__fail(err, EG_E_FORMAT, "its first line must be 'path,label'");
     for (;;) {
         status = read_record(csv, err);
@@ -112,9 +133,12 @@ static enum eg_status read_rows(struct csv *csv, struct eg_dataset_builder *buil
             continue;
         }
         int32_t class = -1;
-        const char *name = trimmed(csv, label);
-        if (*name) status = eg__dataset_class(builder, name, &class, err);
+        const char *name = label < n_columns ? trimmed(csv, label) : "";
+        double value = (double)NAN;
+        if (wanted) status = read_number(csv, number, &value, err);
+        if (!status && *name) status = eg__dataset_class(builder, name, &class, err);
         if (!status) status = eg__dataset_add(builder, field(csv, path), class, err);
+        if (!status) builder->dataset->items[builder->dataset->n_items - 1].number = value;
         if (status) return status;
     }
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +89,7 @@ enum eg_status eg__dataset_add(struct eg_dataset_builder *builder, const char *f
                                struct eg_error *err)
 {
     struct eg_dataset *d = builder->dataset;
-    struct eg_dataset_item item = {.label = label};
+    struct eg_dataset_item item = {.label = label, .number = (double)NAN};
     char *copy = strdup(file), *shown = eg__printable(file);
     if (!copy || !shown || !eg__grow(&d->items, &builder->item_capacity, d->n_items + 1, sizeof *d->items)) {
         free(copy);
@@ -256,7 +257,8 @@ static enum eg_status add_array_rows(struct eg_dataset_builder *builder, const c
         if (asprintf(&path, "%s#%zu", shown, i) < 0) {
             status = eg__fail_memory(err, "the rows of an array");
         } else {
-            d->items[i] = (struct eg_dataset_item){.path = path, .label = -1, .array_row = i};
+            d->items[i] =
+                (struct eg_dataset_item){.path = path, .label = -1, .array_row = i, .number = (double)NAN};
             d->n_items = i + 1;
         }
     }
@@ -462,10 +464,16 @@ enum eg_status eg__dataset_scan(const char *const *paths, size_t n_paths,
     enum eg_status status = eg__dataset_begin(&builder, options, err);
     if (status) return status;
     struct eg_dataset *d = builder.dataset;
-    status = labelled ? open_one(&builder, paths[0], err) : list_all(&builder, paths, n_paths, err);
+    const bool csv = labelled && has_suffix(paths[0], ".csv");
+    if (options && options->number && !csv)
+        status = eg__fail(err, EG_E_ARGUMENT,
+                          "'%.300s' has no column '%.100s': numbers are read from a CSV of the photos",
+                          paths[0], options->number);
+    if (!status)
+        status = labelled ? open_one(&builder, paths[0], err) : list_all(&builder, paths, n_paths, err);
     if (!status && labelled && !d->is_array) {
         if (d->n_items && !d->is_stream) qsort(d->items, d->n_items, sizeof *d->items, compare_items);
-        status = refuse_two_labels(d, err);
+        if (!options || !options->several) status = refuse_two_labels(d, err);
     }
     if (!status && !d->n_items) status = nothing_found(d, paths[0], err);
     if (!status) status = finish_labels(d, err);

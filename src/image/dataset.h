@@ -8,6 +8,7 @@ struct eg_dataset_item {
     const char *path; /* as stored in the feature file: relative, printable UTF-8; x.npy#0 for arrays */
     int32_t label;    /* -1: unlabelled */
     size_t array_row; /* of an array */
+    double number;    /* of the column asked for; NAN: none */
     const char *file; /* the name that opens it, byte for byte, below root; NULL for arrays */
     struct eg_archive *archive; /* that it is in, as this member; NULL: a file of its own */
     size_t member;

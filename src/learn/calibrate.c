@@ -10,8 +10,8 @@
  * Solves  min - sum_i t_i log p_i + (1 - t_i) log(1 - p_i)
  * Stops   gradient below 1e-8 a row, or 100 Newton steps with halving
  * Source  Lin, Lin, Weng, Machine Learning 68 (2007), algorithm 1 */
-static void platt(const double *score, const int32_t *labels, int32_t positive, size_t n, double *slope,
-                  double *shift)
+void eg__platt(const double *score, const int32_t *labels, int32_t positive, size_t n, double *slope,
+               double *shift)
 {
     double ups = 0, downs, a = 0, b, value = INFINITY;
     for (size_t i = 0; i < n; i++) ups += labels[i] == positive;
@@ -113,8 +113,8 @@ enum eg_status eg__calibrate(const struct eg_linear *linear, const int32_t *labe
         return eg__fail_memory(err, "the calibration");
     }
     for (size_t k = 0; k < linear->columns; k++)
-        platt(scores + k * linear->n, labels, linear->columns == 1 ? 1 : (int32_t)k, linear->n,
-              &made.slope[k], &made.shift[k]);
+        eg__platt(scores + k * linear->n, labels, linear->columns == 1 ? 1 : (int32_t)k, linear->n,
+                  &made.slope[k], &made.shift[k]);
     *calibration = made;
     return EG_OK;
 }

@@ -8,7 +8,7 @@
 
 struct eg_fitting {
     struct eg_matrix *matrix;
-    const int32_t *labels;
+    const int32_t *labels;              /* [n]; of several labels a row [columns][n] of 0 and 1 */
     size_t n, n_classes, columns, fits; /* fits a fold: 1 multinomial, or one for each class */
     size_t coordinates;                 /* of a column's beta */
     const struct eg_learn_options *options;

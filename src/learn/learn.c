@@ -12,6 +12,7 @@
 #include "learn/forest.h"
 #include "learn/linear.h"
 #include "learn/means.h"
+#include "learn/multi_label.h"
 #include "learn/primal.h"
 
 /* What is allowed is for the whole process: less what it holds already, yet never nothing. */
@@ -48,8 +49,8 @@ static enum eg_status check_folds(const int32_t *labels, size_t n, size_t n_clas
     return status;
 }
 
-static enum eg_status check(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
-                            const struct eg_learn_options *o, unsigned folds, struct eg_error *err)
+static enum eg_status check_labels(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
+                                   const struct eg_learn_options *o, unsigned folds, struct eg_error *err)
 {
     size_t *count = eg__zalloc(n_classes + 1, sizeof *count), seen = 0;
     enum eg_status status = count ? EG_OK : eg__fail_memory(err, "class counts");
@@ -66,6 +67,30 @@ static enum eg_status check(const struct eg_row_source *rows, const int32_t *lab
     for (size_t k = 0; k < n_classes && !status; k++)
         if (!count[k]) status = eg__fail(err, EG_E_ARGUMENT, "class %zu has no row to learn from", k);
     if (!status) status = check_folds(labels, rows->n, n_classes, o, folds, err);
+    free(count);
+    return status;
+}
+
+/* What is not made for several labels a row. */
+static enum eg_status check_sets(const struct eg_row_source *rows, size_t k, const struct eg_learn_options *o,
+                                 unsigned folds, struct eg_error *err)
+{
+    if (o->learner > EG_SVM)
+        return eg__fail(err, EG_E_UNSUPPORTED,
+                        "several labels are learned by logistic regression and the linear SVM alone");
+    if (o->balance || o->reject_rate > 0 || o->start)
+        return eg__fail(err, EG_E_UNSUPPORTED, "%s: not with several labels a photo",
+                        o->balance           ? "classes of equal weight"
+                        : o->reject_rate > 0 ? "answering \"unknown\""
+                                             : "going on from an earlier model");
+    return eg__sets_check(o->sets, rows->n, k, o->fold, folds, err);
+}
+
+static enum eg_status check(const struct eg_row_source *rows, const int32_t *labels, size_t n_classes,
+                            const struct eg_learn_options *o, unsigned folds, struct eg_error *err)
+{
+    enum eg_status status = o->sets ? check_sets(rows, n_classes, o, folds, err)
+                                    : check_labels(rows, labels, n_classes, o, folds, err);
     for (size_t i = 0; i < o->n_c && !status; i++)
         if (!(o->c[i] > 0) || !isfinite(o->c[i]))
             status = eg__fail(err, EG_E_ARGUMENT, "C is %g, it must be above 0", o->c[i]);
@@ -79,7 +104,6 @@ static enum eg_status check(const struct eg_row_source *rows, const int32_t *lab
         status = eg__fail(err, EG_E_ARGUMENT, "%s: ask for 2 folds or more",
                           o->out_of_fold ? "out-of-fold probabilities need folds"
                                          : "what to reject is found on held-out folds");
-    free(count);
     return status;
 }
 
@@ -118,7 +142,7 @@ static enum eg_status make_plan(const struct eg_row_source *rows, size_t n_class
                                 struct eg_error *err)
 {
     const double n = (double)rows->n, row_bytes = 4 * (double)rows->d,
-                 columns = n_classes == 2 ? 1 : (double)n_classes;
+                 columns = n_classes == 2 && !o->sets ? 1 : (double)n_classes;
     const unsigned folds = o->fold ? o->folds ? o->folds : 5 : 0;
     const bool smooth = eg__linear_loss(o) != EG_LOSS_HINGE;
     enum eg_space order[3] = {EG_SPACE_ROWS, EG_SPACE_BLOCKS, EG_SPACE_BLOCKS};
@@ -164,9 +188,11 @@ static enum eg_status learn_linear(const struct eg_row_source *rows, const int32
     else if (!status)
         status = eg__linear_train(&matrix, labels, n_classes, o, plan.for_solver, plan.space, &linear,
                                   learned, err);
-    const bool whole = !o->choose_only;
-    if (!status && (whole || o->out_of_fold)) status = eg__calibrate(&linear, labels, &calibration, err);
-    if (!status && o->out_of_fold) {
+    const bool whole = !o->choose_only && !o->sets, one = !o->sets;
+    if (!status && o->sets) status = eg__sets_finish(&matrix, &linear, o, learned, err);
+    if (!status && (whole || (one && o->out_of_fold)))
+        status = eg__calibrate(&linear, labels, &calibration, err);
+    if (!status && one && o->out_of_fold) {
         learned->out_of_fold = eg__alloc(rows->n, n_classes * sizeof *learned->out_of_fold);
         status = learned->out_of_fold ? eg__calibrated(&linear, &calibration, learned->out_of_fold, err)
                                       : eg__fail_memory(err, "probabilities");
@@ -244,5 +270,6 @@ void eg__learned_release(struct eg_learned *learned)
     eg__graph_free(learned->head);
     free(learned->grid);
     free(learned->out_of_fold);
+    free(learned->thresholds);
     *learned = (struct eg_learned){0};
 }

@@ -43,6 +43,8 @@ struct eg_learn_options {
     double reject_rate;  /* of known rows, held out, to answer with label -1; 0 = none */
     bool choose_only;    /* scale, C and what cross-validation says; no head */
     bool out_of_fold;    /* probabilities of every row by a classifier that has not seen it */
+    const uint8_t *sets; /* [n][n_classes] several labels a row, in place of labels (logistic, svm):
+                          * cv_accuracy is then the mean average precision; NULL: one class each */
     uint64_t seed;
     eg_pool *pool;
     eg_progress_fn *progress;
@@ -70,6 +72,7 @@ struct eg_learned {
     double oob_accuracy;   /* forest; else NAN */
     double reject_rate;    /* share of the held-out rows that is refused; 0: none */
     float *out_of_fold;    /* [n][n_classes] calibrated, rows sum to 1; NULL: not asked for */
+    float *thresholds;     /* [n_classes] several labels: said from there on; else NULL */
 };
 
 /* rows: source; labels [n] in 0..n_classes-1. Errors: one class only, a class with no row,

@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "base/mem.h"
 #include "learn/fitting.h"
+#include "learn/multi_label.h"
 #include "learn/stream.h"
 
 enum { POLISH_MOST = 4 };
@@ -42,6 +43,11 @@ enum eg_status eg__fitting_weigh(const struct eg_fitting *t, double c, int out, 
                                  struct eg_error *err)
 {
     size_t *count = eg__zalloc(t->n_classes, sizeof *count), inside = 0;
+    if (t->options->sets) { /* weights of classes are for one label a row */
+        for (size_t i = 0; i < t->n; i++) weights[i] = out >= 0 && t->fold[i] == out ? 0 : c;
+        free(count);
+        return EG_OK;
+    }
     if (!count) return eg__fail_memory(err, "class weights");
     for (size_t i = 0; i < t->n; i++)
         if (out < 0 || t->fold[i] != out) {
@@ -62,8 +68,8 @@ void eg__fitting_fits(const struct eg_fitting *t, struct eg_fit *fit, const doub
     size_t wide = t->columns / t->fits;
     for (size_t f = 0; f < t->fits; f++)
         fit[f] = (struct eg_fit){.c = c,
-                                 .labels = t->labels,
-                                 .positive = t->columns == 1 ? 1 : (int32_t)f,
+                                 .labels = t->options->sets ? t->labels + f * t->n : t->labels,
+                                 .positive = t->columns == 1 || t->options->sets ? 1 : (int32_t)f,
                                  .columns = wide,
                                  .beta = beta + f * wide * t->coordinates,
                                  .score = score + f * wide * t->n,
@@ -377,14 +383,16 @@ enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
                                 struct eg_linear *linear, struct eg_learned *learned, struct eg_error *err)
 {
     const enum eg_loss loss = eg__linear_loss(options);
-    size_t columns = n_classes == 2 ? 1 : n_classes;
+    const bool sets = options->sets != NULL;
+    int32_t *own = sets ? eg__sets_columns(options->sets, matrix->n, n_classes) : NULL;
+    size_t columns = n_classes == 2 && !sets ? 1 : n_classes;
     struct eg_fitting t = {.matrix = matrix,
-                           .labels = labels,
+                           .labels = sets ? own : labels,
                            .n = matrix->n,
                            .n_classes = n_classes,
                            .columns = columns,
                            .coordinates = space == EG_SPACE_FEATURES ? matrix->d + 1 : matrix->n,
-                           .fits = loss == EG_LOSS_LOGISTIC ? 1 : columns,
+                           .fits = loss == EG_LOSS_LOGISTIC && !sets ? 1 : columns,
                            .options = options,
                            .fold = options->fold,
                            .folds = options->fold ? (options->folds ? options->folds : 5) : 1,
@@ -405,9 +413,10 @@ enum eg_status eg__linear_train(struct eg_matrix *matrix, const int32_t *labels,
                                   .user = &t,
                                   .seed = options->seed,
                                   .pool = options->pool};
-    enum eg_status status =
-        made.w && made.b ? train(&t, &made, learned, err) : eg__fail_memory(err, "the classifier");
+    enum eg_status status = made.w && made.b && (own || !sets) ? train(&t, &made, learned, err)
+                                                               : eg__fail_memory(err, "the classifier");
     fitting_close(&t);
+    free(own);
     if (status) {
         eg__linear_free(&made);
         return status;

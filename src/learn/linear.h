@@ -50,6 +50,10 @@ struct eg_calibration {
 };
 EG_MUST_CHECK enum eg_status eg__calibrate(const struct eg_linear *linear, const int32_t *labels,
                                            struct eg_calibration *calibration, struct eg_error *err);
+/* Platt's sigmoid p = 1 / (1 + exp(-(slope f + shift))) of scores [n], rows labelled `positive` against the
+ * rest. */
+void eg__platt(const double *score, const int32_t *labels, int32_t positive, size_t n, double *slope,
+               double *shift);
 void eg__calibration_free(struct eg_calibration *calibration);
 
 /* probabilities [n][n_classes] by the out-of-fold scores, which must be there. */

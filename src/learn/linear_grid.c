@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/mem.h"
 #include "learn/fitting.h"
+#include "learn/multi_label.h"
 
 enum {
     GRID_FROM = -2, /* powers of ten */
@@ -43,6 +44,11 @@ static double *held_out(const struct eg_fitting *t, size_t column, size_t i)
     return &t->score[(fold * t->columns + column) * t->n + i];
 }
 
+static double held_out_score(const void *fitting, size_t column, size_t i)
+{
+    return *held_out(fitting, column, i);
+}
+
 /* One point, going on from the one before where that had a smaller C. */
 static enum eg_status cross_validate(struct eg_fitting *t, struct grid *grid, double c, double tolerance,
                                      double *accuracy, struct eg_error *err)
@@ -61,9 +67,12 @@ static enum eg_status cross_validate(struct eg_fitting *t, struct grid *grid, do
         status = eg__fitting_warm(t, t->fit, t->folds * t->fits, err);
     if (!status) status = eg__fitting_solve(t, t->fit, t->folds * t->fits, EG_SCORES_HELD, err);
     if (status) return status;
-    for (size_t i = 0; i < t->n; i++)
+    for (size_t i = 0; i < t->n && !t->options->sets; i++)
         right += eg__linear_label(held_out(t, 0, i) - i, t->n, t->columns, i) == t->labels[i];
     *accuracy = (double)right / (double)t->n;
+    if (t->options->sets)
+        *accuracy = eg__sets_precision(t->options->sets, t->n, t->columns, held_out_score, t);
+    if (isnan(*accuracy)) return eg__fail_memory(err, "held-out scores");
     grid->start = c;
     return eg__fitting_step(t, err);
 }

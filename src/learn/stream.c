@@ -29,7 +29,7 @@ struct stream {
     float *w, *image;                  /* [columns][d] the classifiers; sum slope x */
     float *gram, *scores, *change;     /* [rows][rows], [rows][columns] twice */
     double *beta, *score, *offset, *c; /* [columns][rows] thrice; [fits][rows] */
-    int32_t *labels;                   /* [rows] */
+    int32_t *labels;                   /* [fits][rows] */
     double *total;                     /* [columns] sum of all beta */
 };
 
@@ -55,6 +55,14 @@ static enum eg_status block_scores(struct stream *t, const size_t *rows, size_t 
                        t->solver->pool, err);
 }
 
+/* One fit's labels of a block's rows. */
+static const int32_t *block_labels(struct stream *t, size_t fit, const size_t *rows, size_t count)
+{
+    int32_t *labels = t->labels + fit * t->rows;
+    for (size_t i = 0; i < count; i++) labels[i] = t->fits[fit].labels[rows[i]];
+    return labels;
+}
+
 /* Bring one block's part of beta to its best, all else as it is. */
 static enum eg_status block_step(struct stream *t, const size_t *rows, size_t count, struct eg_error *err)
 {
@@ -64,7 +72,6 @@ static enum eg_status block_step(struct stream *t, const size_t *rows, size_t co
     if (!status) status = eg__syrk(count, t->d, x, t->d, t->gram, count, false, t->solver->pool, err);
     if (status) return status;
     for (size_t i = 0; i < count; i++) {
-        t->labels[i] = t->fits[0].labels[rows[i]];
         for (size_t j = 0; j < i; j++) t->gram[j * count + i] = t->gram[i * count + j];
     }
     for (size_t f = 0, first = 0; f < t->n_fits; first += t->fits[f++].columns) {
@@ -72,7 +79,7 @@ static enum eg_status block_step(struct stream *t, const size_t *rows, size_t co
         struct eg_fit *part = &t->part[f];
         *part = *fit;
         part->c = column(t->c, f, count);
-        part->labels = t->labels;
+        part->labels = block_labels(t, f, rows, count);
         part->beta = column(t->beta, first, count);
         part->score = column(t->score, first, count);
         part->offset = column(t->offset, first, count);
@@ -123,11 +130,10 @@ static enum eg_status judge(struct stream *t, bool *done, struct eg_error *err)
         count = t->n - at < t->rows ? t->n - at : t->rows;
         const size_t *rows = t->order + at;
         enum eg_status status = block_scores(t, rows, count, &x, err);
-        for (size_t i = 0; i < count; i++) t->labels[i] = t->fits[0].labels[rows[i]];
         for (size_t f = 0, first = 0; f < t->n_fits && !status; first += t->fits[f++].columns) {
             struct eg_fit part = t->fits[f];
             part.c = column(t->c, f, count);
-            part.labels = t->labels;
+            part.labels = block_labels(t, f, rows, count);
             for (size_t i = 0; i < count; i++) column(t->c, f, count)[i] = t->fits[f].c[rows[i]];
             double *slope = column(t->beta, first, count), *score = column(t->score, first, count);
             for (size_t k = 0; k < part.columns; k++)
@@ -224,7 +230,7 @@ static enum eg_status solve_together(struct eg_matrix *matrix, const struct eg_s
     t.score = eg__alloc(t.rows, t.columns * sizeof *t.score);
     t.offset = eg__alloc(t.rows, t.columns * sizeof *t.offset);
     t.c = eg__alloc(t.rows, n_fits * sizeof *t.c);
-    t.labels = eg__alloc(t.rows, sizeof *t.labels);
+    t.labels = eg__alloc(t.rows, n_fits * sizeof *t.labels);
     t.total = eg__alloc(t.columns, 2 * sizeof *t.total);
     t.part = eg__alloc(n_fits, sizeof *t.part);
     bool room = t.order && t.list && t.w && t.image && t.gram && t.scores && t.change && t.beta && t.score &&

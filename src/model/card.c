@@ -127,7 +127,7 @@ enum eg_status eg__card_write(struct eg_graph *graph, const struct eg_card *card
         char room[LONGEST_NUMBER];
         const char *text = spell(&rows[i], (const char *)&said + rows[i].offset, room);
         if (!i) {
-            snprintf(room, sizeof room, "%d", EG_CARD_VERSION);
+            snprintf(room, sizeof room, "%d", said.answer ? EG_CARD_VERSION : EG_CARD_VERSION_OF_CLASSES);
             text = room;
         }
         if (text) status = eg__graph_set_metadata(graph, rows[i].key, text, err);

@@ -5,7 +5,7 @@
 
 #include "graph/graph.h"
 
-enum { EG_CARD_VERSION = 1 };
+enum { EG_CARD_VERSION = 2, EG_CARD_VERSION_OF_CLASSES = 1 }; /* the later: answers that are no class */
 
 struct eg_card_whole {
     bool known;

@@ -166,7 +166,8 @@ static enum eg_status take(const struct eg_net *net, struct eg_cut_plan *plan, s
 static void want_answer(const struct eg_net *net, struct eg_cut_plan *plan)
 {
     plan->n_outputs = plan->n;
-    if (net->graph->label_output) plan->outputs[plan->n_outputs++] = net->graph->label_output;
+    if (net->graph->label_output && !eg__graph_says_labels(net->graph))
+        plan->outputs[plan->n_outputs++] = net->graph->label_output;
     plan->outputs[plan->n_outputs++] = net->graph->output;
 }
 
@@ -331,7 +332,8 @@ enum eg_status eg__answer_plan(const struct eg_net *net, const struct eg_run_cut
     plan.answer = true;
     plan.n_outputs = plan.n;
     plan.outputs[plan.n_outputs++] = plan.graph->output;
-    if (plan.graph->label_output) plan.outputs[plan.n_outputs++] = plan.graph->label_output;
+    if (plan.graph->label_output && !eg__graph_says_labels(plan.graph)) /* labels go by thresholds */
+        plan.outputs[plan.n_outputs++] = plan.graph->label_output;
     *out = plan;
     return EG_OK;
 }

@@ -23,12 +23,15 @@ struct eg_net {
     char *model;          /* as train finds it again: a name, or a file by absolute path */
     char **classes;
     size_t n_classes;
+    float *thresholds;       /* [n_classes] of several labels a photo; NULL: another answer */
     const char *recipe_from; /* the file beside the weights that says it; NULL: none */
     char *remarks[2];
     size_t n_remarks;
     struct eg_shared *shared; /* what its predictors have in common (prepared.c) */
 };
 
+/* From the card, when the classes are known. EG_E_FORMAT. (net_answer.c) */
+EG_MUST_CHECK enum eg_status eg__net_read_thresholds(struct eg_net *net, struct eg_error *err);
 /* An empty network; eg_net_free. */
 EG_MUST_CHECK enum eg_status eg__net_new(struct eg_net **net, struct eg_error *err);
 void eg__net_release(struct eg_net *net); /* nobody holds it any more */

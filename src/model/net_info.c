@@ -172,6 +172,10 @@ enum eg_status eg_net_cut(const eg_net *net, const char *cut, eg_net **out, stru
         eg_net_free(made);
         return eg__fail_memory(err, "class names");
     }
+    if ((status = eg__net_read_thresholds(made, err))) {
+        eg_net_free(made);
+        return status;
+    }
     *out = made;
     return EG_OK;
 }

@@ -334,7 +334,7 @@ static enum eg_status name_classes(struct eg_net *net, struct eg_error *err)
         status = add_class(net, name ? name : made, err);
     }
     json_decref(names);
-    return status;
+    return status ? status : eg__net_read_thresholds(net, err);
 }
 
 /* ---- loading --------------------------------------------------------------------------------- */
@@ -480,6 +480,7 @@ void eg__net_release(struct eg_net *net)
 {
     for (size_t i = 0; i < net->n_classes; i++) free(net->classes[i]);
     free(net->classes);
+    free(net->thresholds);
     for (size_t i = 0; i < net->n_remarks; i++) free(net->remarks[i]);
     free(net->model);
     eg__graph_free(net->graph);

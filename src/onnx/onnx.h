@@ -26,6 +26,7 @@ struct eg_onnx_options {
     bool half;               /* weights as float16 initializers, each followed by a Cast */
     const char *input_name;  /* NULL = "image" */
     const char *output_name; /* NULL = "probabilities" */
+    bool one_number;         /* the output is one number an image: [N], not [N][1] */
     bool vector_input;       /* the input is [N][c], not an image (a head alone) */
     /* Normalisation nodes put in front: (x * scale - mean) / std in R,G,B order, from pixels
      * 0..255; NULL = none. bgr: the graph wants B,G,R: the first convolution is permuted. */

@@ -550,7 +550,8 @@ static enum eg_status set_outputs(struct eg_onnx *onnx, const struct frame *fram
         else if (!(status = eg__value_natural(&step, value, &made)))
             value->node = made.node;
         if (status) return status;
-        if (is_label(graph, value->node)) {
+        const bool said = graph->nodes[value->node].op == EG_OP_LESS && !strcmp(value->name, "labels");
+        if (said || is_label(graph, value->node)) {
             if (!graph->label_output) graph->label_output = value->node;
         } else if (!have) {
             graph->output = value->node;

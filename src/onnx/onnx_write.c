@@ -407,6 +407,24 @@ static void write_input(struct eg_onnx_writer *writer, struct frame *frame)
     writer->is_image[0] = writer->options->recipe && writer->options->recipe->bgr;
 }
 
+/* Which labels are said: bool [n][c]. */
+static void write_labels(struct eg_onnx_writer *writer, struct frame *frame, const char *name)
+{
+    uint32_t index = writer->graph->label_output;
+    const char *layer = writer->graph->nodes[index].name, *from = writer->value[index];
+    const size_t dim[2] = {0, eg__map(writer->graph->nodes[index].shape).c};
+    if (writer->form[index] != EG_FORM_VECTOR) {
+        const char *flat = eg__writer_name(writer, eg__writer_part(writer, layer, "flat"));
+        EgOnnx__NodeProto *made = eg__writer_node(writer, "Flatten", flat, flat, 1, &from);
+        eg__writer_int(writer, made, "axis", 1);
+        from = flat;
+    }
+    EgOnnx__NodeProto *cast =
+        eg__writer_node(writer, "Cast", eg__writer_part(writer, layer, "labels"), name, 1, &from);
+    eg__writer_int(writer, cast, "to", EG_ONNX_BOOL);
+    frame->infos[frame->n_infos++] = value_info(writer, name, EG_ONNX_BOOL, 2, dim);
+}
+
 static void write_label(struct eg_onnx_writer *writer, struct frame *frame, const char *name)
 {
     uint32_t index = writer->graph->label_output;
@@ -434,6 +452,16 @@ static void write_output(struct eg_onnx_writer *writer, struct frame *frame, con
     struct eg_map shape = eg__map(writer->graph->nodes[index].shape);
     size_t dim[4] = {0, shape.c, shape.h, shape.w};
     bool flat = shape.h == 1 && shape.w == 1;
+    if (writer->options->one_number) { /* [n] */
+        const char *layer = eg__writer_part(writer, writer->graph->nodes[index].name, "number");
+        int64_t all = -1;
+        const char *inputs[2] = {
+            writer->value[index],
+            eg__writer_int_list(writer, eg__writer_part(writer, layer, "shape"), 1, &all)};
+        eg__writer_node(writer, "Reshape", layer, name, 2, inputs);
+        frame->infos[frame->n_infos++] = value_info(writer, name, EG_ONNX_FLOAT, 1, NULL);
+        return;
+    }
     if (flat && writer->form[index] != EG_FORM_VECTOR) {
         const char *layer = eg__writer_part(writer, writer->graph->nodes[index].name, "flatten");
         EgOnnx__NodeProto *made = eg__writer_node(writer, "Flatten", layer, name, 1, &writer->value[index]);
@@ -469,13 +497,14 @@ static void build(struct eg_onnx_writer *writer, struct frame *frame, const bool
     const char *wanted = writer->options->output_name ? writer->options->output_name : "probabilities";
     write_input(writer, frame);
     const char *output = eg__writer_name(writer, wanted);
-    const char *label = graph->label_output ? eg__writer_name(writer, "label") : NULL;
+    const bool several = eg__graph_says_labels(graph);
+    const char *label = graph->label_output ? eg__writer_name(writer, several ? "labels" : "label") : NULL;
     for (uint32_t i = 1; i < graph->n_nodes && !writer->status; i++) {
         if (!live[i]) continue;
-        eg__writer_layer(writer, i, i == graph->output ? output : NULL);
+        eg__writer_layer(writer, i, i == graph->output && !writer->options->one_number ? output : NULL);
     }
     if (writer->status) return;
-    if (label) write_label(writer, frame, label);
+    if (label) (several ? write_labels : write_label)(writer, frame, label);
     write_output(writer, frame, output);
 }
 

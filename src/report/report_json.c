@@ -28,6 +28,36 @@ static json_t *json_metrics(const struct eg_metrics *m, json_t *classes)
                      classes, "confusion", confusion, "per_class", per_class);
 }
 
+/* takes labels; the fields go beside the others */
+static void add_label_metrics(json_t *json, const struct eg_label_metrics *m, json_t *labels)
+{
+    json_t *per_label = json_array();
+    for (size_t k = 0; k < m->n_labels; k++) {
+        const struct eg_label_figures *f = &m->per_label[k];
+        json_array_append_new(
+            per_label,
+            json_pack("{s:O,s:o,s:o,s:o,s:o,s:o,s:I}", "label", json_array_get(labels, k), "precision",
+                      eg__json_number(f->precision), "recall", eg__json_number(f->recall), "f1",
+                      eg__json_number(f->f1), "average_precision", eg__json_number(f->average_precision),
+                      "threshold", eg__json_number(f->threshold), "support", (json_int_t)f->support));
+    }
+    json_object_set_new(json, "mean_average_precision", eg__json_number(m->mean_average_precision));
+    json_object_set_new(json, "micro_f1", eg__json_number(m->micro_f1));
+    json_object_set_new(json, "macro_f1", eg__json_number(m->macro_f1));
+    json_object_set_new(json, "exact_match", eg__json_number(m->exact));
+    json_object_set_new(json, "per_label", per_label);
+    json_decref(labels);
+}
+
+static void add_number_metrics(json_t *json, const struct eg_number_metrics *m)
+{
+    const double figures[] = {m->r2, m->r2_low, m->r2_high, m->mae, m->mae_low, m->mae_high, m->rmse};
+    static const char *const names[] = {"r2", "r2_low", "r2_high", "mae", "mae_low", "mae_high", "rmse"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        json_object_set_new(json, names[i], eg__json_number(figures[i]));
+    json_object_set_new(json, "interval", json_string("bootstrap over the photos, 95 %"));
+}
+
 static json_t *json_compared(const struct eg_compared *compared, size_t n)
 {
     json_t *list = json_array();
@@ -79,6 +109,22 @@ static json_t *json_train(const struct eg_train_report *report, const char *outp
                         eg__json_number(report->reject_rate > 0 ? report->reject_rate : NAN));
     if (report->n_compared)
         json_object_set_new(json, "compared", json_compared(report->compared, report->n_compared));
+    if (report->thresholds || report->target) {
+        json_t *rare = json_array();
+        for (size_t i = 0; i < report->n_rare; i++)
+            json_array_append_new(rare, eg__json_text(report->rare[i]));
+        json_object_set_new(json, "rare_labels", rare);
+        json_object_set_new(json, "copies", json_integer((json_int_t)report->n_copies));
+        json_object_set_new(
+            json, "test_count",
+            json_integer((json_int_t)(report->target ? report->numbers.n : report->labels.n)));
+    }
+    if (report->labels.n) add_label_metrics(json, &report->labels, json_incref(classes));
+    if (report->target) {
+        json_object_set_new(json, "target", eg__json_text(report->target));
+        json_object_set_new(json, "penalty", eg__json_number(report->penalty));
+    }
+    if (report->numbers.n) add_number_metrics(json, &report->numbers);
     if (test->n)
         json_object_set_new(json, "test", json_metrics(test, classes));
     else
@@ -193,7 +239,18 @@ static json_t *json_evaluate(const struct eg_evaluate_report *report, const eg_n
     json_t *classes = json_array();
     for (size_t i = 0; i < eg_net_class_count(model); i++)
         json_array_append_new(classes, eg__json_text(eg_net_class_name(model, i)));
-    json_t *json = json_metrics(&report->metrics, classes);
+    const enum eg_answer_kind kind = eg_net_answer(model);
+    json_t *json;
+    if (kind == EG_ANSWER_CLASS) {
+        json = json_metrics(&report->metrics, classes);
+    } else {
+        const size_t n = kind == EG_ANSWER_LABELS ? report->labels.n : report->numbers.n;
+        json = json_pack("{s:I,s:o}", "count", (json_int_t)n, "classes", classes);
+        if (kind == EG_ANSWER_LABELS)
+            add_label_metrics(json, &report->labels, json_incref(classes));
+        else
+            add_number_metrics(json, &report->numbers);
+    }
     json_object_set_new(json, "rows", eg__json_text(report->rows == EG_ROWS_TEST ? "test" : "all"));
     json_object_set_new(json, "trained_here", json_boolean(report->trained_here));
     json_object_set_new(json, "left_out", json_integer((json_int_t)report->n_known));
@@ -215,19 +272,27 @@ char *eg_pair_report_json(const struct eg_pair_report *report, const eg_net *a, 
                                        "b", json_evaluate(report->b, b)));
 }
 
+static json_t *json_guesses(const struct eg_guess *guesses, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:o,s:i,s:o}", "label", eg__json_text(guesses[i].label),
+                                              "index", guesses[i].index, "probability",
+                                              eg__json_number(guesses[i].probability)));
+    return list;
+}
+
 char *eg_answer_json(const struct eg_answer *answer)
 {
     json_t *item = json_pack("{s:o}", "path", eg__json_text(answer->path));
     if (answer->error) {
         json_object_set_new(item, "error", eg__json_text(answer->error));
+    } else if (!answer->top) {
+        json_object_set_new(item, "value", eg__json_number(answer->value));
     } else {
-        json_t *top = json_array();
-        for (size_t i = 0; i < answer->n_top; i++)
-            json_array_append_new(top,
-                                  json_pack("{s:o,s:i,s:o}", "label", eg__json_text(answer->top[i].label),
-                                            "index", answer->top[i].index, "probability",
-                                            eg__json_number(answer->top[i].probability)));
-        json_object_set_new(item, "top", top);
+        json_object_set_new(item, "top", json_guesses(answer->top, answer->n_top));
+        if (answer->labels)
+            json_object_set_new(item, "labels", json_guesses(answer->labels, answer->n_labels));
     }
     char *line = item ? json_dumps(item, JSON_COMPACT) : NULL;
     json_decref(item);

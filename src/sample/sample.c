@@ -87,7 +87,8 @@ enum eg_status eg__rows_digest(eg_hashes hashes, const uint8_t *part, size_t n, 
 /* ---- classes ----------------------------------------------------------------------------- */
 
 /* Classes with rows get the labels 0.. in the order they have; the others are told. */
-static enum eg_status keep_classes(struct eg_sample *s, const struct eg_labelled *from, struct eg_error *err)
+static enum eg_status keep_classes(struct eg_sample *s, const struct eg_labelled *from, size_t least,
+                                   struct eg_error *err)
 {
     int32_t *map = eg__alloc(from->n_classes + 1, sizeof *map);
     bool *used = eg__zalloc(from->n_classes + 1, sizeof *used);
@@ -109,7 +110,7 @@ static enum eg_status keep_classes(struct eg_sample *s, const struct eg_labelled
     for (size_t i = 0; i < s->n && !status; i++) s->labels[i] = map[s->labels[i]];
     free(map);
     free(used);
-    if (!status && s->n_classes < 2)
+    if (!status && s->n_classes < least)
         status = eg__fail(err, EG_E_ARGUMENT, "'%s' is the only class: a classifier needs two or more",
                           s->classes[0]);
     return status;
@@ -270,8 +271,8 @@ enum eg_status eg__sample_make(const struct eg_labelled *from, const struct eg_s
         memcpy(s.identity, from->hashes, n * sizeof *s.identity);
     }
     if (!status && from->no_photos) status = tell_apart(s.identity, from->hashes, n, err);
-    if (!status) status = keep_classes(&s, from, err);
-    if (!status) status = find_twice(&s, from->paths, err);
+    if (!status) status = keep_classes(&s, from, options->strata ? 1 : 2, err);
+    if (!status && !options->strata) status = find_twice(&s, from->paths, err);
     if (!status) status = split(&s, from->paths, options->test_fraction, err);
     if (status)
         eg__sample_release(&s);

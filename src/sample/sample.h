@@ -24,6 +24,10 @@ EG_MUST_CHECK enum eg_status eg__split(eg_hashes identity, const int32_t *labels
 EG_MUST_CHECK enum eg_status eg__folds(eg_hashes identity, const int32_t *labels, size_t n,
                                        const char *const *classes, size_t n_classes, unsigned k,
                                        uint64_t seed, uint8_t *fold, struct eg_error *err);
+/* The same where rows need not be enough for every fold to have each class. */
+EG_MUST_CHECK enum eg_status eg__fold_strata(eg_hashes identity, const int32_t *strata, size_t n,
+                                             const char *const *names, size_t n_strata, unsigned k,
+                                             uint64_t seed, uint8_t *fold, struct eg_error *err);
 /* The split of models of version 0.1: a shuffle in the order of the rows. groups NULL: none. */
 EG_MUST_CHECK enum eg_status eg__split_by_order(const int32_t *labels, size_t n, size_t n_classes,
                                                 const int32_t *groups, double test_fraction, uint64_t seed,
@@ -58,6 +62,7 @@ struct eg_sample_options {
     uint64_t seed;
     const char *group;              /* pattern; NULL: none */
     struct eg_class_choice classes; /* eg__sample_of_store only */
+    bool strata;                    /* labels are strata of another answer (targets.h): one alone will do */
 };
 
 /* Rows whose label is not -1 come to the front; how many they are. */

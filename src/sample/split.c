@@ -217,8 +217,9 @@ static enum eg_status check_folds(const int32_t *labels, size_t n, const char *c
     return status;
 }
 
-enum eg_status eg__folds(eg_hashes identity, const int32_t *labels, size_t n, const char *const *classes,
-                         size_t n_classes, unsigned k, uint64_t seed, uint8_t *fold, struct eg_error *err)
+enum eg_status eg__fold_strata(eg_hashes identity, const int32_t *labels, size_t n,
+                               const char *const *classes, size_t n_classes, unsigned k, uint64_t seed,
+                               uint8_t *fold, struct eg_error *err)
 {
     if (k < 2 || k > 255) return eg__fail(err, EG_E_ARGUMENT, "%u folds asked for, it must be 2 to 255", k);
     struct ranking r;
@@ -234,5 +235,12 @@ enum eg_status eg__folds(eg_hashes identity, const int32_t *labels, size_t n, co
         }
     }
     ranking_free(&r);
+    return status;
+}
+
+enum eg_status eg__folds(eg_hashes identity, const int32_t *labels, size_t n, const char *const *classes,
+                         size_t n_classes, unsigned k, uint64_t seed, uint8_t *fold, struct eg_error *err)
+{
+    enum eg_status status = eg__fold_strata(identity, labels, n, classes, n_classes, k, seed, fold, err);
     return status ? status : check_folds(labels, n, classes, n_classes, k, fold, err);
 }
