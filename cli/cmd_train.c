@@ -88,11 +88,25 @@ static void print_head(FILE *to, const struct eg_train_report *report)
                 report->thresholds ? "labels" : "classes");
 }
 
+/* Cuts side by side. */
+static void print_joined(FILE *to, const struct eg_train_report *report)
+{
+    if (!report->n_joined) return;
+    fprintf(to, "side by side:\n\n  length  scale     factor  cut\n");
+    for (size_t i = 0; i < report->n_joined; i++) {
+        const struct eg_joined *j = &report->joined[i];
+        fprintf(to, "%8zu  %-8s  %6.3g  %s%s%s%s\n", j->length, j->scale, j->factor, j->cut,
+                j->network ? " of '" : "", j->network ? j->network : "", j->network ? "'" : "");
+    }
+    fputc('\n', to);
+}
+
 static int print_report(struct invocation *in, const char *output, const struct eg_train_report *report)
 {
     FILE *to = in->out;
     print_compared(to, report->compared, report->n_compared);
     print_head(to, report);
+    print_joined(to, report);
     if (report->folds > 1 && report->folds < 5 && !option_given(in, "cv"))
         fprintf(to, "%u folds: the smallest class has no more photos to learn from\n\n", report->folds);
     print_scales(to, report);
@@ -191,7 +205,7 @@ static int make_page(struct invocation *in, eg_features *features, const struct 
     char *json = eg_train_report_json(report, output);
     struct eg_page_options page = {.report = json,
                                    .features = features,
-                                   .cut = report->cut,
+                                   .cut = report->n_joined ? report->joined[0].cut : report->cut,
                                    .model = model,
                                    .data = !report->test.n ? NULL
                                            : elsewhere     ? option_text(in, "test")
@@ -205,6 +219,9 @@ static int make_page(struct invocation *in, eg_features *features, const struct 
                                    .memory_bytes = option_bytes(in, "memory"),
                                    .seed = (uint64_t)option_integer(in, "seed"),
                                    .pool = pool};
+    if (report->n_joined && !option_flag(in, "quiet"))
+        tell(in, "the page looks for wrong labels and odd photos by the features of '%s' alone",
+             report->joined[0].cut);
     int code = write_report(in, in->operands[0], &page);
     free(json);
     free(beside);
@@ -233,6 +250,8 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
     progress_begin(&progress, in, "train");
     struct eg_dataset_options listing = {EG_SIZED(eg_dataset_options)};
     listing.exclude = option_list(in, "exclude", &listing.n_exclude);
+    size_t n_features = 0;
+    const char *const *names = option_list(in, "features", &n_features);
     struct eg_train_options how = {
         EG_SIZED(eg_train_options),
         .images = &listing,
@@ -241,7 +260,9 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .c = grid,
         .n_c = n_grid,
         .folds = option_given(in, "cv") ? (unsigned)option_integer(in, "cv") : 0,
-        .features = option_text(in, "features"),
+        .features = n_features ? names[0] : NULL,
+        .joined = n_features ? names + 1 : NULL,
+        .n_joined = n_features ? n_features - 1 : 0,
         .group = option_text(in, "group"),
         .scale = option_text(in, "scale"),
         .hinge = loss && !strcmp(loss, "hinge"),
@@ -525,8 +546,9 @@ static const struct option_row options[] = {
     {OPTION_LIST, "rename", 0, "OLD=NEW", NULL, 0, 0, false, "learn a class under another name"},
     {OPTION_LIST, "merge", 0, "A+B=NEW", NULL, 0, 0, false, "learn several classes as one"},
     OPTION_GROUP_ROW,
-    {OPTION_TEXT, "features", 0, "NAME", "the first", 0, 0, false,
-     "which cut of the file (--classifier auto: all are compared)"},
+    {OPTION_LIST, "features", 0, "NAME", NULL, 0, 0, false,
+     "which cut of the file, without it the first (--classifier auto: all are compared); given again: learn "
+     "from them side by side"},
     {OPTION_CHOICE, "scale", 0, "auto|none|unit|root|standard", NULL, 0, 0, false,
      "rows as they are, of length 1, of signed square roots, or columns standardised; auto: the best by "
      "cross-validation"},

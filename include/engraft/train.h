@@ -59,6 +59,23 @@ struct eg_train_options {
                          linear classifier a label (logistic or svm); C by mean average precision */
     const char *labels_sep; /* multi_label: between the parts of a name; NULL = ";" */
     const char *target;     /* learn the file's numbers, which are of this column, by ridge regression */
+    const char *const *joined;               /* cuts whose features stand beside those of `features`, each */
+    size_t n_joined;                         /* scaled by itself */
+    eg_features *const
+        *others; /* feature files of other networks, joined by the photos' contents: of each the */
+    const eg_net *const
+        *other_nets; /* cuts named that it has, or its first; [n_others], each file's network. */
+    size_t n_others; /* All see the same pixels; each has its own normalisation */
+};
+/* One of several cuts that a classifier was grown on side by side. */
+struct eg_joined {
+    char *network, *cut; /* network NULL: not known */
+    size_t length;
+    const char *scale;
+    double factor;      /* of its scaled rows beside the others */
+    double cv_accuracy; /* chosen: with this one and those before it; else 0 */
+    double gain, noise; /* chosen: what it brought, and the standard error of that, paired */
+    double seconds;     /* chosen: of its cross-validation */
 };
 struct eg_grid_point {
     double c, cv_accuracy;
@@ -117,6 +134,8 @@ struct eg_train_report {
     char *target;                          /* the column; NULL: not numbers */
     double *number_truth, *number_answers; /* [numbers.n] */
     double penalty;                        /* of ridge regression, 1 / (2 C); NAN: another */
+    struct eg_joined *joined; /* several cuts: what each is; NULL: one */
+    size_t n_joined;
 };
 
 /* A feature file to a classifier of photos: one ONNX file.

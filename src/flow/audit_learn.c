@@ -64,7 +64,8 @@ static enum eg_status gather(void *self, const size_t *rows, size_t count, float
 
 static struct eg_row_source source_of(struct labelled_rows *r)
 {
-    return (struct eg_row_source){r->n, r->audit->spec->cuts[r->audit->cut].length, gather, r};
+    return (struct eg_row_source){
+        .n = r->n, .d = r->audit->spec->cuts[r->audit->cut].length, .gather = gather, .self = r};
 }
 
 /* A class takes part when its photos, copies counted once, can be divided among the folds. */

@@ -99,25 +99,6 @@ static enum eg_status judge_images(struct eg_trial *t, const char *path, struct 
     return status;
 }
 
-enum eg_status eg__model_cut(const struct eg_net *model, struct eg_store *store, const char *path,
-                             size_t *cut, struct eg_error *err)
-{
-    const struct eg_store_spec *spec = eg__store_spec(store);
-    const char *layer = model->card.layer, *pool = model->card.pool, *order = model->card.order;
-    const char *name = model->card.cut;
-    for (size_t i = 0; i < spec->n_cuts; i++) {
-        const struct eg_cut_info *c = &spec->cuts[i];
-        if (layer && pool && order && c->layer_name && c->pool && c->order && !strcmp(c->layer_name, layer) &&
-            !strcmp(c->pool, pool) && !strcmp(c->order, order)) {
-            *cut = i;
-            return EG_OK;
-        }
-    }
-    if (!name) return eg__store_find_cut(store, NULL, cut, err); /* a head alone: the first features */
-    return eg__fail(err, EG_E_NOT_FOUND, "'%s' has no features of cut '%s', which the model was grown on",
-                    path, name);
-}
-
 enum eg_status eg__model_source(const struct eg_net *model, const struct eg_store_spec *spec,
                                 const char *path, struct eg_error *err)
 {
@@ -147,12 +128,13 @@ static enum eg_status judge_file(struct eg_trial *t, const char *path, struct eg
     struct eg_graph *head = NULL;
     int32_t *map = NULL;
     const char **classes = NULL;
-    size_t n_classes = 0, cut = 0, *rows = t->places = eg__alloc(spec->n_rows + 1, sizeof *rows);
+    struct eg_joint joint = {0};
+    size_t n_classes = 0, *rows = t->places = eg__alloc(spec->n_rows + 1, sizeof *rows);
     t->truth = eg__alloc(spec->n_rows + 1, sizeof *t->truth);
     t->paths = eg__alloc(spec->n_rows + 1, sizeof *t->paths);
     if (!rows || !t->truth || !t->paths) status = eg__fail_memory(err, "rows");
+    if (!status) status = eg__model_joint(t->model, store, path, &joint, err);
     if (!status) status = eg__model_source(t->model, spec, path, err);
-    if (!status) status = eg__model_cut(t->model, store, path, &cut, err);
     if (!status) status = eg__model_head(t->model, &head, err);
     for (size_t i = 0; !status && i < spec->n_rows; i++) {
         if (row_status[i] != EG_ROW_DONE) continue;
@@ -172,8 +154,9 @@ static enum eg_status judge_file(struct eg_trial *t, const char *path, struct eg
         status = eg__class_map(t->model->classes, t->model->n_classes, classes, n_classes, t->truth, t->n,
                                &map, err);
     for (size_t i = 0; i < t->n && !status; i++) t->truth[i] = map[t->truth[i]];
-    if (!status) status = eg__judge_rows(head, store, cut, rows, t->n, t->options->pool, &t->verdict, err);
-    if (!status) status = eg__row_hashes(store, cut, rows, t->n, t->verdict.hashes, err);
+    if (!status) status = eg__judge_rows(head, &joint, rows, t->n, t->options->pool, &t->verdict, err);
+    if (!status) status = eg__row_hashes(store, joint.parts[0].cut, rows, t->n, t->verdict.hashes, err);
+    eg__joint_release(&joint);
     eg__graph_free(head);
     eg__class_rules_release(&t->rules);
     free(classes);

@@ -3,6 +3,7 @@
 #define EG_FLOW_PIPELINE_H
 
 #include "features/store.h"
+#include "flow/joint.h"
 #include "model/model.h"
 
 /* ---- extracting: eg_extract in this process alone (extract.c), and as one of many ranks ----- */
@@ -55,7 +56,7 @@ size_t eg__row_batch(size_t d);
 EG_MUST_CHECK enum eg_status eg__rows_gather(struct eg_store *store, size_t cut, const size_t *rows, size_t n,
                                              float *out, struct eg_error *err);
 /* Rows of a feature file through a head. */
-EG_MUST_CHECK enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *store, size_t cut,
+EG_MUST_CHECK enum eg_status eg__judge_rows(const struct eg_graph *head, const struct eg_joint *joint,
                                             const size_t *rows, size_t n, eg_pool *pool,
                                             struct eg_verdict *verdict, struct eg_error *err);
 
@@ -91,6 +92,7 @@ bool eg__same_block(const char *a, const char *b);
 EG_MUST_CHECK enum eg_status eg__skip(struct eg_skipped **list, size_t *n, const char *path,
                                       const char *reason, struct eg_error *err);
 void eg__skipped_free(struct eg_skipped *list, size_t n);
+void eg__joined_free(struct eg_joined *list, size_t n);
 void eg__compared_free(struct eg_compared *list, size_t n);
 bool eg__is_hdf5(const char *path); /* by its first bytes */
 /* The file of a path that is printable text, below root where it is relative; free() it; NULL: no memory

@@ -101,17 +101,18 @@ enum eg_status eg_features_judge(eg_features *features, const eg_net *model, con
     const struct eg_store_spec *spec = eg__store_spec(features);
     struct eg_graph *head = NULL;
     struct eg_verdict verdict = {0};
-    size_t cut = 0;
+    struct eg_joint joint = {0};
     for (size_t i = 0; i < n; i++)
         if (rows[i] >= spec->n_rows)
             return eg__fail(err, EG_E_ARGUMENT, "the features have no row %zu: they have %zu", rows[i],
                             spec->n_rows);
-    enum eg_status status = eg__model_source(model, spec, "the feature file", err);
-    if (!status) status = eg__model_cut(model, features, "the feature file", &cut, err);
+    enum eg_status status = eg__model_joint(model, features, "the feature file", &joint, err);
+    if (!status) status = eg__model_source(model, spec, "the feature file", err);
     if (!status) status = eg__model_head(model, &head, err);
-    if (!status) status = eg__judge_rows(head, features, cut, rows, n, pool, &verdict, err);
+    if (!status) status = eg__judge_rows(head, &joint, rows, n, pool, &verdict, err);
     if (!status) memcpy(probabilities, verdict.probabilities, n * verdict.k * sizeof *probabilities);
     if (!status && labels) memcpy(labels, verdict.labels, n * sizeof *labels);
+    eg__joint_release(&joint);
     eg__verdict_release(&verdict);
     eg__graph_free(head);
     return status;

@@ -196,11 +196,10 @@ enum eg_status eg__rows_gather(struct eg_store *store, size_t cut, const size_t 
     return status;
 }
 
-enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *store, size_t cut,
-                              const size_t *rows, size_t n, eg_pool *pool, struct eg_verdict *verdict,
-                              struct eg_error *err)
+enum eg_status eg__judge_rows(const struct eg_graph *head, const struct eg_joint *joint, const size_t *rows,
+                              size_t n, eg_pool *pool, struct eg_verdict *verdict, struct eg_error *err)
 {
-    size_t d = eg__store_spec(store)->cuts[cut].length;
+    size_t d = joint->length;
     if (eg__shape_count(head->nodes[0].shape) != d)
         return eg__fail(err, EG_E_SHAPE, "the classifier takes %zu features, the file has %zu",
                         eg__shape_count(head->nodes[0].shape), d);
@@ -214,7 +213,7 @@ enum eg_status eg__judge_rows(const struct eg_graph *head, struct eg_store *stor
     for (size_t first = 0; first < n && !status; first += batch) {
         size_t count = n - first < batch ? n - first : batch;
         float *out[2] = {judge.probabilities, judge.answers};
-        status = eg__rows_gather(store, cut, rows + first, count, features, err);
+        status = eg__joint_gather(joint, rows + first, count, features, err);
         if (!status) status = eg__run_forward(judge.run, features, count, out, err);
         if (status) break;
         eg__settle_labels(judge.probabilities, judge.answers, count, judge.k, judge.labels);

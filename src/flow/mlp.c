@@ -183,7 +183,7 @@ enum eg_status eg__training_mlp(struct training *t, const char *beside, struct e
     if (how->reject_rate > 0) return eg__fail(err, EG_E_UNSUPPORTED, "an mlp does not reject");
     struct mlp m = {.t = t,
                     .n = t->sample.n_train,
-                    .d = t->spec->cuts[t->cut].length,
+                    .d = t->joint.length,
                     .n_classes = t->sample.n_classes,
                     .hidden = t->options->hidden ? t->options->hidden : EG_HEAD_HIDDEN,
                     .fold = t->fold,

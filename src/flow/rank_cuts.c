@@ -47,8 +47,8 @@ static enum eg_status compare_one(struct training *t, enum eg_learner learner, s
         return status == EG_E_CANCELLED
                    ? status
                    : eg__fail_within(err, status, "cut '%s'", t->spec->cuts[t->cut].name);
-    *out = (struct eg_compared){.features = strdup(t->spec->cuts[t->cut].name),
-                                .length = t->spec->cuts[t->cut].length,
+    *out = (struct eg_compared){.features = eg__training_cut_names(t),
+                                .length = t->joint.length,
                                 .classifier = eg__learner_names[learner],
                                 .scale = eg__scaling_names[learned.scale],
                                 .c = learned.c,
@@ -82,19 +82,22 @@ enum eg_status eg__training_compare(struct training *t, struct eg_error *err)
     if (one && t->how.learner > EG_SVM)
         return eg__fail(err, EG_E_ARGUMENT, "only logistic and svm are compared, not '%s'", asked);
     const enum eg_learner first = one ? t->how.learner : EG_LOGISTIC, last = one ? t->how.learner : EG_SVM;
-    size_t from = t->options->features ? t->cut : 0, to = t->options->features ? t->cut + 1 : t->spec->n_cuts;
+    const bool given = t->options->features || t->joint.n > 1;
+    size_t from = given ? t->cut : 0, to = given ? t->cut + 1 : t->spec->n_cuts;
     size_t total = (to - from) * (size_t)(last - first + 1);
     struct watch progress = {t->options, 0, total};
     struct eg_train_report *r = &t->report;
     r->compared = eg__zalloc(total, sizeof *r->compared);
     enum eg_status status = r->compared ? EG_OK : eg__fail_memory(err, "the comparison");
-    for (t->cut = from; t->cut < to && !status; t->cut++)
+    for (size_t cut = from; cut < to && !status; cut++) {
+        if (!given) status = eg__training_take_cut(t, cut, err);
         for (enum eg_learner learner = first; learner <= last && !status; learner++) {
             struct eg_compared found = {0};
             status = compare_one(t, learner, &progress, &found, err);
             insert(r->compared, r->n_compared, found);
             r->n_compared++;
         }
+    }
     return status;
 }
 

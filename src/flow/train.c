@@ -42,6 +42,9 @@ static enum eg_status check_from(const struct training *t, struct eg_error *err)
     if (!from) return EG_OK;
     if (!eg_net_is_trained(from))
         return eg__fail(err, EG_E_ARGUMENT, "'%s' is no classifier to go on from", eg_net_name(from));
+    if (t->options->n_others)
+        return eg__fail(err, EG_E_UNSUPPORTED,
+                        "a classifier of several networks does not go on from another");
     return eg__model_source(from, t->spec, "the feature file", err);
 }
 
@@ -94,7 +97,7 @@ static enum eg_status go_on(struct training *t, struct eg_error *err)
     }
     t->how.hinge = t->how.hinge || (earlier->loss && !strcmp(earlier->loss, "hinge"));
     enum eg_status status =
-        eg__model_scores(t->options->from, t->store, t->cut, &t->sample, t->options->pool, &t->start, err);
+        eg__model_scores(t->options->from, &t->joint, &t->sample, t->options->pool, &t->start, err);
     t->how.start = t->start;
     return status;
 }
@@ -107,7 +110,10 @@ static enum eg_status choose_best(struct training *t, struct eg_error *err)
     const struct eg_compared *best = t->report.compared;
     t->how.learner = (enum eg_learner)find_word(eg__learner_names, N_LEARNERS, best->classifier);
     t->how.scale = (enum eg_scaling)find_word(eg__scaling_names, N_SCALINGS, best->scale);
-    return eg__store_find_cut(t->store, best->features, &t->cut, err);
+    size_t cut = 0;
+    if (t->joint.n > 1) return EG_OK;
+    status = eg__store_find_cut(t->store, best->features, &cut, err);
+    return status ? status : eg__training_take_cut(t, cut, err);
 }
 
 static enum eg_status learn(struct training *t, const char *path, struct eg_error *err)
@@ -122,7 +128,7 @@ static enum eg_status learn(struct training *t, const char *path, struct eg_erro
     if (status) return status;
     if (t->how.learner == EG_SVM) t->trained.loss = t->how.hinge ? "hinge" : "squared-hinge";
     struct eg_train_report *r = &t->report;
-    if (!(r->cut = strdup(t->spec->cuts[t->cut].name))) return eg__fail_memory(err, "the report");
+    if (!(r->cut = eg__training_cut_names(t))) return eg__fail_memory(err, "the report");
     r->classifier = eg__learner_names[t->learned.learner];
     r->scale = eg__scaling_names[t->learned.scale];
     r->c = t->learned.c;
@@ -148,30 +154,40 @@ static enum eg_status learn(struct training *t, const char *path, struct eg_erro
 /* ---- all of it --------------------------------------------------------------------------------- */
 
 /* The network given must be the one that made the features, with the same recipe. */
-static enum eg_status check_net(const struct training *t, struct eg_error *err)
+static enum eg_status check_net(const struct eg_net *net, const struct eg_store_spec *spec,
+                                struct eg_error *err)
 {
-    if (!t->net) return EG_OK;
+    if (!net) return EG_OK;
     char hex[65] = "";
-    enum eg_status status = t->net->graph->weights_path ? eg_net_weights_sha256(t->net, hex, err) : EG_OK;
+    enum eg_status status = net->graph->weights_path ? eg_net_weights_sha256(net, hex, err) : EG_OK;
     if (status) return status;
-    if (!t->spec->weights_sha256 || strcmp(hex, t->spec->weights_sha256))
+    if (!spec->weights_sha256 || strcmp(hex, spec->weights_sha256))
         return eg__fail(err, EG_E_ARGUMENT,
                         "the features were not made with the weights of '%s' (sha256 %.12s...)",
-                        t->net->graph->name, hex);
-    char *recipe = t->net->has_recipe ? eg__recipe_json(&t->net->recipe) : strdup("");
+                        net->graph->name, hex);
+    char *recipe = net->has_recipe ? eg__recipe_json(&net->recipe) : strdup("");
     if (!recipe) return eg__fail_memory(err, "a recipe");
-    if (!eg__recipe_same(recipe, t->spec->recipe ? t->spec->recipe : ""))
+    if (!eg__recipe_same(recipe, spec->recipe ? spec->recipe : ""))
         status =
             eg__fail(err, EG_E_ARGUMENT, "recipes may not be mixed: the features have %s, the network %s",
-                     t->spec->recipe ? t->spec->recipe : "none", recipe);
+                     spec->recipe ? spec->recipe : "none", recipe);
     free(recipe);
+    return status;
+}
+
+static enum eg_status check_nets(const struct training *t, struct eg_error *err)
+{
+    const struct eg_train_options *o = t->options;
+    enum eg_status status = check_net(t->net, t->spec, err);
+    for (size_t k = 0; t->net && k < o->n_others && !status; k++)
+        status = check_net(o->other_nets[k], eg__store_spec(o->others[k]), err);
     return status;
 }
 
 enum eg_status eg__training_begin(struct training *t, struct eg_error *err)
 {
-    enum eg_status status = eg__store_find_cut(t->store, t->options->features, &t->cut, err);
-    if (!status) status = check_net(t, err);
+    enum eg_status status = eg__training_join(t, err);
+    if (!status) status = check_nets(t, err);
     if (!status) status = check_from(t, err);
     if (!status) status = eg__training_choose_rows(t, err);
     if (!status) status = choose_how(t, err);
@@ -183,6 +199,9 @@ void eg__training_release(struct training *t)
     eg__graph_free(t->graph);
     eg__learned_release(&t->learned);
     eg__sample_release(&t->sample);
+    eg__joint_release(&t->joint);
+    free(t->blocks);
+    free(t->parts);
     free(t->known);
     free(t->fold);
     free(t->start);
@@ -196,6 +215,7 @@ static enum eg_status train(struct training *t, const char *path, struct eg_erro
 {
     enum eg_status status = eg__training_begin(t, err);
     if (!status) status = learn(t, path, err);
+    if (!status) status = eg__training_parts(t, err);
     if (status) return status;
     t->trained.report = &t->report;
     t->trained.cut = &t->spec->cuts[t->cut];
@@ -205,15 +225,15 @@ static enum eg_status train(struct training *t, const char *path, struct eg_erro
     t->trained.answer = t->options->target ? "value" : t->options->multi_label ? "labels" : NULL;
     t->trained.labels_separator = t->options->labels_sep ? t->options->labels_sep : ";";
     if (t->options->test) { /* photos are judged by the whole network */
-        status = eg__trained_build(t->net, &t->trained, t->learned.head, &t->graph, err);
+        status = eg__trained_build(t->whole, &t->trained, t->learned.head, &t->graph, err);
         if (!status) status = eg__training_test(t, err);
         eg__graph_free(t->graph);
         t->graph = NULL;
     } else {
         status = eg__training_test(t, err);
     }
-    if (!status) status = eg__trained_build(t->net, &t->trained, t->learned.head, &t->graph, err);
-    if (!status) status = eg__trained_save(t->graph, t->net, path, t->options->overwrite, err);
+    if (!status) status = eg__trained_build(t->whole, &t->trained, t->learned.head, &t->graph, err);
+    if (!status) status = eg__trained_save(t->graph, t->whole, path, t->options->overwrite, err);
     return status;
 }
 
@@ -235,6 +255,7 @@ enum eg_status eg_train(eg_features *features, const eg_net *net, const char *pa
                          .net = net ? &as_made : NULL,
                          .options = &own,
                          .path = path};
+    t.whole = t.net;
     if (!t.options->overwrite && !access(path, F_OK))
         return eg__fail_for(err, EG_E_EXISTS, EG_REASON_OUTPUT_EXISTS, "'%s' exists", path);
     double start = eg__seconds();
@@ -250,6 +271,7 @@ void eg__train_report_release(struct eg_train_report *report)
 {
     free(report->grid);
     free(report->cut);
+    eg__joined_free(report->joined, report->n_joined);
     eg__compared_free(report->compared, report->n_compared);
     eg__class_names_free(report->classes, report->n_classes);
     eg__class_names_free(report->empty, report->n_empty);

@@ -83,6 +83,7 @@ enum eg_status eg__training_choose_rows(struct training *t, struct eg_error *err
                                     .classes = o->classes};
     enum eg_status status = eg__sample_of_store(t->store, t->cut, &how, &t->sample, err);
     if (!status) status = note_sample(t, err);
+    if (!status) status = eg__training_check_rows(t, err);
     if (status) return status;
     const unsigned folds =
         !needs_folds(o) && has_single(&t->sample)
@@ -100,14 +101,19 @@ static enum eg_status gather(void *self, const size_t *rows, size_t count, float
     size_t *places = eg__alloc(count, sizeof *places);
     if (!places) return eg__fail_memory(err, "rows");
     for (size_t i = 0; i < count; i++) places[i] = t->sample.rows[rows[i]];
-    enum eg_status status = eg__rows_gather(t->store, t->cut, places, count, out, err);
+    enum eg_status status = eg__joint_gather(&t->joint, places, count, out, err);
     free(places);
     return status;
 }
 
 struct eg_row_source eg__training_rows(struct training *t)
 {
-    return (struct eg_row_source){t->sample.n_train, t->spec->cuts[t->cut].length, gather, t};
+    return (struct eg_row_source){.n = t->sample.n_train,
+                                  .d = t->joint.length,
+                                  .gather = gather,
+                                  .self = t,
+                                  .blocks = t->joint.n > 1 ? t->blocks : NULL,
+                                  .n_blocks = t->joint.n > 1 ? t->joint.n : 0};
 }
 
 enum eg_status eg_train_check(const eg_dataset *images, const struct eg_train_options *options,

@@ -9,16 +9,32 @@
 #include "image/photo.h"
 #include "model/prepared.h"
 
-static enum eg_status test_rows(struct training *t, struct eg_store *store, size_t cut, const size_t *rows,
+static enum eg_status test_rows(struct training *t, const struct eg_joint *joint, const size_t *rows,
                                 const int32_t *labels, size_t n, struct eg_error *err)
 {
     struct eg_verdict verdict;
-    enum eg_status status =
-        eg__judge_rows(t->learned.head, store, cut, rows, n, t->options->pool, &verdict, err);
+    enum eg_status status = eg__judge_rows(t->learned.head, joint, rows, n, t->options->pool, &verdict, err);
     if (status) return status;
     status = eg__metrics(labels, verdict.labels, verdict.probabilities, n, t->report.n_classes,
                          &t->report.test, err);
     eg__verdict_release(&verdict);
+    return status;
+}
+
+/* The same cuts of another file. */
+static enum eg_status find_cuts(const struct training *t, struct eg_store *store, const char *path,
+                                struct eg_joint *joint, struct eg_error *err)
+{
+    enum eg_status status = eg__same_source(t->spec, eg__store_spec(store), path, err);
+    if (!status && t->options->n_others)
+        status =
+            eg__fail(err, EG_E_UNSUPPORTED,
+                     "a file with one network's features cannot test a classifier of several: give photos");
+    for (size_t p = 0; p < t->joint.n && !status; p++) {
+        size_t cut = 0;
+        status = eg__store_find_cut(store, t->spec->cuts[t->joint.parts[p].cut].name, &cut, err);
+        if (!status) status = eg__joint_add(joint, store, cut, NULL, err);
+    }
     return status;
 }
 
@@ -32,10 +48,10 @@ static enum eg_status test_file(struct training *t, const char *path, struct eg_
     const uint8_t *row_status = eg__store_status(store);
     int32_t *map = NULL, *labels = eg__alloc(spec->n_rows + 1, sizeof *labels);
     const char **classes = NULL;
-    size_t n = 0, n_classes = 0, cut = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
+    struct eg_joint joint = {0};
+    size_t n = 0, n_classes = 0, *rows = eg__alloc(spec->n_rows + 1, sizeof *rows);
     if (!labels || !rows) status = eg__fail_memory(err, "rows");
-    if (!status) status = eg__store_find_cut(store, t->spec->cuts[t->cut].name, &cut, err);
-    if (!status) status = eg__same_source(t->spec, spec, path, err);
+    if (!status) status = find_cuts(t, store, path, &joint, err);
     for (size_t i = 0; !status && i < spec->n_rows; i++)
         if (row_status[i] == EG_ROW_DONE && spec->labels[i] >= 0) {
             rows[n] = i;
@@ -52,10 +68,11 @@ static enum eg_status test_file(struct training *t, const char *path, struct eg_
     if (!status && !n) status = eg__fail(err, EG_E_ARGUMENT, "no row of '%s' has a label", path);
     uint8_t(*hashes)[32] = eg__alloc(n, sizeof *hashes);
     if (!status)
-        status = hashes ? eg__row_hashes(store, cut, rows, n, hashes, err)
+        status = hashes ? eg__row_hashes(store, joint.parts[0].cut, rows, n, hashes, err)
                         : eg__fail_memory(err, "the images' hashes");
     if (!status) eg__training_count_known(t, (eg_hashes)hashes, n);
-    if (!status) status = test_rows(t, store, cut, rows, labels, n, err);
+    if (!status) status = test_rows(t, &joint, rows, labels, n, err);
+    eg__joint_release(&joint);
     free(hashes);
     free(map);
     free(classes);
@@ -78,8 +95,8 @@ static enum eg_status test_photos(struct training *t, const char *path, struct e
     size_t n_classes = 0;
     struct eg_verdict verdict = {0};
     struct eg_net whole = {.graph = t->graph,
-                           .recipe = t->net->recipe,
-                           .has_recipe = t->net->has_recipe,
+                           .recipe = t->whole->recipe,
+                           .has_recipe = t->whole->has_recipe,
                            .classes = t->report.classes,
                            .n_classes = t->report.n_classes};
     struct eg_judge_options how = {
@@ -127,8 +144,7 @@ enum eg_status eg__training_test(struct training *t, struct eg_error *err)
     if (!path) {
         const struct eg_sample *s = &t->sample;
         size_t n = s->n - s->n_train;
-        return n ? test_rows(t, t->store, t->cut, s->rows + s->n_train, s->labels + s->n_train, n, err)
-                 : EG_OK;
+        return n ? test_rows(t, &t->joint, s->rows + s->n_train, s->labels + s->n_train, n, err) : EG_OK;
     }
     return eg__is_hdf5(path) ? test_file(t, path, err) : test_photos(t, path, err);
 }

@@ -29,7 +29,7 @@ char *eg__names_json(const char *const *names, size_t n)
 struct writing {
     struct eg_card card;
     char date[32];
-    char *recipe, *classes, *filter, *choice, *thresholds;
+    char *recipe, *classes, *filter, *choice, *thresholds, *cuts;
 };
 
 /* Name, recipe, version, date: what every file we write says. */
@@ -63,6 +63,7 @@ static enum eg_status write_card(struct writing *w, struct eg_graph *graph, enum
     free(w->filter);
     free(w->choice);
     free(w->thresholds);
+    free(w->cuts);
     return status;
 }
 
@@ -159,6 +160,20 @@ static enum eg_status write_training(struct writing *w, const struct eg_trained 
     return status ? status : write_classes(w, (const char *const *)r->classes, r->n_classes, err);
 }
 
+/* Several: a list, by which another program that knows one alone does not take the first for all. */
+static enum eg_status write_cuts(struct writing *w, const struct eg_trained *t, const char *node,
+                                 struct eg_error *err)
+{
+    bool one = true;
+    for (size_t p = 1; p < t->n_parts; p++)
+        one = one && t->parts[p].weights_sha256 && t->parts[0].weights_sha256 &&
+              !strcmp(t->parts[p].weights_sha256, t->parts[0].weights_sha256);
+    w->card.weights_sha256 = one ? t->parts[0].weights_sha256 : NULL;
+    w->card.cuts = w->cuts = eg__parts_json(t->parts, t->n_parts);
+    w->card.cut_node = node;
+    return w->cuts ? EG_OK : eg__fail(err, EG_E_FORMAT, "the names of cuts are not UTF-8 (rename them)");
+}
+
 static void write_cut(struct eg_card *card, const struct eg_trained *t, const char *node)
 {
     card->weights_sha256 = t->weights_sha256;
@@ -180,13 +195,24 @@ static enum eg_status add_label(struct eg_graph *graph, bool value, struct eg_er
     return status;
 }
 
+static enum eg_status keep_head(const struct eg_graph *head, struct eg_graph **graph, struct eg_error *err)
+{
+    uint32_t last[2] = {head->label_output ? head->label_output : head->output, head->output};
+    return eg__graph_keep(head, last, 2, graph, err);
+}
+
 enum eg_status eg__trained_build(const struct eg_net *net, const struct eg_trained *t,
                                  const struct eg_graph *head, struct eg_graph **out, struct eg_error *err)
 {
     enum eg_status status;
     struct eg_graph *graph = NULL;
     struct writing w = {.card = eg__card_empty()};
-    if (net) {
+    if (t->n_parts > 1) {
+        uint32_t at = 0;
+        status = net ? eg__parts_graph(t->parts, t->n_parts, &graph, &at, err) : keep_head(head, &graph, err);
+        if (!status && net) status = eg__graph_attach(graph, at, head, err);
+        if (!status) status = write_cuts(&w, t, net ? graph->nodes[at].name : NULL, err);
+    } else if (net) {
         struct eg_run_cuts cuts = {
             .cuts = &t->cut->layer, .n_cuts = 1, .pool = t->cut->pool, .order = t->cut->order};
         struct eg_cut_plan plan;
@@ -199,8 +225,7 @@ enum eg_status eg__trained_build(const struct eg_net *net, const struct eg_train
         write_cut(&w.card, t, node);
         eg__cuts_release(&plan);
     } else {
-        uint32_t last[2] = {head->label_output ? head->label_output : head->output, head->output};
-        status = eg__graph_keep(head, last, 2, &graph, err);
+        status = keep_head(head, &graph, err);
         if (status) return status;
     }
     if (!status) status = add_label(graph, t->answer && !strcmp(t->answer, "value"), err);

@@ -4,6 +4,7 @@
  * train_rows.c  rows, split, folds
  * train_test.c  the test
  * train_targets.c several labels, or numbers, in place of a class
+ * train_join.c  several cuts or networks side by side
  * rank_cuts.c   which cut, classifier, scale and C: by cross-validation
  * mlp.c         the FC head of fine-tuning as a classifier */
 #ifndef EG_FLOW_TRAINING_H
@@ -18,10 +19,15 @@ struct training {
     const struct eg_store_spec *spec;
     const struct eg_net *net;
     const struct eg_train_options *options;
-    size_t cut;
-    struct eg_sample sample; /* done and labelled rows: for training first, then for the test */
-    uint8_t (*known)[32];    /* [n_train] contents of the training rows, sorted */
-    uint8_t *fold;           /* [n_train]; NULL: no cross-validation */
+    size_t cut; /* the first of `joint` */
+    struct eg_joint joint;
+    struct eg_row_block *blocks;   /* [joint.n] how each is scaled */
+    struct eg_trained_part *parts; /* [joint.n] where they are several; what is written of them */
+    struct eg_net pixels;          /* the network, its recipe that of all networks' image */
+    const struct eg_net *whole;    /* what the trained graph is of: net, or pixels */
+    struct eg_sample sample;       /* done and labelled rows: for training first, then for the test */
+    uint8_t (*known)[32];          /* [n_train] contents of the training rows, sorted */
+    uint8_t *fold;                 /* [n_train]; NULL: no cross-validation */
     struct eg_learn_options how;
     double c, *start; /* of the model to go on from */
     struct eg_learned learned;
@@ -58,8 +64,17 @@ EG_MUST_CHECK enum eg_status eg__training_note_rows(struct training *t, struct e
 void eg__training_count_known(struct training *t, eg_hashes hashes, size_t n);
 /* t->learned.head, or for photos t->graph, on the rows kept for the test or options->test. */
 EG_MUST_CHECK enum eg_status eg__training_test(struct training *t, struct eg_error *err);
-/* The training rows of t->cut. */
+/* The training rows of t->joint. */
 struct eg_row_source eg__training_rows(struct training *t);
+
+/* t->joint as the options have it; one cut of t->store in its place. */
+EG_MUST_CHECK enum eg_status eg__training_join(struct training *t, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__training_take_cut(struct training *t, size_t cut, struct eg_error *err);
+/* EG_E_NOT_FOUND: a photo that another network's file does not have. */
+EG_MUST_CHECK enum eg_status eg__training_check_rows(const struct training *t, struct eg_error *err);
+/* After learning: what the report and the file say of several cuts. */
+EG_MUST_CHECK enum eg_status eg__training_parts(struct training *t, struct eg_error *err);
+char *eg__training_cut_names(const struct training *t); /* "a + b"; free() it; NULL: no memory */
 
 /* Cross-validate the linear classifiers on every cut (or the one asked for) into
  * t->report.compared, best first. */

@@ -44,7 +44,7 @@ static enum eg_status learn(struct tuning *t, const size_t *rows, size_t n, enum
 {
     static const double one = 1;
     struct picked picked = {t, rows};
-    struct eg_row_source source = {n, t->d, gather, &picked};
+    struct eg_row_source source = {.n = n, .d = t->d, .gather = gather, .self = &picked};
     int32_t *labels = eg__alloc(n, sizeof *labels);
     uint8_t(*identity)[32] = eg__alloc(n, sizeof *identity), *fold = eg__alloc(n, 1);
     enum eg_status status = labels && identity && fold ? EG_OK : eg__fail_memory(err, "labels");

@@ -22,17 +22,17 @@ static enum eg_status match_classes(const struct eg_net *model, const struct eg_
     return EG_OK;
 }
 
-static enum eg_status score_rows(struct eg_run *run, size_t k_count, bool svm, struct eg_store *store,
-                                 size_t cut, const struct eg_sample *sample, const int32_t *columns,
-                                 double *scores, struct eg_error *err)
+static enum eg_status score_rows(struct eg_run *run, size_t k_count, bool svm, const struct eg_joint *joint,
+                                 const struct eg_sample *sample, const int32_t *columns, double *scores,
+                                 struct eg_error *err)
 {
-    const size_t d = eg__store_spec(store)->cuts[cut].length, batch = eg__row_batch(d), n = sample->n_train;
+    const size_t d = joint->length, batch = eg__row_batch(d), n = sample->n_train;
     float *features = eg__alloc(batch, d * sizeof *features);
     float *found = eg__alloc(batch, k_count * sizeof *found);
     enum eg_status status = features && found ? EG_OK : eg__fail_memory(err, "features");
     for (size_t first = 0, count; first < n && !status; first += count) {
         count = n - first < batch ? n - first : batch;
-        status = eg__rows_gather(store, cut, sample->rows + first, count, features, err);
+        status = eg__joint_gather(joint, sample->rows + first, count, features, err);
         if (!status) status = eg__run_forward(run, features, count, &found, err);
         for (size_t i = 0; i < count && !status; i++) {
             float *row = found + i * k_count;
@@ -46,11 +46,10 @@ static enum eg_status score_rows(struct eg_run *run, size_t k_count, bool svm, s
     return status;
 }
 
-enum eg_status eg__model_scores(const struct eg_net *model, struct eg_store *store, size_t cut,
+enum eg_status eg__model_scores(const struct eg_net *model, const struct eg_joint *joint,
                                 const struct eg_sample *sample, eg_pool *pool, double **out,
                                 struct eg_error *err)
 {
-    const struct eg_store_spec *spec = eg__store_spec(store);
     const char *classifier = model->card.classifier;
     struct eg_graph *head = NULL;
     struct eg_run *run = NULL;
@@ -60,9 +59,11 @@ enum eg_status eg__model_scores(const struct eg_net *model, struct eg_store *sto
     enum eg_status status = eg__model_head(model, &head, err);
     if (status) return status;
     size_t d = eg__shape_count(head->nodes[0].shape);
-    if (d != spec->cuts[cut].length)
-        status = eg__fail(err, EG_E_SHAPE, "the model to go on from takes %zu features, the file has %zu", d,
-                          spec->cuts[cut].length);
+    if (d != joint->length)
+        status = eg__fail(err, EG_E_SHAPE,
+                          "the model to go on from takes %zu features, those to learn from are %zu (take the "
+                          "same cuts)",
+                          d, joint->length);
     bool linear = !status && !eg__graph_find(head, "scores", &node, NULL) &&
                   head->nodes[node].op == EG_OP_LINEAR &&
                   eg__map(head->nodes[node].shape).c == model->n_classes;
@@ -73,7 +74,7 @@ enum eg_status eg__model_scores(const struct eg_net *model, struct eg_store *sto
             status = eg__fail_memory(err, "scores");
         if (!status) status = eg__run_create(head, &node, 1, &how, pool, &run, err);
         if (!status)
-            status = score_rows(run, model->n_classes, classifier && !strcmp(classifier, "svm"), store, cut,
+            status = score_rows(run, model->n_classes, classifier && !strcmp(classifier, "svm"), joint,
                                 sample, columns, scores, err);
     }
     eg__run_free(run);

@@ -246,6 +246,17 @@ enum eg_status eg__graph_rest(const struct eg_graph *graph, uint32_t node, struc
 enum eg_status eg__graph_attach(struct eg_graph *graph, uint32_t at, const struct eg_graph *head,
                                 struct eg_error *err)
 {
+    uint32_t nodes[2] = {head->output, head->label_output};
+    enum eg_status status = eg__graph_graft(graph, at, head, nodes, 2, err);
+    if (status) return status;
+    graph->output = nodes[0];
+    graph->label_output = head->label_output ? nodes[1] : 0;
+    return EG_OK;
+}
+
+enum eg_status eg__graph_graft(struct eg_graph *graph, uint32_t at, const struct eg_graph *head,
+                               uint32_t *nodes, size_t n, struct eg_error *err)
+{
     struct eg_map have = eg__map(graph->nodes[at].shape), want = eg__map(head->nodes[0].shape);
     if (have.h != want.h || have.w != want.w || have.c != want.c)
         return eg__fail(err, EG_E_SHAPE,
@@ -263,12 +274,10 @@ enum eg_status eg__graph_attach(struct eg_graph *graph, uint32_t at, const struc
     }
     if (status) {
         graph->n_nodes = before;
-        graph->output = output;
         eg__names_truncate(graph);
-    } else {
-        graph->output = place[head->output];
-        graph->label_output = head->label_output ? place[head->label_output] : 0;
     }
+    for (size_t i = 0; i < n && !status; i++) nodes[i] = place[nodes[i]];
+    graph->output = output;
     free(place);
     return status;
 }

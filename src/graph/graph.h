@@ -241,6 +241,10 @@ EG_MUST_CHECK enum eg_status eg__graph_rest(const struct eg_graph *graph, uint32
 EG_MUST_CHECK enum eg_status eg__graph_attach(struct eg_graph *graph, uint32_t at,
                                               const struct eg_graph *head, struct eg_error *err);
 
+/* The same, graph's own outputs left as they are; nodes [n] of head become those of graph. */
+EG_MUST_CHECK enum eg_status eg__graph_graft(struct eg_graph *graph, uint32_t at, const struct eg_graph *head,
+                                             uint32_t *nodes, size_t n, struct eg_error *err);
+
 uint64_t eg__node_parameters(const struct eg_graph *graph, uint32_t index); /* trainable */
 uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index);       /* conv, linear */
 /* Does it answer with several labels an image (label_output is a LESS)? */

@@ -51,7 +51,6 @@ void eg__fitting_fits(const struct eg_fitting *t, struct eg_fit *fit, const doub
 /* Begin at the earlier classifier's scores, options->start. linear_warm.c */
 EG_MUST_CHECK enum eg_status eg__fitting_warm(const struct eg_fitting *t, struct eg_fit *fits, size_t n_fits,
                                               struct eg_error *err);
-double eg__fitting_mean_square(const struct eg_fitting *t);
 EG_MUST_CHECK enum eg_status eg__fitting_step(struct eg_fitting *t, struct eg_error *err);
 
 #endif

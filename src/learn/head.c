@@ -44,6 +44,64 @@ static enum eg_status divide_by_norm(struct eg_graph *graph, uint32_t x, uint32_
     return status;
 }
 
+/* Columns first .. first+d-1, at node x, scaled. */
+static enum eg_status add_scaler(struct eg_graph *g, const struct eg_matrix *m, enum eg_scaling scale,
+                                 size_t first, size_t d, uint32_t *at, struct eg_error *err)
+{
+    uint32_t x = *at, y = 0;
+    enum eg_status status = EG_OK;
+    if (scale == EG_SCALE_UNIT) {
+        struct eg_node square = {.op = EG_OP_MUL, .name = "square", .n_inputs = 2, .inputs = {x, x}};
+        status = eg__graph_add(g, &square, &y, err);
+        if (!status) status = divide_by_norm(g, x, y, &x, err);
+    } else if (scale == EG_SCALE_ROOT) {
+        uint32_t size = 0, sign = 0;
+        status = eg__head_node(g, EG_OP_ABS, "abs", x, 0, NULL, &size, err);
+        if (!status) status = eg__head_node(g, EG_OP_SQRT, "root", size, 0, NULL, &y, err);
+        if (!status) status = eg__head_node(g, EG_OP_SIGN, "sign", x, 0, NULL, &sign, err);
+        if (!status) status = eg__head_node(g, EG_OP_MUL, "signed_root", y, sign, NULL, &x, err);
+        if (!status) status = divide_by_norm(g, x, size, &x, err);
+    } else if (scale == EG_SCALE_STANDARD) {
+        const struct eg_tensor *mean = vector(g, "mean", d, m->mean + first);
+        const struct eg_tensor *spread = vector(g, "inverse_deviation", d, m->spread + first);
+        status = mean && spread ? eg__head_node(g, EG_OP_SUB, "centred", x, 0, mean, &x, err)
+                                : eg__fail_memory(err, "the head");
+        if (!status) status = eg__head_node(g, EG_OP_MUL, "scaled", x, 0, spread, &x, err);
+    }
+    *at = x;
+    return status;
+}
+
+/* Each block cut out, scaled, weighed; then side by side again. */
+static enum eg_status add_blocks(struct eg_graph *g, const struct eg_matrix *m, uint32_t *at,
+                                 struct eg_error *err)
+{
+    struct eg_node all = {.op = EG_OP_CONCAT, .name = "blocks", .n_inputs = (uint32_t)m->n_blocks};
+    enum eg_status status = m->n_blocks <= EG_INPUTS_MAX
+                                ? EG_OK
+                                : eg__fail(err, EG_E_UNSUPPORTED, "%zu blocks of features, at most %d",
+                                           m->n_blocks, EG_INPUTS_MAX);
+    for (size_t b = 0; b < m->n_blocks && !status; b++) {
+        const struct eg_block *block = &m->blocks[b];
+        struct eg_node part = {.op = EG_OP_SLICE,
+                               .name = "block",
+                               .n_inputs = 1,
+                               .inputs = {*at},
+                               .begin = block->first,
+                               .end = block->first + block->d};
+        uint32_t x = 0;
+        status = eg__graph_add(g, &part, &x, err);
+        if (!status) status = add_scaler(g, m, block->scale, block->first, block->d, &x, err);
+        if (!status && block->weight != 1) {
+            const struct eg_tensor *weight = vector_of(g, "block_factor", 1, &block->weight);
+            status = weight ? eg__head_node(g, EG_OP_MUL, "weighed", x, 0, weight, &x, err)
+                            : eg__fail_memory(err, "the head");
+        }
+        all.inputs[b] = x;
+    }
+    return status ? status : eg__graph_add(g, &all, at, err);
+}
+
 enum eg_status eg__head_begin(const struct eg_matrix *m, struct eg_graph **head, uint32_t *at,
                               struct eg_error *err)
 {
@@ -51,26 +109,10 @@ enum eg_status eg__head_begin(const struct eg_matrix *m, struct eg_graph **head,
     enum eg_status status = eg__graph_create("head", &g, err);
     if (status) return status;
     struct eg_node input = {.op = EG_OP_INPUT, .name = "features", .shape = {3, {1, 1, m->d}}};
-    uint32_t x = 0, y = 0;
+    uint32_t x = 0;
     status = eg__graph_add(g, &input, &x, err);
-    if (!status && m->scale == EG_SCALE_UNIT) {
-        struct eg_node square = {.op = EG_OP_MUL, .name = "square", .n_inputs = 2, .inputs = {x, x}};
-        status = eg__graph_add(g, &square, &y, err);
-        if (!status) status = divide_by_norm(g, x, y, &x, err);
-    } else if (!status && m->scale == EG_SCALE_ROOT) {
-        uint32_t size = 0, sign = 0;
-        status = eg__head_node(g, EG_OP_ABS, "abs", x, 0, NULL, &size, err);
-        if (!status) status = eg__head_node(g, EG_OP_SQRT, "root", size, 0, NULL, &y, err);
-        if (!status) status = eg__head_node(g, EG_OP_SIGN, "sign", x, 0, NULL, &sign, err);
-        if (!status) status = eg__head_node(g, EG_OP_MUL, "signed_root", y, sign, NULL, &x, err);
-        if (!status) status = divide_by_norm(g, x, size, &x, err);
-    } else if (!status && m->scale == EG_SCALE_STANDARD) {
-        const struct eg_tensor *mean = vector(g, "mean", m->d, m->mean);
-        const struct eg_tensor *spread = vector(g, "inverse_deviation", m->d, m->spread);
-        status = mean && spread ? eg__head_node(g, EG_OP_SUB, "centred", x, 0, mean, &x, err)
-                                : eg__fail_memory(err, "the head");
-        if (!status) status = eg__head_node(g, EG_OP_MUL, "scaled", x, 0, spread, &x, err);
-    }
+    if (!status)
+        status = m->n_blocks ? add_blocks(g, m, &x, err) : add_scaler(g, m, m->scale, 0, m->d, &x, err);
     if (status) {
         eg__graph_free(g);
         return status;

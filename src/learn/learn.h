@@ -5,12 +5,23 @@
 
 #include "graph/graph.h"
 
+enum eg_scaling { EG_SCALE_NONE, EG_SCALE_UNIT, EG_SCALE_ROOT, EG_SCALE_STANDARD, EG_SCALE_AUTO };
+
+/* Columns that are scaled by themselves: those of one cut of several. */
+struct eg_row_block {
+    size_t d;
+    enum eg_scaling scale; /* EG_SCALE_AUTO: the learner's */
+    double factor;         /* what its scaled rows are multiplied by; 0 = 1 */
+};
+
 /* Where rows come from: a feature file, a subset of one, or memory. */
 struct eg_row_source {
     size_t n, d;
     /* rows[i] for i in 0..count-1 into out [count][d]; called from one thread at a time */
     enum eg_status (*gather)(void *self, const size_t *rows, size_t count, float *out, struct eg_error *err);
     void *self;
+    const struct eg_row_block *blocks; /* [n_blocks] whose widths make d, borrowed; NULL: one */
+    size_t n_blocks;
 };
 /* Rows of a matrix in memory: everything borrowed. */
 struct eg_rows_memory {
@@ -20,7 +31,6 @@ struct eg_rows_memory {
 struct eg_row_source eg__rows_in_memory(struct eg_rows_memory *memory);
 
 enum eg_learner { EG_LOGISTIC, EG_SVM, EG_FOREST, EG_MLP, EG_CENTROID, EG_LDA };
-enum eg_scaling { EG_SCALE_NONE, EG_SCALE_UNIT, EG_SCALE_ROOT, EG_SCALE_STANDARD, EG_SCALE_AUTO };
 
 /* The space linear classifiers are found in: by default that with fewer dimensions. */
 enum eg_spaces { EG_IN_EITHER, EG_IN_ROWS, EG_IN_FEATURES };

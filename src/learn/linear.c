@@ -85,21 +85,6 @@ int32_t eg__linear_label(const double *scores, size_t n, size_t columns, size_t 
     return (int32_t)best;
 }
 
-/* |x_i|^2 of the scaled row. */
-static double square_of(const struct eg_fitting *t, size_t i)
-{
-    const struct eg_matrix *m = t->matrix;
-    if (m->scale == EG_SCALE_STANDARD) return (double)m->d; /* on the average */
-    return (m->scale == EG_SCALE_ROOT ? m->sum[i] : m->square[i]) * m->factor[i] * m->factor[i];
-}
-
-double eg__fitting_mean_square(const struct eg_fitting *t)
-{
-    double mean = 0;
-    for (size_t i = 0; i < t->n; i++) mean += square_of(t, i) / (double)t->n;
-    return mean;
-}
-
 /* K of unit rows from K of the rows as they are. */
 static void make_unit(struct eg_fitting *t)
 {
@@ -114,14 +99,16 @@ enum eg_status eg__fitting_scale(struct eg_fitting *t, enum eg_scaling scale, bo
                                  struct eg_error *err)
 {
     if (*have && t->matrix->scale == scale) return EG_OK;
-    if (t->gram && *have && t->matrix->scale == EG_SCALE_NONE && scale == EG_SCALE_UNIT) {
+    if (t->gram && *have && !t->matrix->n_blocks && t->matrix->scale == EG_SCALE_NONE &&
+        scale == EG_SCALE_UNIT) {
         make_unit(t);
         return EG_OK;
     }
     eg__matrix_scale(t->matrix, scale);
     *have = true;
     if (t->solver.loss == EG_LOSS_LOGISTIC)
-        t->solver.constant = t->space == EG_SPACE_BLOCKS ? FREE_CONSTANT * eg__fitting_mean_square(t) : 0;
+        t->solver.constant =
+            t->space == EG_SPACE_BLOCKS ? FREE_CONSTANT * eg__matrix_mean_square(t->matrix) : 0;
     switch (t->space) {
     case EG_SPACE_ROWS: return eg__matrix_gram(t->matrix, go_on, t, t->gram, err);
     case EG_SPACE_FEATURES: eg__primal_close(&t->primal); return eg__primal_open(t->matrix, &t->primal, err);

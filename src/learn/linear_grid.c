@@ -80,7 +80,7 @@ static enum eg_status cross_validate(struct eg_fitting *t, struct grid *grid, do
 /* The default grid: powers of ten around 1 / (mean squared length of a row), 1 for unit rows. */
 static double grid_c(const struct eg_fitting *t, double exponent)
 {
-    double mean = eg__fitting_mean_square(t), centre = mean > 0 ? round(-log10(mean)) : 0;
+    double mean = eg__matrix_mean_square(t->matrix), centre = mean > 0 ? round(-log10(mean)) : 0;
     return pow(10, centre + exponent);
 }
 

@@ -34,31 +34,41 @@ struct look {
     size_t first, count;
 };
 
+static void look_at_row(const float *x, size_t d, double *square_out, double *sum_out)
+{
+    double square[LANES] = {0}, sum[LANES] = {0};
+    size_t j = 0;
+    for (; j + LANES <= d; j += LANES)
+        for (int l = 0; l < LANES; l++) {
+            double v = (double)x[j + (size_t)l];
+            square[l] += v * v;
+            sum[l] += fabs(v);
+        }
+    for (; j < d; j++) {
+        square[0] += (double)x[j] * (double)x[j];
+        sum[0] += fabs((double)x[j]);
+    }
+    for (int l = 1; l < LANES; l++) {
+        square[0] += square[l];
+        sum[0] += sum[l];
+    }
+    *square_out = square[0]; /* infinite or NaN exactly if some x is */
+    *sum_out = sum[0];
+}
+
 static void look_at_rows(void *context, size_t task, unsigned thread)
 {
     (void)thread;
     const struct look *look = context;
     struct eg_matrix *m = look->matrix;
     for (size_t i = task * ROW_PART; i < look->count && i < (task + 1) * ROW_PART; i++) {
+        const size_t row = look->first + i;
         const float *x = look->rows + i * m->d;
-        double square[LANES] = {0}, sum[LANES] = {0};
-        size_t j = 0;
-        for (; j + LANES <= m->d; j += LANES)
-            for (int l = 0; l < LANES; l++) {
-                double v = (double)x[j + (size_t)l];
-                square[l] += v * v;
-                sum[l] += fabs(v);
-            }
-        for (; j < m->d; j++) {
-            square[0] += (double)x[j] * (double)x[j];
-            sum[0] += fabs((double)x[j]);
+        look_at_row(x, m->d, &m->square[row], &m->sum[row]);
+        for (size_t b = 0; b < m->n_blocks; b++) {
+            const struct eg_block *block = &m->blocks[b];
+            look_at_row(x + block->first, block->d, &block->square[row], &block->sum[row]);
         }
-        for (int l = 1; l < LANES; l++) {
-            square[0] += square[l];
-            sum[0] += sum[l];
-        }
-        m->square[look->first + i] = square[0]; /* infinite or NaN exactly if some x is */
-        m->sum[look->first + i] = sum[0];
     }
 }
 
@@ -134,6 +144,29 @@ static enum eg_status first_look(struct eg_matrix *m, bool standard, struct eg_e
     return status;
 }
 
+static enum eg_status open_blocks(const struct eg_row_source *source, struct eg_matrix *m, bool *standard,
+                                  struct eg_error *err)
+{
+    size_t at = 0;
+    if (!source->n_blocks) return EG_OK;
+    m->blocks = eg__zalloc(source->n_blocks, sizeof *m->blocks);
+    if (!m->blocks) return eg__fail_memory(err, "the blocks of features");
+    for (; m->n_blocks < source->n_blocks; m->n_blocks++) {
+        const struct eg_row_block *given = &source->blocks[m->n_blocks];
+        struct eg_block *block = &m->blocks[m->n_blocks];
+        *block = (struct eg_block){
+            .first = at, .d = given->d, .own = given->scale, .weight = given->factor > 0 ? given->factor : 1};
+        block->square = eg__alloc(m->n, 3 * sizeof *block->square);
+        if (!block->square) return eg__fail_memory(err, "the blocks of features");
+        block->sum = block->square + m->n;
+        block->factor = block->sum + m->n;
+        at += given->d;
+        *standard = *standard || given->scale == EG_SCALE_STANDARD;
+    }
+    return at == m->d ? EG_OK
+                      : eg__fail(err, EG_E_ARGUMENT, "the blocks have %zu features, the rows %zu", at, m->d);
+}
+
 enum eg_status eg__matrix_open(const struct eg_row_source *source, bool standard, size_t bytes, eg_pool *pool,
                                struct eg_matrix *matrix, struct eg_error *err)
 {
@@ -155,7 +188,9 @@ enum eg_status eg__matrix_open(const struct eg_row_source *source, bool standard
         m.block[b] = eg__alloc(m.block_rows, row_bytes);
         room = room && m.block[b];
     }
-    enum eg_status status = room ? first_look(&m, standard, err) : eg__fail_memory(err, "blocks of rows");
+    enum eg_status status =
+        room ? open_blocks(source, &m, &standard, err) : eg__fail_memory(err, "blocks of rows");
+    if (!status) status = first_look(&m, standard, err);
     if (status) {
         eg__matrix_close(&m);
         return status;
@@ -167,6 +202,8 @@ enum eg_status eg__matrix_open(const struct eg_row_source *source, bool standard
 
 void eg__matrix_close(struct eg_matrix *matrix)
 {
+    for (size_t b = 0; b < matrix->n_blocks; b++) free(matrix->blocks[b].square);
+    free(matrix->blocks);
     free(matrix->mean);
     free(matrix->spread);
     free(matrix->factor);
@@ -178,15 +215,43 @@ void eg__matrix_close(struct eg_matrix *matrix)
     *matrix = (struct eg_matrix){0};
 }
 
+static void set_factors(size_t n, enum eg_scaling scale, double weight, const double *square,
+                        const double *sum, double *factor)
+{
+    for (size_t i = 0; i < n; i++) {
+        double norm = scale == EG_SCALE_UNIT ? sqrt(square[i]) : scale == EG_SCALE_ROOT ? sqrt(sum[i]) : 1;
+        factor[i] = norm > 0 ? weight / norm : weight;
+    }
+}
+
 void eg__matrix_scale(struct eg_matrix *m, enum eg_scaling scale)
 {
     m->scale = scale;
-    for (size_t i = 0; i < m->n; i++) {
-        double norm = scale == EG_SCALE_UNIT   ? sqrt(m->square[i])
-                      : scale == EG_SCALE_ROOT ? sqrt(m->sum[i])
-                                               : 1;
-        m->factor[i] = norm > 0 ? 1 / norm : 1;
+    set_factors(m->n, m->n_blocks ? EG_SCALE_NONE : scale, 1, m->square, m->sum, m->factor);
+    for (size_t b = 0; b < m->n_blocks; b++) {
+        struct eg_block *block = &m->blocks[b];
+        block->scale = block->own == EG_SCALE_AUTO ? scale : block->own;
+        set_factors(m->n, block->scale, block->weight, block->square, block->sum, block->factor);
     }
+}
+
+static double length_of(enum eg_scaling scale, size_t d, double square, double sum, double factor)
+{
+    /* standardised: on the average */
+    return (scale == EG_SCALE_STANDARD ? (double)d : scale == EG_SCALE_ROOT ? sum : square) * factor * factor;
+}
+
+double eg__matrix_mean_square(const struct eg_matrix *m)
+{
+    double mean = 0;
+    for (size_t i = 0; i < m->n && !m->n_blocks; i++)
+        mean += length_of(m->scale, m->d, m->square[i], m->sum[i], m->factor[i]) / (double)m->n;
+    for (size_t b = 0; b < m->n_blocks; b++) {
+        const struct eg_block *k = &m->blocks[b];
+        for (size_t i = 0; i < m->n; i++)
+            mean += length_of(k->scale, k->d, k->square[i], k->sum[i], k->factor[i]) / (double)m->n;
+    }
+    return mean;
 }
 
 /* ---- scaled blocks ---------------------------------------------------------------- */
@@ -195,9 +260,22 @@ struct scaling {
     const struct eg_matrix *matrix;
     const float *in;
     float *out;
-    size_t count;
-    const size_t *list; /* rows to multiply by their factors; NULL: not done here */
+    size_t count, first;
+    const size_t *list; /* rows to multiply by their factors; NULL: first.., not done here but of blocks */
 };
+
+/* Columns first .. first+d-1 of a row. */
+static void scale_part(const struct eg_matrix *m, enum eg_scaling scale, size_t first, size_t d,
+                       const float *x, float *y, const double *factor)
+{
+    if (scale == EG_SCALE_ROOT)
+        for (size_t j = first; j < first + d; j++) y[j] = copysignf(sqrtf(fabsf(x[j])), x[j]);
+    else if (scale == EG_SCALE_STANDARD)
+        for (size_t j = first; j < first + d; j++) y[j] = (x[j] - m->mean[j]) * m->spread[j];
+    else if (x != y)
+        memcpy(y + first, x + first, d * sizeof *y);
+    for (size_t j = first; factor && j < first + d; j++) y[j] *= (float)*factor;
+}
 
 static void scale_rows(void *context, size_t task, unsigned thread)
 {
@@ -205,13 +283,14 @@ static void scale_rows(void *context, size_t task, unsigned thread)
     const struct scaling *s = context;
     const struct eg_matrix *m = s->matrix;
     for (size_t i = task * ROW_PART; i < s->count && i < (task + 1) * ROW_PART; i++) {
+        const size_t row = s->list ? s->list[i] : s->first + i;
         const float *x = s->in + i * m->d;
         float *y = s->out + i * m->d;
-        if (m->scale == EG_SCALE_ROOT)
-            for (size_t j = 0; j < m->d; j++) y[j] = copysignf(sqrtf(fabsf(x[j])), x[j]);
-        else if (m->scale == EG_SCALE_STANDARD)
-            for (size_t j = 0; j < m->d; j++) y[j] = (x[j] - m->mean[j]) * m->spread[j];
-        for (size_t j = 0; s->list && j < m->d; j++) y[j] *= (float)m->factor[s->list[i]];
+        if (!m->n_blocks) scale_part(m, m->scale, 0, m->d, x, y, s->list ? &m->factor[row] : NULL);
+        for (size_t b = 0; b < m->n_blocks; b++) {
+            const struct eg_block *k = &m->blocks[b];
+            scale_part(m, k->scale, k->first, k->d, x, y, &k->factor[row]);
+        }
     }
 }
 
@@ -225,8 +304,8 @@ enum eg_status eg__matrix_rows(struct eg_matrix *m, size_t first, size_t count, 
         if (status) return status;
     }
     *rows = raw;
-    if (m->scale == EG_SCALE_ROOT || m->scale == EG_SCALE_STANDARD) {
-        struct scaling scaling = {m, raw, block, count, NULL};
+    if (m->n_blocks || m->scale == EG_SCALE_ROOT || m->scale == EG_SCALE_STANDARD) {
+        struct scaling scaling = {m, raw, block, count, first, NULL};
         eg__pool_run(m->pool, (count + ROW_PART - 1) / ROW_PART, scale_rows, &scaling);
         *rows = block;
     }
@@ -244,7 +323,7 @@ enum eg_status eg__matrix_pick(struct eg_matrix *m, const size_t *list, size_t c
         enum eg_status status = m->source.gather(m->source.self, list, count, block, err);
         if (status) return status;
     }
-    struct scaling scaling = {m, block, block, count, list};
+    struct scaling scaling = {m, block, block, count, 0, list};
     eg__pool_run(m->pool, (count + ROW_PART - 1) / ROW_PART, scale_rows, &scaling);
     *rows = block;
     return EG_OK;
@@ -280,7 +359,7 @@ static void mirror_columns(void *context, size_t task, unsigned thread)
 enum eg_status eg__matrix_gram(struct eg_matrix *m, bool (*go_on)(void *user), void *user, float *gram,
                                struct eg_error *err)
 {
-    const bool whole = m->cache && (m->scale == EG_SCALE_NONE || m->scale == EG_SCALE_UNIT);
+    const bool whole = m->cache && !m->n_blocks && (m->scale == EG_SCALE_NONE || m->scale == EG_SCALE_UNIT);
     size_t n = m->n, d = m->d, step = m->block_rows;
     if (whole) { /* bands of well below a second, all that is before them at once */
         step = (size_t)(BAND_WORK / ((double)n * (double)d));
@@ -421,5 +500,5 @@ static enum eg_status gather_memory(void *self, const size_t *rows, size_t count
 
 struct eg_row_source eg__rows_in_memory(struct eg_rows_memory *memory)
 {
-    return (struct eg_row_source){memory->n, memory->d, gather_memory, memory};
+    return (struct eg_row_source){.n = memory->n, .d = memory->d, .gather = gather_memory, .self = memory};
 }

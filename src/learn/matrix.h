@@ -5,15 +5,27 @@
 
 #include "learn/learn.h"
 
+/* Columns first .. first+d-1, scaled by themselves: rows become factor * row. */
+struct eg_block {
+    size_t first, d;
+    enum eg_scaling own, scale; /* own EG_SCALE_AUTO: the matrix's */
+    double weight;              /* of the block beside the others */
+    double *square, *sum;       /* [n] of the raw row's part */
+    double *factor;             /* [n] weight / norm */
+};
+
+/* One block, or several side by side: K is then the sum of theirs. */
 struct eg_matrix {
     struct eg_row_source source;
     size_t n, d;
     enum eg_scaling scale; /* never EG_SCALE_AUTO */
     float *mean, *spread;  /* [d] of all rows; spread: 1 / standard deviation; EG_SCALE_STANDARD */
-    double *factor;        /* [n] what a row is multiplied by after its columns are scaled */
-    double *square, *sum;  /* [n] squared norm; sum of absolute values: of the raw row */
-    float *cache;          /* [n][d] raw rows, when they fit the budget; NULL: read again */
-    float *block[2];       /* [block_rows][d] */
+    double *factor; /* [n] what a row is multiplied by after its columns are scaled; several blocks: 1 */
+    double *square, *sum;    /* [n] squared norm; sum of absolute values: of the raw row */
+    struct eg_block *blocks; /* [n_blocks]; n_blocks 0: one, which is the matrix itself */
+    size_t n_blocks;
+    float *cache;    /* [n][d] raw rows, when they fit the budget; NULL: read again */
+    float *block[2]; /* [block_rows][d] */
     size_t block_rows;
     eg_pool *pool;
 };
@@ -25,6 +37,9 @@ EG_MUST_CHECK enum eg_status eg__matrix_open(const struct eg_row_source *source,
 void eg__matrix_close(struct eg_matrix *matrix);
 /* Choose the scaling that the functions below apply. */
 void eg__matrix_scale(struct eg_matrix *matrix, enum eg_scaling scale);
+
+/* |x|^2 of the scaled rows, on the average. */
+double eg__matrix_mean_square(const struct eg_matrix *matrix);
 
 /* Rows first.. with columns scaled but not yet multiplied by `factor`; in buffer `which`
  * (0 or 1), or in the cache; valid until that buffer is used again. */

@@ -72,6 +72,25 @@ static json_t *json_compared(const struct eg_compared *compared, size_t n)
     return list;
 }
 
+/* Cuts side by side; what each brought where they were chosen. */
+static json_t *json_joined(const struct eg_train_report *report)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < report->n_joined; i++) {
+        const struct eg_joined *j = &report->joined[i];
+        const bool chosen = j->cv_accuracy > 0;
+        json_array_append_new(list, json_pack("{s:o,s:o,s:I,s:s,s:f,s:o,s:o,s:o,s:o}", "network",
+                                              j->network ? eg__json_text(j->network) : json_null(),
+                                              "features", eg__json_text(j->cut), "length",
+                                              (json_int_t)j->length, "scale", j->scale, "factor", j->factor,
+                                              "cv_accuracy", eg__json_number(chosen ? j->cv_accuracy : NAN),
+                                              "gain", eg__json_number(chosen ? j->gain : NAN), "noise",
+                                              eg__json_number(chosen ? j->noise : NAN), "seconds",
+                                              eg__json_number(chosen ? j->seconds : NAN)));
+    }
+    return list;
+}
+
 static json_t *json_train(const struct eg_train_report *report, const char *output)
 {
     json_t *grid = json_array(), *classes = json_array();
@@ -97,6 +116,7 @@ static json_t *json_train(const struct eg_train_report *report, const char *outp
                                                 "cv_accuracy", eg__json_number(tried->cv_accuracy)));
     }
     json_object_set_new(json, "scales", scales);
+    if (report->n_joined) json_object_set_new(json, "joined", json_joined(report));
     json_object_set_new(json, "left_out", json_integer((json_int_t)report->n_left_out));
     for (size_t i = 0; i < report->n_empty; i++)
         json_array_append_new(empty, eg__json_text(report->empty[i]));

@@ -16,7 +16,10 @@ int main(int argc, char **argv)
     if (!status) status = eg__store_open(argv[2], &store, &err);
     size_t n = status ? 0 : eg__store_spec(store)->n_rows, *rows = calloc(n + 1, sizeof *rows);
     for (size_t i = 0; rows && i < n; i++) rows[i] = i;
-    if (!status && rows) status = eg__judge_rows(net->graph, store, 0, rows, n, NULL, &verdict, &err);
+    struct eg_joint joint = {0};
+    if (!status) status = eg__joint_add(&joint, store, 0, NULL, &err);
+    if (!status && rows) status = eg__judge_rows(net->graph, &joint, rows, n, NULL, &verdict, &err);
+    eg__joint_release(&joint);
     if (!status) {
         fwrite(verdict.labels, sizeof *verdict.labels, n, stdout);
         fwrite(verdict.probabilities, sizeof *verdict.probabilities, n * verdict.k, stdout);
