@@ -138,6 +138,7 @@ void invocation_release(struct invocation *in);
 int check_meanings(const struct invocation *in);
 
 /* Values; `name` must be a row of the command's table. */
+bool option_exists(const struct invocation *in, const char *name); /* does the command have it? */
 bool option_given(const struct invocation *in, const char *name);
 bool option_flag(const struct invocation *in, const char *name);
 const char *option_text(const struct invocation *in, const char *name); /* NULL: not given, no default */
@@ -270,6 +271,8 @@ char *model_folders(const struct invocation *in); /* "DIR:DIR"; free() it; NULL:
 int model_options(const struct invocation *in, struct eg_net_options *options, char **folders);
 /* --trunk with what is no weights alone: EXIT_USAGE, and told. */
 int check_trunk(const struct invocation *in, const char *model, const eg_net *net);
+/* One more network that sees the pixels of `like`. */
+int load_model_like(const struct invocation *in, const char *model, const eg_net *like, eg_net **net);
 int load_model(const struct invocation *in, const char *model, eg_net **net);
 /* The same with another size of its input, nothing told. NULL in *net: it has no such size. */
 int load_model_at(const struct invocation *in, const char *model, const size_t size[2], eg_net **net);

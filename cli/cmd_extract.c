@@ -183,6 +183,10 @@ static const struct option_row options[] = {
      "a layer by name, short name or #number (without: the network's default cut)"},
     {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem|cls|cls-avg", NULL, 0, 0, false,
      "what becomes of a volume at a cut"},
+    {OPTION_CHOICE, "views", 0, "none|flip|five", NULL, 0, 0, false,
+     "average the features of a photo and its mirror (twice the time), or of five crops of the resized "
+     "square "
+     "(five times)"},
     {OPTION_CHOICE, "order", 0, "chw|hwc", NULL, 0, 0, false, "order of a flattened volume (PyTorch, Keras)"},
     {OPTION_CHOICE, "dtype", 0, "f32|f16", NULL, 0, 0, false, "numbers on disk"},
     OPTION_BATCH_ROW,

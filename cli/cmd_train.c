@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "training_choices.h"
 
 double *parse_grid(const struct invocation *in, const char *list, size_t *n)
 {
@@ -106,6 +106,7 @@ static int print_report(struct invocation *in, const char *output, const struct 
     FILE *to = in->out;
     print_compared(to, report->compared, report->n_compared);
     print_head(to, report);
+    print_selection(to, report);
     print_joined(to, report);
     if (report->folds > 1 && report->folds < 5 && !option_given(in, "cv"))
         fprintf(to, "%u folds: the smallest class has no more photos to learn from\n\n", report->folds);
@@ -170,17 +171,14 @@ void tell_twice(const struct invocation *in, const struct eg_train_report *repor
         tell(in, "%zu more photos are in two classes (--json lists them)", report->n_twice - SHOWN);
 }
 
-/* mine.onnx: mine.h5 */
-static char *features_path(const char *output)
+/* mine.onnx: mine.h5, of a second network mine.2.h5 */
+static char *features_path(const char *output, size_t network)
 {
-    size_t n = strlen(output);
+    int n = (int)strlen(output);
+    char *path = NULL, number[24] = "";
     if (n > 5 && !strcmp(output + n - 5, ".onnx")) n -= 5;
-    char *path = malloc(n + 4);
-    if (path) {
-        memcpy(path, output, n);
-        memcpy(path + n, ".h5", 4);
-    }
-    return path;
+    if (network) snprintf(number, sizeof number, ".%zu", network + 1);
+    return asprintf(&path, "%.*s%s.h5", n, output, number) < 0 ? NULL : path;
 }
 
 /* The page judges anew what the report counts, to show it photo by photo. */
@@ -191,8 +189,11 @@ static int make_page(struct invocation *in, eg_features *features, const struct 
     if (!option_given(in, "report")) return EXIT_DONE;
     eg_net *model = NULL;
     const bool from_file = is_hdf5(in->operands[0]);
-    char *beside = from_file ? strdup(in->operands[0]) : features_path(output);
+    char *beside = from_file ? strdup(in->operands[0]) : features_path(output, 0);
     const bool elsewhere = fraction < 0;
+    size_t n_models;
+    option_list(in, "model", &n_models);
+    const bool several = !from_file && n_models > 1;
     struct eg_error err;
     struct eg_net_options as_it_is = {EG_SIZED(eg_net_options)};
     struct eg_dataset_options listing = {EG_SIZED(eg_dataset_options)};
@@ -209,7 +210,8 @@ static int make_page(struct invocation *in, eg_features *features, const struct 
                                    .model = model,
                                    .data = !report->test.n ? NULL
                                            : elsewhere     ? option_text(in, "test")
-                                                           : beside,
+                                           : several ? in->operands[0] /* photos: one file has not all */
+                                                     : beside,
                                    .rows = elsewhere ? EG_ROWS_ALL : EG_ROWS_AUTO,
                                    .same_data = !elsewhere,
                                    .images = &listing,
@@ -243,7 +245,8 @@ static int write_out_of_fold(struct invocation *in, eg_features *features, struc
 
 static int train(struct invocation *in, eg_features *features, const eg_net *net, const eg_net *from,
                  eg_pool *pool, const double *grid, size_t n_grid, double fraction, bool told,
-                 const struct eg_class_choice *classes)
+                 const struct eg_class_choice *classes, const struct more_networks *more,
+                 const struct train_choices *choices)
 {
     const char *output = option_text(in, "output"), *loss = option_text(in, "loss");
     struct progress progress;
@@ -256,15 +259,20 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         EG_SIZED(eg_train_options),
         .images = &listing,
         .classes = *classes,
-        .classifier = option_text(in, "classifier"),
+        .classifier = choices->classifier ? choices->classifier : option_text(in, "classifier"),
         .c = grid,
         .n_c = n_grid,
         .folds = option_given(in, "cv") ? (unsigned)option_integer(in, "cv") : 0,
-        .features = n_features ? names[0] : NULL,
+        .features = choices->features ? choices->features
+                    : n_features      ? names[0]
+                                      : NULL,
         .joined = n_features ? names + 1 : NULL,
         .n_joined = n_features ? n_features - 1 : 0,
         .group = option_text(in, "group"),
-        .scale = option_text(in, "scale"),
+        .scale = choices->scale ? choices->scale : option_text(in, "scale"),
+        .others = (eg_features *const *)more->features,
+        .other_nets = (const eg_net *const *)more->nets,
+        .n_others = more->n,
         .hinge = loss && !strcmp(loss, "hinge"),
         .balance = option_flag(in, "balance"),
         .n_trees = (size_t)option_integer(in, "trees"),
@@ -339,23 +347,20 @@ static void tell_features(const char *path, const struct eg_extract_report *repo
 }
 
 /* The feature file beside the model: made, or brought up to date; *skipped: some photos were. */
-static int extract(struct invocation *in, const eg_net *net, const char *path, eg_pool *pool,
-                   const struct eg_train_options *checks, bool *skipped)
+static int extract(struct invocation *in, const eg_net *net, const eg_dataset *images, const char *path,
+                   eg_pool *pool, const struct eg_cut_list *chosen, bool *skipped)
 {
-    eg_dataset *images = NULL;
-    int code = open_images(in, in->operands[0], &images);
-    if (code) return code;
+    int code = EXIT_DONE;
     struct eg_error err;
-    enum eg_status status = eg_train_check(images, checks, &err);
-    if (status) {
-        eg_dataset_free(images);
-        return report_error(in, status, &err);
-    }
-    tell_empty_folders(in, images);
+    enum eg_status status;
     struct progress progress;
     progress_begin(&progress, in, "extract");
     struct eg_run_cuts cuts = {EG_SIZED(eg_run_cuts), .pool = option_text(in, "pool")};
     cuts.cuts = option_list(in, "cut", &cuts.n_cuts);
+    if (chosen && chosen->n) {
+        cuts.cuts = (const char *const *)chosen->cuts;
+        cuts.n_cuts = chosen->n;
+    }
     struct eg_extract_options how = {EG_SIZED(eg_extract_options),
                                      .cuts = &cuts,
                                      .batch = (size_t)option_integer(in, "batch"),
@@ -368,7 +373,6 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
     struct eg_extract_report *report;
     status = eg_extract(net, images, path, &how, &report, &err);
     progress_end(&progress);
-    eg_dataset_free(images);
     if (status == EG_E_CANCELLED) {
         tell(in,
              "interrupted; what was extracted is saved in '%s': run the same command "
@@ -378,7 +382,7 @@ static int extract(struct invocation *in, const eg_net *net, const char *path, e
     }
     if (status) return report_error(in, status, &err);
     list_skipped(in, report->unreadable, report->n_unreadable);
-    *skipped = report->n_unreadable > 0;
+    *skipped = *skipped || report->n_unreadable > 0;
     if (!report->resumed && !report->done) {
         tell(in, "no photo could be read");
         code = EXIT_FAILED;
@@ -471,9 +475,45 @@ static int check_words(struct invocation *in, bool from_file)
         return usage_error(in, "--cv 1: nothing is out of fold without folds");
     int code = check_output(in, output);
     if (!code) code = check_answer(in);
+    if (!code) code = check_choices(in, from_file);
     if (!code) code = check_report(in);
     if (!code && option_given(in, "out-of-fold")) code = check_output(in, option_text(in, "out-of-fold"));
     return code ? code : check_classifier(in);
+}
+
+/* Photos, of which is told what cannot be learned from before they are computed. */
+static int open_photos(struct invocation *in, const struct eg_train_options *checks, eg_dataset **images)
+{
+    int code = open_images(in, in->operands[0], images);
+    if (code) return code;
+    struct eg_error err;
+    enum eg_status status = eg_train_check(*images, checks, &err);
+    if (status) return report_error(in, status, &err);
+    tell_empty_folders(in, *images);
+    return EXIT_DONE;
+}
+
+/* The networks beside the first: from photos each with features of its own, from files as they are. */
+static int add_networks(struct invocation *in, const eg_net *first, const eg_dataset *images, eg_pool *pool,
+                        bool *skipped, struct more_networks *more)
+{
+    size_t n_models;
+    const char *const *models = option_list(in, "model", &n_models);
+    const bool from_file = !images;
+    const size_t n = from_file ? in->n_operands : n_models;
+    int code = EXIT_DONE;
+    for (size_t i = 1; i < n && !code; i++) {
+        char *path = from_file ? strdup(in->operands[i]) : features_path(option_text(in, "output"), i);
+        eg_net **net = &more->nets[more->n];
+        eg_features **features = &more->features[more->n++];
+        if (!path) code = EXIT_FAILED;
+        if (!code && i < n_models) code = load_model_like(in, models[i], first, net);
+        if (!code && !from_file) code = extract(in, *net, images, path, pool, NULL, skipped);
+        if (!code) code = open_features(in, path, features);
+        if (!code && !*net) code = net_of(in, *features, net);
+        free(path);
+    }
+    return code;
 }
 
 static int run(struct invocation *in)
@@ -486,8 +526,11 @@ static int run(struct invocation *in)
     eg_net *net = NULL, *from = NULL;
     eg_pool *pool = NULL;
     eg_features *features = NULL;
-    char *beside = from_file ? NULL : features_path(option_text(in, "output"));
+    eg_dataset *images = NULL;
+    char *beside = from_file ? NULL : features_path(option_text(in, "output"), 0);
     struct class_choice classes;
+    struct more_networks more = {0};
+    struct train_choices choices = {0};
     int code = class_options(in, &classes);
     if (!code) code = test_fraction(in, &fraction);
     if (!code) code = check_words(in, from_file);
@@ -503,15 +546,24 @@ static int run(struct invocation *in)
         .multi_label = option_flag(in, "multi-label"),
         .target = option_text(in, "regress"),
         .test_fraction = fraction > 0 ? fraction : -1,
+        .group = option_text(in, "group"),
+        .seed = (uint64_t)option_integer(in, "seed"),
         .classes = classes.choice};
-    if (!code && !from_file) code = extract(in, net, beside, pool, &checks, &skipped);
+    if (!code && !from_file) code = open_photos(in, &checks, &images);
+    if (!code && images) code = choose_for_training(in, model, images, beside, &checks, pool, &net, &choices);
+    if (!code && images) code = extract(in, net, images, beside, pool, &choices.cuts, &skipped);
     if (!code) code = open_features(in, from_file ? source : beside, &features);
     if (!code) tell_contradictions(in, features);
     if (!code && !net) code = net_of(in, features, &net);
+    if (!code) code = add_networks(in, net, images, pool, &skipped, &more);
     if (!code)
-        code = train(in, features, net, from, pool, grid, n_grid, fraction, !from_file, &classes.choice);
+        code = train(in, features, net, from, pool, grid, n_grid, fraction, !from_file, &classes.choice,
+                     &more, &choices);
     if (!code && skipped) code = EXIT_SKIPPED;
+    eg_dataset_free(images);
     eg_features_close(features);
+    more_networks_free(&more);
+    train_choices_free(&choices);
     eg_net_free(net);
     eg_net_free(from);
     eg_pool_free(pool);
@@ -523,9 +575,16 @@ static int run(struct invocation *in)
 
 static const struct option_row options[] = {
     OPTION_OUTPUT_ROW("MODEL.onnx", "the classifier: one ONNX file, pixels to probabilities"),
-    {OPTION_TEXT, "model", 0, "MODEL", NULL, 0, 0, false,
+    {OPTION_LIST, "model", 0, "MODEL", NULL, 0, 0, false,
      "extract from IMAGES with this network first, to MODEL.h5 beside the output (kept, and brought up to "
-     "date by the next run)"},
+     "date by the next run); given again: several networks side by side, which see the same pixels"},
+    {OPTION_CHOICE, "effort", 0, "good|fast|best", NULL, 0, 0, false,
+     "what is tried from IMAGES: good: the scalings, and where photos are far from square an input of their "
+     "shape; fast: neither; best: sizes, mirrored views, the last cuts side by side and the linear "
+     "classifiers (told before it begins)"},
+    {OPTION_CHOICE, "views", 0, "none|flip|five|auto", NULL, 0, 0, false,
+     "from IMAGES: average the features of a photo and its mirror, or of five crops; auto: mirrored where "
+     "cross-validation gains"},
     {OPTION_LIST, "cut", 0, "CUT[:POOL]", NULL, 0, 0, false,
      "with --model: where (without: the default cut)"},
     {OPTION_CHOICE, "pool", 0, "flatten|avg|max|gem|cls|cls-avg", NULL, 0, 0, false,
@@ -548,7 +607,7 @@ static const struct option_row options[] = {
     OPTION_GROUP_ROW,
     {OPTION_LIST, "features", 0, "NAME", NULL, 0, 0, false,
      "which cut of the file, without it the first (--classifier auto: all are compared); given again: learn "
-     "from them side by side"},
+     "from them side by side; auto: from those that cross-validation says are better so"},
     {OPTION_CHOICE, "scale", 0, "auto|none|unit|root|standard", NULL, 0, 0, false,
      "rows as they are, of length 1, of signed square roots, or columns standardised; auto: the best by "
      "cross-validation"},
@@ -588,10 +647,12 @@ static const struct option_row options[] = {
 const struct command command_train = {
     .name = "train",
     .summary = "a feature file, or photos and a network, to a classifier with its test report",
-    .operands = "FILE.h5|IMAGES",
+    .operands = "FILE.h5|IMAGES...",
+    .auto_size = true,
     .details =
         "C is chosen by cross-validation on the training rows, the classifier is fitted on all of them, and "
-        "the report is of rows it has not seen.",
+        "the report is of rows it has not seen. Several feature files are several networks', joined by the "
+        "photos' contents.",
     .example = "engraft train photos --model efficientnet-lite0 -o mine.onnx",
     .options = options,
     .run = run,

@@ -298,6 +298,11 @@ static const struct option_row *row_of(const struct invocation *in, const char *
     return row;
 }
 
+bool option_exists(const struct invocation *in, const char *name)
+{
+    return find_row(in->command, name, strlen(name)) != NULL;
+}
+
 bool option_given(const struct invocation *in, const char *name)
 {
     return find_setting(in, row_of(in, name)) != NULL;

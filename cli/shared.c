@@ -136,6 +136,9 @@ int model_options(const struct invocation *in, struct eg_net_options *options, c
     bool chosen_later = size && in->command->auto_size && !strcmp(size, "auto");
     if (size && !chosen_later && !parse_size(size, &options->height, &options->width))
         return usage_error(in, "--size '%s' is not N or HxW, 1 to 16384 pixels", size);
+    const char *views = option_exists(in, "views") ? option_text(in, "views") : NULL;
+    if (views && !strcmp(views, "flip")) options->views = EG_VIEWS_FLIP;
+    if (views && !strcmp(views, "five")) options->views = EG_VIEWS_FIVE;
     *folders = model_folders(in);
     if (!*folders) return EXIT_FAILED;
     options->folders = *folders;
@@ -161,6 +164,18 @@ int check_trunk(const struct invocation *in, const char *model, const eg_net *ne
     if (!option_flag(in, "trunk") || !dot || strcmp(dot, ".onnx")) return EXIT_DONE;
     return usage_error(in, "--trunk means nothing with '%s', a whole network: cut it where its features are",
                        model);
+}
+
+int load_model_like(const struct invocation *in, const char *model, const eg_net *like, eg_net **net)
+{
+    struct eg_net_options options;
+    struct eg_error err;
+    char *folders = NULL;
+    int code = model_options(in, &options, &folders);
+    if (code) return code;
+    enum eg_status status = eg_net_load_like(model, &options, like, net, &err);
+    free(folders);
+    return status ? report_error(in, status, &err) : EXIT_DONE;
 }
 
 int load_model(const struct invocation *in, const char *model, eg_net **net)

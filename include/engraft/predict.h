@@ -146,6 +146,10 @@ enum eg_filter { EG_FILTER_BILINEAR, EG_FILTER_BICUBIC, EG_FILTER_NEAREST };
 /* The recipe: how a photo becomes a network's input. It travels with the
  * network and into every feature file and trained model. The value of a sample
  * is (x * scale - mean[c]) / std[c], x in 0..255, c in the order of `channels`. */
+/* Views of a photo, whose features are averaged at the cut. EG_VIEWS_FIVE: the network's input is cut from
+ * the four corners and the middle of the resized square, size x size, which is then what a photo becomes. */
+enum eg_views { EG_VIEWS_NONE, EG_VIEWS_FLIP, EG_VIEWS_FIVE };
+
 struct eg_recipe {
     enum eg_resize resize;
     size_t size;    /* short side after resizing (EG_RESIZE_SHORT), pixels */
@@ -159,6 +163,7 @@ struct eg_recipe {
     bool fast_decode; /* scaled JPEG decoding allowed */
     bool xmp;         /* with exif: the orientation of XMP and of PNG's raw profiles too */
     bool icc_srgb;    /* colours of a photo with an ICC profile of RGB are converted to sRGB */
+    enum eg_views views;
 };
 
 /* Decode a photo of any supported kind, told by its bytes, upright by its EXIF orientation.
@@ -203,6 +208,7 @@ struct eg_net_options {
     bool random_weights;    /* none are read: random ones, to measure speed */
     uint64_t seed;          /* of the random weights */
     bool trunk;             /* weights for a built-in network: its classifier is left out */
+    enum eg_views views;    /* of every photo, in place of the recipe's own; none: as that says */
     bool
         borrow; /* eg_net_load_memory: the bytes outlive the network and its predictors, and are not copied */
 };
@@ -216,6 +222,11 @@ EG_API EG_MUST_CHECK enum eg_status eg_net_load(const char *model, const struct 
 EG_API EG_MUST_CHECK enum eg_status eg_net_load_memory(const void *bytes, size_t n_bytes,
                                                        const struct eg_net_options *options, eg_net **net,
                                                        struct eg_error *err);
+/* One more network of a classifier: from a photo it is given the pixels that `like` is given (its size, crop
+ * and views), behind its own normalisation. Of options folders and trunk count. EG_E_SHAPE: it does not take
+ * that size. */
+EG_API EG_MUST_CHECK enum eg_status eg_net_load_like(const char *model, const struct eg_net_options *options,
+                                                     const eg_net *like, eg_net **net, struct eg_error *err);
 /* What is left when everything past a cut is taken away (NULL: nothing is; the input size asked
  * for is checked). Shares the weights. */
 EG_API EG_MUST_CHECK enum eg_status eg_net_cut(const eg_net *net, const char *cut, eg_net **cut_net,

@@ -33,7 +33,8 @@ struct eg_train_options {
     unsigned folds;       /* 0 = 5, or as many as the smallest class has photos; 1 = no cross-validation */
     double test_fraction; /* 0 = 0.25; below 0: none, train on every row */
     const char *test;     /* a feature file or images to test on, in place of a part */
-    const char *features; /* a cut in the file; NULL = the first, for "auto" all are compared */
+    const char *features; /* a cut in the file; NULL = the first, for classifier "auto" all are compared;
+                             "auto": those that are better side by side, of all files */
     const char *group;    /* photos of one group stay on one side of every split: a POSIX extended regular
                              expression; the group is what its first parentheses, or all of it, matched in
                              the path; NULL = none */
@@ -72,10 +73,7 @@ struct eg_joined {
     char *network, *cut; /* network NULL: not known */
     size_t length;
     const char *scale;
-    double factor;      /* of its scaled rows beside the others */
-    double cv_accuracy; /* chosen: with this one and those before it; else 0 */
-    double gain, noise; /* chosen: what it brought, and the standard error of that, paired */
-    double seconds;     /* chosen: of its cross-validation */
+    double factor; /* of its scaled rows beside the others */
 };
 struct eg_grid_point {
     double c, cv_accuracy;
@@ -97,6 +95,17 @@ struct eg_compared {
 /* One photo, byte for byte, under two labels. */
 struct eg_twice {
     char *path, *other;
+};
+/* features "auto": the best cut, then what helped most beside those before it, the last perhaps not enough.
+ */
+struct eg_selection {
+    char *network, *cut; /* network NULL: not known */
+    size_t length;
+    const char *scale;
+    bool taken;         /* it brings more than its noise */
+    double cv_accuracy; /* with it */
+    double gain, noise; /* paired, on rows held out; noise: the standard error */
+    double seconds;     /* of one cross-validation with it */
 };
 struct eg_train_report {
     char *cut; /* its name in the file */
@@ -136,6 +145,8 @@ struct eg_train_report {
     double penalty;                        /* of ridge regression, 1 / (2 C); NAN: another */
     struct eg_joined *joined; /* several cuts: what each is; NULL: one */
     size_t n_joined;
+    struct eg_selection *selection; /* features "auto" */
+    size_t n_selection;
 };
 
 /* A feature file to a classifier of photos: one ONNX file.
@@ -212,11 +223,13 @@ EG_API EG_MUST_CHECK enum eg_status eg_net_usual_size(const eg_net *net, const e
 struct eg_compared_input {
     size_t height, width;
     double cv_accuracy, seconds;
+    enum eg_views views;
+    double gain, noise; /* over the best before it, paired; noise: the standard error */
 };
-/* A network loaded with n sizes of its input: with which does a linear classifier on `cut` (NULL: the
- * default one) do best, by cross-validation of the rows that are not kept for the test? Of equals the
- * first. Features are kept in PATH.input.h5 meanwhile. options: as for eg_features_compare.
- * compared[n], *best: out. Cost: a forward pass a photo and size. */
+/* A network loaded with n sizes of its input, or views of it: with which does a linear classifier on `cut`
+ * (NULL: the default one) do best, by cross-validation of the rows that are not kept for the test? Later
+ * ones are taken where what they bring is more than its noise. Features are kept in PATH.input.h5 meanwhile.
+ * options: as for eg_features_compare. compared[n], *best: out. Cost: a forward pass a photo and size. */
 EG_API EG_MUST_CHECK enum eg_status eg_inputs_compare(const eg_net *const *nets, size_t n,
                                                       const eg_dataset *images, const char *path,
                                                       const struct eg_train_options *options, const char *cut,

@@ -84,6 +84,10 @@ static enum eg_status find_path(struct work *w, struct eg_error *err)
 static enum eg_status open_work(struct work *w, const eg_dataset *images, struct eg_error *err)
 {
     enum eg_status status = find_class(w, err);
+    if (!status && w->net->has_recipe && w->net->recipe.views)
+        status = eg__fail(err, EG_E_UNSUPPORTED,
+                          "'%s' averages several views of a photo: there is no one map of what it saw",
+                          eg_net_name(w->net));
     if (!status) status = find_path(w, err);
     if (status) return status;
     w->nodes[0] = w->path.map;

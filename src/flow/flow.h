@@ -93,6 +93,7 @@ EG_MUST_CHECK enum eg_status eg__skip(struct eg_skipped **list, size_t *n, const
                                       const char *reason, struct eg_error *err);
 void eg__skipped_free(struct eg_skipped *list, size_t n);
 void eg__joined_free(struct eg_joined *list, size_t n);
+void eg__selection_free(struct eg_selection *list, size_t n);
 void eg__compared_free(struct eg_compared *list, size_t n);
 bool eg__is_hdf5(const char *path); /* by its first bytes */
 /* The file of a path that is printable text, below root where it is relative; free() it; NULL: no memory

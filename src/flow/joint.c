@@ -22,7 +22,6 @@ enum eg_status eg__joint_add(struct eg_joint *joint, struct eg_store *store, siz
 
 void eg__joint_release(struct eg_joint *joint)
 {
-    for (size_t p = 0; p < joint->n; p++) free(joint->parts[p].mapped);
     free(joint->parts);
     *joint = (struct eg_joint){0};
 }

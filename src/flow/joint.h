@@ -10,8 +10,7 @@ struct eg_part {
     struct eg_store *store; /* borrowed */
     size_t cut, length;
     const size_t
-        *rows;      /* [rows of the first part's store] the same photo's row here; NULL: the same number */
-    size_t *mapped; /* rows, where they are the part's own */
+        *rows; /* [rows of the first part's store] the same photo's row here; NULL: the same number */
 };
 struct eg_joint {
     struct eg_part *parts;

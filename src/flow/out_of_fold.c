@@ -9,6 +9,8 @@
 
 static enum eg_status learn(struct training *t, struct eg_error *err)
 {
+    enum eg_status status = eg__training_selects(t) ? eg__training_select(t, err) : EG_OK;
+    if (status) return status;
     struct eg_row_source source = eg__training_rows(t);
     t->how.out_of_fold = t->how.choose_only = true;
     return t->how.learner == EG_MLP

@@ -82,7 +82,7 @@ enum eg_status eg__training_compare(struct training *t, struct eg_error *err)
     if (one && t->how.learner > EG_SVM)
         return eg__fail(err, EG_E_ARGUMENT, "only logistic and svm are compared, not '%s'", asked);
     const enum eg_learner first = one ? t->how.learner : EG_LOGISTIC, last = one ? t->how.learner : EG_SVM;
-    const bool given = t->options->features || t->joint.n > 1;
+    const bool given = t->options->features || eg__training_is_joined(t);
     size_t from = given ? t->cut : 0, to = given ? t->cut + 1 : t->spec->n_cuts;
     size_t total = (to - from) * (size_t)(last - first + 1);
     struct watch progress = {t->options, 0, total};

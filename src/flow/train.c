@@ -42,6 +42,8 @@ static enum eg_status check_from(const struct training *t, struct eg_error *err)
     if (!from) return EG_OK;
     if (!eg_net_is_trained(from))
         return eg__fail(err, EG_E_ARGUMENT, "'%s' is no classifier to go on from", eg_net_name(from));
+    if (eg__training_selects(t))
+        return eg__fail(err, EG_E_ARGUMENT, "an earlier classifier has its cuts: name them");
     if (t->options->n_others)
         return eg__fail(err, EG_E_UNSUPPORTED,
                         "a classifier of several networks does not go on from another");
@@ -111,14 +113,15 @@ static enum eg_status choose_best(struct training *t, struct eg_error *err)
     t->how.learner = (enum eg_learner)find_word(eg__learner_names, N_LEARNERS, best->classifier);
     t->how.scale = (enum eg_scaling)find_word(eg__scaling_names, N_SCALINGS, best->scale);
     size_t cut = 0;
-    if (t->joint.n > 1) return EG_OK;
+    if (eg__training_selects(t) || eg__training_is_joined(t)) return EG_OK;
     status = eg__store_find_cut(t->store, best->features, &cut, err);
     return status ? status : eg__training_take_cut(t, cut, err);
 }
 
 static enum eg_status learn(struct training *t, const char *path, struct eg_error *err)
 {
-    enum eg_status status = is_auto(t) ? choose_best(t, err) : go_on(t, err);
+    enum eg_status status = eg__training_selects(t) ? eg__training_select(t, err) : EG_OK;
+    if (!status) status = is_auto(t) ? choose_best(t, err) : go_on(t, err);
     if (status) return status;
     struct eg_row_source source = eg__training_rows(t);
     if (t->how.learner == EG_MLP)
@@ -130,7 +133,7 @@ static enum eg_status learn(struct training *t, const char *path, struct eg_erro
     struct eg_train_report *r = &t->report;
     if (!(r->cut = eg__training_cut_names(t))) return eg__fail_memory(err, "the report");
     r->classifier = eg__learner_names[t->learned.learner];
-    r->scale = eg__scaling_names[t->learned.scale];
+    r->scale = eg__scaling_names[t->blocks[0].scale == EG_SCALE_AUTO ? t->learned.scale : t->blocks[0].scale];
     r->c = t->learned.c;
     r->cv_accuracy = t->learned.cv_accuracy;
     r->objective = t->learned.objective;
@@ -200,6 +203,8 @@ void eg__training_release(struct training *t)
     eg__learned_release(&t->learned);
     eg__sample_release(&t->sample);
     eg__joint_release(&t->joint);
+    for (size_t k = 0; t->maps && k < t->options->n_others; k++) free(t->maps[k]);
+    free(t->maps);
     free(t->blocks);
     free(t->parts);
     free(t->known);
@@ -271,6 +276,7 @@ void eg__train_report_release(struct eg_train_report *report)
 {
     free(report->grid);
     free(report->cut);
+    eg__selection_free(report->selection, report->n_selection);
     eg__joined_free(report->joined, report->n_joined);
     eg__compared_free(report->compared, report->n_compared);
     eg__class_names_free(report->classes, report->n_classes);

@@ -70,6 +70,16 @@ enum eg_status eg__training_check_rows(const struct training *t, struct eg_error
     return EG_OK;
 }
 
+bool eg__training_selects(const struct training *t)
+{
+    return t->options->features && !strcmp(t->options->features, "auto");
+}
+
+bool eg__training_is_joined(const struct training *t)
+{
+    return t->joint.n > 1 || t->joint.parts[0].store != t->store;
+}
+
 /* ---- the cuts ------------------------------------------------------------------------------------ */
 
 static enum eg_status add(struct training *t, struct eg_store *store, const char *name, const size_t *rows,
@@ -91,6 +101,11 @@ static enum eg_status add_file(struct training *t, struct eg_store *store, const
     const size_t before = t->joint.n;
     const bool one = !o->n_others;
     enum eg_status status = EG_OK;
+    if (eg__training_selects(t)) {
+        for (size_t c = 0; c < eg__store_spec(store)->n_cuts && !status; c++)
+            status = eg__joint_add(&t->joint, store, c, rows, err);
+        return status;
+    }
     for (size_t i = 0; i <= o->n_joined && !status; i++) {
         const char *name = i ? o->joined[i - 1] : o->features;
         size_t cut;
@@ -103,6 +118,8 @@ static enum eg_status add_file(struct training *t, struct eg_store *store, const
 static enum eg_status check_names(const struct training *t, struct eg_error *err)
 {
     const struct eg_train_options *o = t->options;
+    if (eg__training_selects(t))
+        return o->n_joined ? eg__fail(err, EG_E_ARGUMENT, "cuts are named, or chosen: not both") : EG_OK;
     for (size_t i = 0; o->n_others && i <= o->n_joined; i++) {
         const char *name = i ? o->joined[i - 1] : o->features;
         size_t cut;
@@ -133,14 +150,11 @@ enum eg_status eg__training_join(struct training *t, struct eg_error *err)
         return eg__fail(err, EG_E_ARGUMENT, "every feature file needs its network");
     enum eg_status status = check_names(t, err);
     if (!status) status = add_file(t, t->store, NULL, err);
+    t->maps = eg__zalloc(o->n_others + 1, sizeof *t->maps);
+    if (!t->maps) return eg__fail_memory(err, "rows");
     for (size_t k = 0; k < o->n_others && !status; k++) {
-        size_t *rows = NULL, before = t->joint.n;
-        status = map_rows(t->store, o->others[k], &rows, err);
-        if (!status) status = add_file(t, o->others[k], rows, err);
-        if (!status)
-            t->joint.parts[before].mapped = rows;
-        else
-            free(rows);
+        status = map_rows(t->store, o->others[k], &t->maps[k], err);
+        if (!status) status = add_file(t, o->others[k], t->maps[k], err);
     }
     return status ? status : set_blocks(t, err);
 }
@@ -177,7 +191,7 @@ static const struct eg_net *net_of(const struct training *t, const struct eg_par
 enum eg_status eg__training_parts(struct training *t, struct eg_error *err)
 {
     struct eg_train_report *r = &t->report;
-    if (t->joint.n < 2) return EG_OK;
+    if (!eg__training_is_joined(t)) return EG_OK;
     t->parts = eg__zalloc(t->joint.n, sizeof *t->parts);
     r->joined = eg__zalloc(t->joint.n, sizeof *r->joined);
     if (!t->parts || !r->joined) return eg__fail_memory(err, "the cuts");

@@ -207,7 +207,7 @@ enum eg_status eg__trained_build(const struct eg_net *net, const struct eg_train
     enum eg_status status;
     struct eg_graph *graph = NULL;
     struct writing w = {.card = eg__card_empty()};
-    if (t->n_parts > 1) {
+    if (t->n_parts) {
         uint32_t at = 0;
         status = net ? eg__parts_graph(t->parts, t->n_parts, &graph, &at, err) : keep_head(head, &graph, err);
         if (!status && net) status = eg__graph_attach(graph, at, head, err);

@@ -5,6 +5,7 @@
  * train_test.c  the test
  * train_targets.c several labels, or numbers, in place of a class
  * train_join.c  several cuts or networks side by side
+ * train_select.c  which of them, by cross-validation
  * rank_cuts.c   which cut, classifier, scale and C: by cross-validation
  * mlp.c         the FC head of fine-tuning as a classifier */
 #ifndef EG_FLOW_TRAINING_H
@@ -21,6 +22,7 @@ struct training {
     const struct eg_train_options *options;
     size_t cut; /* the first of `joint` */
     struct eg_joint joint;
+    size_t **maps;                 /* [options->n_others] rows of the other files */
     struct eg_row_block *blocks;   /* [joint.n] how each is scaled */
     struct eg_trained_part *parts; /* [joint.n] where they are several; what is written of them */
     struct eg_net pixels;          /* the network, its recipe that of all networks' image */
@@ -75,6 +77,23 @@ EG_MUST_CHECK enum eg_status eg__training_check_rows(const struct training *t, s
 /* After learning: what the report and the file say of several cuts. */
 EG_MUST_CHECK enum eg_status eg__training_parts(struct training *t, struct eg_error *err);
 char *eg__training_cut_names(const struct training *t); /* "a + b"; free() it; NULL: no memory */
+
+/* Is it more than one cut of t->store? Are the cuts to be chosen? */
+bool eg__training_is_joined(const struct training *t);
+bool eg__training_selects(const struct training *t);
+
+/* Which training rows are classified right by a classifier that has not seen them, t->how on t->joint. */
+struct eg_held_out {
+    uint8_t *right; /* [n_train]; free() it */
+    double accuracy, seconds;
+    enum eg_scaling scale;
+};
+EG_MUST_CHECK enum eg_status eg__training_held_out(struct training *t, struct eg_held_out *out,
+                                                   struct eg_error *err);
+/* What changed answers bring a photo, and the standard error of that. */
+void eg__paired_gain(const uint8_t *before, const uint8_t *after, size_t n, double *gain, double *noise);
+/* t->joint becomes those of its cuts that are better side by side; told in the report. */
+EG_MUST_CHECK enum eg_status eg__training_select(struct training *t, struct eg_error *err);
 
 /* Cross-validate the linear classifiers on every cut (or the one asked for) into
  * t->report.compared, best first. */

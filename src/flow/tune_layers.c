@@ -137,6 +137,9 @@ enum eg_status eg__tuning_build(struct tuning *t, struct eg_error *err)
 {
     const struct eg_tune_options *o = t->options;
     struct eg_run_cuts cuts = {.cuts = &o->cut, .n_cuts = o->cut != NULL};
+    if (t->net->has_recipe && t->net->recipe.views)
+        return eg__fail(err, EG_E_UNSUPPORTED,
+                        "a network is tuned on photos as they are, without views of them");
     enum eg_status status = eg__cuts_plan(t->net, &cuts, &t->plan, err);
     if (status) return status;
     t->d = t->plan.infos[0].length;

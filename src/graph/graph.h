@@ -14,7 +14,7 @@
 
 #include "engraft.h"
 
-enum { EG_INPUTS_MAX = 64, EG_PARAMS_MAX = 6 };
+enum { EG_INPUTS_MAX = 64, EG_PARAMS_MAX = 6, EG_VIEWS_MAX = 64 };
 
 enum eg_op {
 #define EG_OP(name, ...) EG_OP_##name,
@@ -138,7 +138,9 @@ struct eg_node {
     uint8_t order[EG_RANK_MAX]; /* transpose */
     struct eg_shape to;         /* reshape, expand */
     struct eg_resizing resize;
-    uint32_t size;         /* lrn */
+    uint32_t size; /* lrn; views: how many */
+    uint32_t
+        times; /* values of an image here, set by inference: 1, or its views; 0: the same for every image */
     uint32_t out_h, out_w; /* adaptive pool */
 };
 
@@ -244,6 +246,9 @@ EG_MUST_CHECK enum eg_status eg__graph_attach(struct eg_graph *graph, uint32_t a
 /* The same, graph's own outputs left as they are; nodes [n] of head become those of graph. */
 EG_MUST_CHECK enum eg_status eg__graph_graft(struct eg_graph *graph, uint32_t at, const struct eg_graph *head,
                                              uint32_t *nodes, size_t n, struct eg_error *err);
+
+/* The node where an image becomes several; NULL: there is none. */
+const struct eg_node *eg__graph_views(const struct eg_graph *graph);
 
 uint64_t eg__node_parameters(const struct eg_graph *graph, uint32_t index); /* trainable */
 uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index);       /* conv, linear */

@@ -53,7 +53,15 @@ uint64_t eg__node_macs(const struct eg_graph *graph, uint32_t index)
 {
     const struct eg_node *node = &graph->nodes[index];
     if (node->absorbed || (node->op != EG_OP_CONV && node->op != EG_OP_LINEAR)) return 0;
-    return (uint64_t)eg__map(node->shape).h * eg__map(node->shape).w * parameter_count(node, 0);
+    return (node->times > 1 ? node->times : 1) * (uint64_t)eg__map(node->shape).h * eg__map(node->shape).w *
+           parameter_count(node, 0);
+}
+
+const struct eg_node *eg__graph_views(const struct eg_graph *graph)
+{
+    for (uint32_t i = 1; i < graph->n_nodes; i++)
+        if (graph->nodes[i].op == EG_OP_VIEWS) return &graph->nodes[i];
+    return NULL;
 }
 
 bool eg__node_is_cut(const struct eg_graph *graph, uint32_t index)

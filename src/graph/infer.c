@@ -512,6 +512,48 @@ RULE(pad)
     return check_map(node, in, err);
 }
 
+RULE(views)
+{
+    UNUSED_GRAPH;
+    const struct eg_tensor *places = node->params[0];
+    const struct eg_map map = eg__map(in);
+    const size_t h = node->out_h ? node->out_h : map.h, w = node->out_w ? node->out_w : map.w;
+    if (!node->size || node->size > EG_VIEWS_MAX || places->rank != 2 || places->dim[0] != node->size ||
+        places->dim[1] != 3 || places->dtype != EG_I32 || !places->data)
+        return misfit(err, node, "its views are not said");
+    for (size_t i = 0; i < node->size; i++) {
+        const int32_t *at = (const int32_t *)places->data + 3 * i;
+        if (at[0] < 0 || at[1] < 0 || h > map.h || w > map.w || (size_t)at[0] > map.h - h ||
+            (size_t)at[1] > map.w - w)
+            return misfit(err, node, "view %zu (%zux%zu) lies outside an image of %zux%zu", i, h, w, map.h,
+                          map.w);
+    }
+    *out = eg__map_shape(h, w, map.c);
+    return check_map(node, in, err);
+}
+
+RULE(views_mean)
+{
+    UNUSED_GRAPH, (void)in, (void)out, (void)node, (void)err;
+    return EG_OK;
+}
+
+/* How often an image is there: values that meet are of the same views, or constants. */
+static enum eg_status infer_times(const struct eg_graph *graph, struct eg_node *node, struct eg_error *err)
+{
+    uint32_t times = node->op == EG_OP_INPUT;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        const uint32_t own = graph->nodes[node->inputs[i]].times;
+        if (own && times && own != times)
+            return misfit(err, node, "its inputs are of %u and of %u views", times, own);
+        if (own) times = own;
+    }
+    if (node->op == EG_OP_VIEWS && times > 1) return misfit(err, node, "views of views");
+    if (node->op == EG_OP_VIEWS_MEAN && times < 2) return misfit(err, node, "there are no views");
+    node->times = node->op == EG_OP_VIEWS ? node->size : node->op == EG_OP_VIEWS_MEAN ? 1 : times;
+    return EG_OK;
+}
+
 static shape_rule *const rules[EG_OP_COUNT] = {
 #define EG_OP(name, text, onnx, least, most, shape, run, grad, write, cut, ...)                              \
     [EG_OP_##name] = shape_##shape,
@@ -522,6 +564,7 @@ static shape_rule *const rules[EG_OP_COUNT] = {
 enum eg_status eg__infer(const struct eg_graph *graph, struct eg_node *node, struct eg_error *err)
 {
     enum eg_status status = check_arity(graph, node, err);
+    if (!status) status = infer_times(graph, node, err);
     if (status) return status;
     struct eg_shape in = node->n_inputs ? graph->nodes[node->inputs[0]].shape : node->shape, out = in;
     if (!node->n_inputs && node->op != EG_OP_CONSTANT && (in.rank < 1 || in.rank > EG_RANK_MAX))

@@ -42,6 +42,10 @@ bool eg__recipe_same(const char *a, const char *b);
  * was set anew since, the old meaning: xmp. */
 void eg__recipe_adopt(struct eg_recipe *recipe, const char *older);
 /* value = byte * scale + offset, per channel of the network's order. */
+/* EG_E_ARGUMENT: views that the recipe leaves no room for. */
+EG_MUST_CHECK enum eg_status eg__recipe_check_views(const struct eg_recipe *recipe, struct eg_error *err);
+/* What a photo becomes: for five views the square that they are cut from. */
+void eg__recipe_of_pixels(const struct eg_recipe *recipe, struct eg_recipe *pixels);
 void eg__recipe_affine(const struct eg_recipe *recipe, float scale[3], float offset[3]);
 
 #endif

@@ -1,6 +1,6 @@
 /* recipe.c: presets, and recipes as JSON. Keys, in this order: resize short|squash|none, size,
  * crop [h,w], filter, antialias, channels, scale, mean, std, exif, alpha, decode; then
- * those that came later, written only where they are not as before they came: xmp, icc. A key that is
+ * those that came later, written only where they are not as before they came: xmp, icc, views. A key that is
  * missing has the value of the preset `plain`, of those that came later the one before. */
 #include <math.h>
 #include <stdlib.h>
@@ -169,6 +169,9 @@ static enum eg_status read_member(const char *key, const json_t *value, struct e
     } else if (!strcmp(key, "icc")) {
         status = read_choice(key, value, "none|srgb", &choice, err);
         recipe->icc_srgb = choice == 1;
+    } else if (!strcmp(key, "views")) {
+        status = read_choice(key, value, "none|flip|five", &choice, err);
+        recipe->views = (enum eg_views)choice;
     } else if (!strcmp(key, "alpha")) {
         status = read_choice(key, value, "white", &choice, err);
     } else if (!strcmp(key, "decode")) {
@@ -180,6 +183,26 @@ static enum eg_status read_member(const char *key, const json_t *value, struct e
         free(shown);
     }
     return status;
+}
+
+enum eg_status eg__recipe_check_views(const struct eg_recipe *recipe, struct eg_error *err)
+{
+    if (recipe->views != EG_VIEWS_FIVE ||
+        (recipe->resize == EG_RESIZE_SHORT && recipe->size >= recipe->crop[0] &&
+         recipe->size >= recipe->crop[1]))
+        return EG_OK;
+    return eg__fail(
+        err, EG_E_ARGUMENT,
+        "five views are cut from a square that is larger than the network's input: the recipe has "
+        "none (resize the short side past the crop)");
+}
+
+void eg__recipe_of_pixels(const struct eg_recipe *recipe, struct eg_recipe *pixels)
+{
+    struct eg_recipe made = *recipe;
+    if (recipe->views == EG_VIEWS_FIVE) made.crop[0] = made.crop[1] = recipe->size;
+    made.views = EG_VIEWS_NONE;
+    *pixels = made;
 }
 
 static enum eg_status parse_json(const char *text, struct eg_recipe *recipe, struct eg_error *err)
@@ -209,6 +232,7 @@ static enum eg_status parse_json(const char *text, struct eg_recipe *recipe, str
     json_decref(root);
     if (status) return status;
     if (made.resize != EG_RESIZE_SHORT) made.size = 0;
+    if ((status = eg__recipe_check_views(&made, err))) return status;
     *recipe = made;
     return EG_OK;
 }
@@ -283,6 +307,8 @@ char *eg__recipe_json(const struct eg_recipe *recipe)
                     recipe->exif ? "true" : "false", recipe->fast_decode ? "fast" : "exact");
     if (recipe->xmp) eg__text_append(&text, ",\"xmp\":true");
     if (recipe->icc_srgb) eg__text_append(&text, ",\"icc\":\"srgb\"");
+    if (recipe->views)
+        eg__text_append(&text, ",\"views\":\"%s\"", recipe->views == EG_VIEWS_FLIP ? "flip" : "five");
     eg__text_append(&text, "}");
     if (text.failed) {
         free(text.chars);

@@ -10,6 +10,7 @@
 #include "graph/checks.h"
 #include "model/cut_tokens.h"
 #include "model/model.h"
+#include "model/views.h"
 
 static const struct {
     const char *name;
@@ -177,7 +178,8 @@ static enum eg_status plan_whole(const struct eg_net *net, struct eg_cut_plan *p
     plan->outputs = eg__alloc(2, sizeof *plan->outputs);
     if (!plan->outputs) return eg__fail_memory(err, "a cut");
     want_answer(net, plan);
-    enum eg_status status = take(net, plan, err);
+    enum eg_status status = eg__views_check_whole(net, err);
+    if (!status) status = take(net, plan, err);
     plan->outputs[0] = plan->outputs[plan->n_outputs - 1];
     plan->n = plan->n_outputs = 1;
     return status;
@@ -207,9 +209,11 @@ static enum eg_status plan_cuts(const struct eg_net *net, const struct eg_run_cu
     }
     if (!status && answer) want_answer(net, plan);
     if (!status) status = take(net, plan, err);
+    if (!status && answer) status = eg__views_check_whole(net, err);
     const uint32_t output = status ? 0 : plan->graph->output;
     for (size_t i = 0; i < n && !status; i++)
         status = add_pool(plan, i, &parsed[i], typed[i], !strcmp(order, "chw"), err);
+    if (!status) status = eg__views_plan(net, plan, err);
     if (!status) plan->graph->output = answer ? output : plan->outputs[n - 1];
     for (size_t i = 0; parsed && i < n; i++) free(parsed[i].layer);
     free(parsed);

@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "base/mem.h"
+#include "image/photo.h"
 
 double eg__seconds(void)
 {
@@ -26,9 +27,11 @@ static enum eg_status check_photos(const struct eg_recipe *recipe, const char *n
                             "'%s' does not say how photos become its input", network);
     if (shape.c != 3)
         return eg__fail(err, EG_E_SHAPE, "'%s' takes %zu channels, photos have 3", network, shape.c);
-    if (recipe->crop[0] != shape.h || recipe->crop[1] != shape.w)
-        return eg__fail(err, EG_E_SHAPE, "the recipe gives %zux%zu, '%s' takes %zux%zu", recipe->crop[0],
-                        recipe->crop[1], network, shape.h, shape.w);
+    struct eg_recipe pixels;
+    eg__recipe_of_pixels(recipe, &pixels);
+    if (pixels.crop[0] != shape.h || pixels.crop[1] != shape.w)
+        return eg__fail(err, EG_E_SHAPE, "the recipe gives %zux%zu, '%s' takes %zux%zu", pixels.crop[0],
+                        pixels.crop[1], network, shape.h, shape.w);
     return EG_OK;
 }
 
@@ -39,7 +42,7 @@ enum eg_status eg__feeder_start(const struct eg_recipe *recipe, const struct eg_
     enum eg_status status = is_array ? EG_OK : check_photos(recipe, graph->name, eg__map(shape), err);
     if (status) return status;
     struct eg_feeder feeder = {.graph = graph, .shape = shape, .batch = batch, .pool = pool};
-    if (recipe) feeder.recipe = *recipe;
+    if (recipe) eg__recipe_of_pixels(recipe, &feeder.recipe);
     size_t n;
     bool fits = eg__mul(eg__shape_count(shape), batch, &n);
     if (fits && is_array)

@@ -39,16 +39,20 @@ const char *eg_photo_kind(size_t index, bool *read)
 enum eg_status eg_image_pixels(const void *bytes, size_t n_bytes, const struct eg_recipe *recipe,
                                uint8_t *out, struct eg_error *err)
 {
-    return eg__photo_input(bytes, n_bytes, recipe, out, err);
+    struct eg_recipe of_pixels;
+    eg__recipe_of_pixels(recipe, &of_pixels);
+    return eg__photo_input(bytes, n_bytes, &of_pixels, out, err);
 }
 
 enum eg_status eg_image_input(const void *bytes, size_t n_bytes, const struct eg_recipe *recipe, float *out,
                               struct eg_error *err)
 {
-    size_t n = recipe->crop[0] * recipe->crop[1];
+    struct eg_recipe of_pixels;
+    eg__recipe_of_pixels(recipe, &of_pixels);
+    size_t n = of_pixels.crop[0] * of_pixels.crop[1];
     uint8_t *pixels = eg__alloc(n, 3);
     if (!pixels) return eg__fail_memory(err, "a photo");
-    enum eg_status status = eg__photo_input(bytes, n_bytes, recipe, pixels, err);
+    enum eg_status status = eg__photo_input(bytes, n_bytes, &of_pixels, pixels, err);
     float scale[3], offset[3];
     eg__recipe_affine(recipe, scale, offset);
     for (size_t i = 0; i < n && !status; i++)

@@ -223,9 +223,33 @@ static void resize_recipe(struct eg_recipe *recipe, size_t h, size_t w)
     recipe->crop[1] = w;
 }
 
+/* A network that was written with its views has them in its graph. */
+static enum eg_status settle_views(struct eg_net *net, const struct eg_net_options *o,
+                                   const struct eg_node *own, struct eg_error *err)
+{
+    if (o->views && !net->has_recipe)
+        return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_NO_RECIPE,
+                            "'%s' does not say how photos become its input, so there are no views of them",
+                            net->graph->name);
+    if (o->views && own && o->views != net->recipe.views)
+        return eg__fail(err, EG_E_UNSUPPORTED, "'%s' has views of its own, which stay as they are",
+                        net->graph->name);
+    if (o->views) net->recipe.views = o->views;
+    return net->has_recipe ? eg__recipe_check_views(&net->recipe, err) : EG_OK;
+}
+
+static enum eg_status check_same_size(const struct eg_net *net, size_t h, size_t w,
+                                      const struct eg_map *input, struct eg_error *err)
+{
+    if (h == input->h && w == input->w) return EG_OK;
+    return eg__fail(err, EG_E_UNSUPPORTED, "'%s' was written with its views: its size is %zux%zu",
+                    net->graph->name, input->h, input->w);
+}
+
 static enum eg_status settle_recipe(struct eg_net *net, const struct eg_net_options *o, struct eg_error *err)
 {
-    const struct eg_map input = eg__map(net->graph->nodes[0].shape);
+    const struct eg_node *views = eg__graph_views(net->graph); /* what it has, is of the size that is cut */
+    const struct eg_map input = eg__map(views ? views->shape : net->graph->nodes[0].shape);
     const struct eg_arch *arch = net->card.recipe ? NULL : net->built_in;
     const char *own = arch ? arch->recipe : net->card.recipe;
     size_t h = o->height, w = o->width;
@@ -261,6 +285,8 @@ static enum eg_status settle_recipe(struct eg_net *net, const struct eg_net_opti
         w = input.w;
     }
     if (net->has_recipe) resize_recipe(&net->recipe, h, w);
+    if (!status) status = settle_views(net, o, views, err);
+    if (status || views) return status ? status : check_same_size(net, h, w, &input, err);
     if (h == input.h && w == input.w) return EG_OK;
     if (eg__graph_resize(net->graph, h, w, NULL)) { /* what fixes the size may be cut off later */
         net->height = h;

@@ -23,7 +23,7 @@ struct eg_view eg__run_view(const struct eg_run *run, uint32_t value)
     case EG_PLACE_ARENA: data.write = run->arena + root->offset; break;
     case EG_PLACE_USER: data.write = run->out[root->offset]; break;
     }
-    const size_t before = root->whole ? run->first * eg__shape_count(root->shape) : 0;
+    const size_t before = root->whole ? run->first * root->times * eg__shape_count(root->shape) : 0;
     return (struct eg_view){
         .data = data.write ? data.write + before + v->first : NULL,
         .h = eg__map(v->shape).h,
@@ -53,7 +53,7 @@ static void run_steps(struct eg_run *run, size_t from, size_t to, size_t n)
         run->scratch = run->arena + step->scratch_offset;
         run->scratch_thread = step->scratch_thread;
         run->shared = run->scratch + run->threads * step->scratch_thread;
-        step->run(run, step, n);
+        step->run(run, step, n * run->values[run->values[step->output].root].times);
         if (!run->timed) continue;
         double now = seconds_now();
         step->info.seconds += now - before;

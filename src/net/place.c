@@ -174,7 +174,16 @@ void eg__place_roots(struct eg_run *run, const struct eg_graph *graph, const boo
                      const struct eg_place_users *users, bool *placed)
 {
     for (uint32_t i = 0; i < graph->n_nodes; i++)
-        run->values[i] = (struct eg_value){.shape = graph->nodes[i].shape, .root = i};
+        run->values[i] =
+            (struct eg_value){.shape = graph->nodes[i].shape, .root = i, .times = graph->nodes[i].times};
+    for (uint32_t i = graph->n_nodes; i-- > 0;) { /* what is the same for all is there as often as asked */
+        const struct eg_node *node = &graph->nodes[i];
+        if (!run->values[i].times) run->values[i].times = 1;
+        for (uint32_t k = 0; k < node->n_inputs; k++)
+            if (!graph->nodes[node->inputs[k]].times &&
+                run->values[node->inputs[k]].times < run->values[i].times)
+                run->values[node->inputs[k]].times = run->values[i].times;
+    }
     for (uint32_t i = graph->n_nodes; i-- > 0;)
         if (needed[i] && graph->nodes[i].op == EG_OP_CONCAT && !graph->nodes[i].axis)
             place_members(run, graph, i, placed);
@@ -214,7 +223,8 @@ enum eg_status eg__place_outputs(struct eg_run *run, const struct eg_graph *grap
         struct eg_run_step *step;
         copy.op = EG_OP_IDENTITY;
         memset(copy.params, 0, sizeof copy.params);
-        run->values[n_nodes + i] = (struct eg_value){.shape = copy.shape, .root = n_nodes + i};
+        run->values[n_nodes + i] =
+            (struct eg_value){.shape = copy.shape, .root = n_nodes + i, .times = run->values[node].times};
         enum eg_status status = eg__run_add_step(run, &copy, n_nodes + i, &node, 1, &step, err);
         if (!status) status = eg__plan_plain(run, step, &copy, err);
         if (status) return status;
@@ -230,7 +240,8 @@ enum eg_status eg__place_outputs(struct eg_run *run, const struct eg_graph *grap
 
 static size_t storage_floats(const struct eg_run *run, const struct eg_value *root)
 {
-    size_t floats = (root->whole ? run->max_batch : run->chunk_images) * eg__shape_count(root->shape);
+    size_t floats =
+        (root->whole ? run->max_batch : run->chunk_images) * root->times * eg__shape_count(root->shape);
     return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }
 
@@ -242,7 +253,7 @@ static void choose_chunks(struct eg_run *run)
     run->chunk_images = run->max_batch;
     for (uint32_t i = 1; i < run->n_values; i++) {
         const struct eg_value *v = &run->values[i];
-        size_t floats = eg__shape_count(v->shape);
+        size_t floats = v->times * eg__shape_count(v->shape);
         if (v->place != EG_PLACE_ARENA || floats < HEAVY_FLOATS) continue;
         if (floats > most) most = floats;
         if (run->chunk_steps <= v->to) run->chunk_steps = v->to + 1;

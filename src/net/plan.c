@@ -47,6 +47,10 @@ static enum eg_status start(struct planner *p, const uint32_t *outputs, size_t n
         if (p->wanted[outputs[i]])
             return eg__fail(err, EG_E_ARGUMENT, "layer '%.200s' is asked for twice",
                             g->nodes[outputs[i]].name);
+        if (g->nodes[outputs[i]].times > 1)
+            return eg__fail(err, EG_E_ARGUMENT,
+                            "layer '%.200s' has several views of an image (ask for their mean)",
+                            g->nodes[outputs[i]].name);
         p->wanted[outputs[i]] = p->needed[outputs[i]] = true;
     }
     for (size_t i = 0; i < n; i++) p->by_strides[i] = !p->wanted[i];
@@ -269,6 +273,8 @@ static enum eg_status plan_node(struct planner *p, uint32_t index, struct eg_err
         status = eg__plan_matmul(p->run, step, node, err);
     else if (!status && node->op == EG_OP_ATTENTION)
         status = eg__plan_attention(p->run, step, node, err);
+    else if (!status && (node->op == EG_OP_VIEWS || node->op == EG_OP_VIEWS_MEAN))
+        status = eg__plan_views(p->run, step, node, err);
     else if (!status && is_move(node))
         status = eg__plan_move(p->run, step, node, err);
     else if (!status)

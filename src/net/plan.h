@@ -25,6 +25,7 @@ struct eg_value {
     size_t first;  /* float of the storage where it starts */
     bool strided;  /* only steps that read strides see it (array.h) */
     ptrdiff_t stride[EG_RANK_MAX];
+    size_t times; /* as often as there are images: an image's views follow each other */
     /* of a root */
     size_t ld; /* floats from pixel to pixel of the storage */
     enum eg_place place;
@@ -135,6 +136,9 @@ void eg__gemm_pixels(const struct eg_run *run, const struct eg_run_step *step, c
                      size_t count, float *out);
 /* Tile size m of the Winograd algorithm for this convolution, 0: none. */
 unsigned eg__winograd_tile(const struct eg_node *node, struct eg_map in, bool exact);
+/* Views of an image, and their mean (step_views.c). */
+EG_MUST_CHECK enum eg_status eg__plan_views(struct eg_run *run, struct eg_run_step *step,
+                                            const struct eg_node *node, struct eg_error *err);
 /* Every other operator. */
 EG_MUST_CHECK enum eg_status eg__plan_plain(struct eg_run *run, struct eg_run_step *step,
                                             const struct eg_node *node, struct eg_error *err);

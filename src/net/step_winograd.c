@@ -285,7 +285,7 @@ enum eg_status eg__plan_winograd(struct eg_run *run, struct eg_run_step *step,
     work->tiles_w = (out.w + work->m - 1) / work->m;
     work->packed = eg__packed_count(run->kernels, out.c, in);
     work->together = work->points * work->packed > FILTERS_APART;
-    size_t all = run->max_batch * work->tiles_h * work->tiles_w;
+    size_t all = run->max_batch * run->values[step->output].times * work->tiles_h * work->tiles_w;
     work->tiles = TILES_APART; /* together: a block need not be larger than what it saves reading twice */
     if (work->together) work->tiles = smaller(TILES_TOGETHER, 2 * work->packed / (in + out.c) + 1);
     work->tiles = smaller(all, work->tiles);

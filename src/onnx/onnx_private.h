@@ -92,6 +92,10 @@ struct eg_value {
     const char *label; /* name for it in the file's own order, should it be made; NULL: it has its names */
     uint32_t natural;  /* its layer in the file's order of dimensions, once that was asked for; 0: not yet */
     struct eg_dimension dim[EG_RANK_MAX];
+    struct eg_view_of { /* what one of our own views is of the layer; h 0: it is none */
+        size_t top, left, h, w;
+        bool mirrored;
+    } view;
 };
 
 struct eg_onnx {
@@ -244,6 +248,10 @@ eg_lower_fn eg__lower_concat, eg__lower_split, eg__lower_slice, eg__lower_gather
     eg__lower_arg_max, eg__lower_softmax;
 /* of onnx_lower_two.c */
 eg_lower_fn eg__lower_binary, eg__lower_where, eg__lower_matmul, eg__lower_gemm, eg__lower_prelu;
+
+/* Nodes that engraft wrote for views, by their names (onnx_views.c). */
+bool eg__is_of_views(const char *label);
+EG_MUST_CHECK enum eg_status eg__read_views(struct eg_reading *step);
 
 /* of onnx_lower_rare.c */
 eg_lower_fn eg__lower_resize, eg__lower_conv_transpose, eg__lower_cum_sum;

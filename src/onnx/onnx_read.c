@@ -358,6 +358,8 @@ enum eg_status eg__step_read(struct eg_onnx *onnx, const EgOnnx__NodeProto *prot
     if (!status) {
         if (!strncmp(label, NORMALIZE, sizeof NORMALIZE - 1))
             status = skip_normalization(&step);
+        else if (eg__is_of_views(label))
+            status = eg__read_views(&step);
         else
             status = eg__expand(&step);
         const bool constant = status == EG_E_NOT_FOUND && eg__fold_applies(&step);
@@ -611,7 +613,8 @@ static enum eg_status turn_first_convolutions(struct eg_onnx *onnx)
     for (uint32_t i = 1; i < graph->n_nodes && !status; i++) {
         struct eg_node *node = &graph->nodes[i];
         if (!node->n_inputs || !is_image[node->inputs[0]]) continue;
-        if (node->op == EG_OP_PAD || node->op == EG_OP_IDENTITY || node->op == EG_OP_DROPOUT) {
+        if (node->op == EG_OP_PAD || node->op == EG_OP_IDENTITY || node->op == EG_OP_DROPOUT ||
+            node->op == EG_OP_VIEWS) {
             is_image[i] = true;
         } else if (node->op != EG_OP_CONV || node->groups != 1) {
             status =

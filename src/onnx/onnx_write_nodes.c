@@ -635,6 +635,8 @@ static enum eg_form form_of(const struct eg_onnx_writer *writer, const struct eg
     case EG_OP_GLOBAL_GEM:
     case EG_OP_CHANNEL_SHUFFLE:
     case EG_OP_PAD: return EG_FORM_IMAGE;
+    case EG_OP_VIEWS: return EG_FORM_IMAGE;
+    case EG_OP_VIEWS_MEAN: return writer->form[node->inputs[0]];
     case EG_OP_CONSTANT:
     case EG_OP_TRANSPOSE:
     case EG_OP_RESHAPE:
@@ -661,6 +663,8 @@ static void write_none(struct eg_written_layer *layer) { eg__layer_refuse(layer,
 #define write_compare write_binary
 #define write_trees eg__write_trees
 #define write_constant eg__write_constant
+#define write_views eg__write_views
+#define write_views_mean eg__write_views_mean
 #define write_transpose eg__write_transpose
 #define write_reshape eg__write_reshape
 #define write_expand eg__write_expand
@@ -692,7 +696,8 @@ void eg__writer_layer(struct eg_onnx_writer *writer, uint32_t index, const char 
     bool one_pixel = eg__map(node->shape).h == 1 && eg__map(node->shape).w == 1;
     layer.output =
         output && (layer.form == EG_FORM_VECTOR || !one_pixel) ? output : eg__writer_name(writer, node->name);
-    bool keeps_image = node->op == EG_OP_PAD || node->op == EG_OP_IDENTITY || node->op == EG_OP_DROPOUT;
+    bool keeps_image = node->op == EG_OP_PAD || node->op == EG_OP_IDENTITY || node->op == EG_OP_DROPOUT ||
+                       node->op == EG_OP_VIEWS;
     bool constant = node->op != EG_OP_INPUT;
     for (uint32_t i = 0; i < node->n_inputs; i++) {
         constant &= writer->constant[node->inputs[i]];

@@ -107,6 +107,8 @@ const char *eg__layer_ints(struct eg_written_layer *layer, const char *name, siz
 
 /* Rows of other files. */
 void eg__write_trees(struct eg_written_layer *layer);
+void eg__write_views(struct eg_written_layer *layer);
+void eg__write_views_mean(struct eg_written_layer *layer);
 void eg__write_constant(struct eg_written_layer *layer);
 void eg__write_transpose(struct eg_written_layer *layer);
 void eg__write_reshape(struct eg_written_layer *layer);

@@ -72,21 +72,32 @@ static json_t *json_compared(const struct eg_compared *compared, size_t n)
     return list;
 }
 
-/* Cuts side by side; what each brought where they were chosen. */
+/* Cuts side by side. */
 static json_t *json_joined(const struct eg_train_report *report)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < report->n_joined; i++) {
         const struct eg_joined *j = &report->joined[i];
-        const bool chosen = j->cv_accuracy > 0;
-        json_array_append_new(list, json_pack("{s:o,s:o,s:I,s:s,s:f,s:o,s:o,s:o,s:o}", "network",
+        json_array_append_new(list, json_pack("{s:o,s:o,s:I,s:s,s:f}", "network",
                                               j->network ? eg__json_text(j->network) : json_null(),
                                               "features", eg__json_text(j->cut), "length",
-                                              (json_int_t)j->length, "scale", j->scale, "factor", j->factor,
-                                              "cv_accuracy", eg__json_number(chosen ? j->cv_accuracy : NAN),
-                                              "gain", eg__json_number(chosen ? j->gain : NAN), "noise",
-                                              eg__json_number(chosen ? j->noise : NAN), "seconds",
-                                              eg__json_number(chosen ? j->seconds : NAN)));
+                                              (json_int_t)j->length, "scale", j->scale, "factor", j->factor));
+    }
+    return list;
+}
+
+/* What each cut brought beside those before it. */
+static json_t *json_selection(const struct eg_train_report *report)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < report->n_selection; i++) {
+        const struct eg_selection *s = &report->selection[i];
+        json_array_append_new(list,
+                              json_pack("{s:o,s:o,s:I,s:s,s:b,s:f,s:f,s:f,s:f}", "network",
+                                        s->network ? eg__json_text(s->network) : json_null(), "features",
+                                        eg__json_text(s->cut), "length", (json_int_t)s->length, "scale",
+                                        s->scale, "taken", (int)s->taken, "cv_accuracy", s->cv_accuracy,
+                                        "gain", s->gain, "noise", s->noise, "seconds", s->seconds));
     }
     return list;
 }
@@ -117,6 +128,7 @@ static json_t *json_train(const struct eg_train_report *report, const char *outp
     }
     json_object_set_new(json, "scales", scales);
     if (report->n_joined) json_object_set_new(json, "joined", json_joined(report));
+    if (report->n_selection) json_object_set_new(json, "selection", json_selection(report));
     json_object_set_new(json, "left_out", json_integer((json_int_t)report->n_left_out));
     for (size_t i = 0; i < report->n_empty; i++)
         json_array_append_new(empty, eg__json_text(report->empty[i]));

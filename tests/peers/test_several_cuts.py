@@ -85,6 +85,30 @@ class SeveralCuts(Case):
         self.bad(1, "train", "f.h5", "-o", "x.onnx", "--quiet", "--from", "m.onnx", says="take the same cuts")
         self.good("explain", "m.onnx", next((self.here / "photos" / "a").iterdir()), "-o", "maps", "--quiet")
 
+    def test_cuts_are_chosen(self):
+        """Of three cuts one tells a from the rest, one b from the rest, one nothing; a fourth repeats the first."""
+        rng = np.random.default_rng(1)
+        self.good("extract", MODEL, "photos", "-o", "made.h5", "--quiet", *[w for n in ("avgpool", "_blocks.14:avg", "_blocks.10:avg", "_blocks.8:avg") for w in ("--cut", n)])
+        with h5py.File(self.here / "made.h5", "r+") as file:
+            labels = file["labels"][:]
+            for name, told in ("avgpool", 0), ("_blocks.14:avg", 1), ("_blocks.10:avg", 9), ("_blocks.8:avg", 0):
+                rows = file["cuts"][name]
+                rows[:] = rng.normal(size=rows.shape) * 0.2 + 1
+                rows[:, :40] += 2.5 * (labels == told)[:, None]
+        report = self.json("train", "made.h5", "-o", "m.onnx", "--quiet", "--features", "auto", "--cv", "3")
+        taken = [step["features"] for step in report["selection"] if step["taken"]]
+        self.assertEqual(len(taken), 2, report["selection"])
+        self.assertIn("_blocks.14:avg", taken)
+        self.assertTrue({"avgpool", "_blocks.8:avg"} & set(taken))
+        self.assertEqual([part["features"] for part in report["joined"]], taken)
+        for before, after in zip(report["selection"], report["selection"][1:]):
+            self.assertAlmostEqual(after["cv_accuracy"] - before["cv_accuracy"], after["gain"], delta=1e-9)
+            self.assertEqual(after["taken"], after["gain"] > after["noise"])
+        self.same_as_onnxruntime()
+        self.good("train", "made.h5", "-o", "n.onnx", "--quiet", "--features", "auto", "--classifier", "auto", "--out-of-fold", "o.csv", "--cv", "3")
+        self.bad(2, "train", "made.h5", "-o", "x.onnx", "--features", "auto", "--features", "avgpool", says="alone")
+        self.bad(2, "train", "made.h5", "-o", "x.onnx", "--features", "auto", "--classifier", "mlp", says="mlp")
+
     def test_wrong_names(self):
         for code, names, text in (1, ["avgpool", "avgpool"], "given twice"), (2, ["avgpool", "nothing"], "no features 'nothing'"):
             self.bad(code, "train", "f.h5", "-o", "x.onnx", *[w for n in names for w in ("--features", n)], says=text)
