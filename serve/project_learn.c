@@ -167,16 +167,17 @@ static void take_report(struct project *p, const struct eg_train_report *report,
     pthread_rwlock_unlock(&p->lock);
 }
 
-/* The model that is there goes on, where it is of these features; else from the first scale and C. */
-static enum eg_status train(struct project *p, eg_features *features, bool search, unsigned folds,
+/* Soon: one fit; the model that is there goes on, where it is of these features, else from the first scale
+ * and C. By the search: folds choose scale and C, and tell what is unknown. */
+static enum eg_status train(struct project *p, eg_features *features, bool search,
                             struct eg_train_report **report, struct eg_error *err)
 {
     char *path = project_file(p, "model.onnx");
     if (!path) return no_memory(err);
     struct eg_train_options how = {EG_SIZED(eg_train_options),
                                    .test_fraction = -1,
-                                   .folds = folds,
-                                   .reject_rate = folds == 1 ? 0 : REJECT_RATE,
+                                   .folds = search ? 0 : 1,
+                                   .reject_rate = search ? REJECT_RATE : 0,
                                    .overwrite = true,
                                    .command = COMMAND,
                                    .pool = p->pool,
@@ -223,8 +224,8 @@ enum eg_status project_learn(struct project *p, bool search, struct eg_error *er
     project_enter(p, search ? SEARCHING : LEARNING, true);
     enum eg_status status = open_features(p, &features, err);
     if (status) return status;
-    status = train(p, features, search, smallest < 2 ? 1 : 0, &report, &why);
-    if (status && without_folds(&why)) status = search ? EG_OK : train(p, features, false, 1, &report, &why);
+    status = train(p, features, search, &report, &why);
+    if (status && search && without_folds(&why)) status = EG_OK; /* too few photos to choose by */
     eg_features_close(features);
     if (status && err) *err = why;
     if (!status && report && project_load_model(p)) take_report(p, report, search);

@@ -129,6 +129,7 @@ static void set_trouble(struct project *p, enum eg_status status, const struct e
 static enum eg_status keep_up(struct project *p, struct eg_error *err)
 {
     enum eg_status status = p->net ? EG_OK : project_load_network(p, err);
+    if (!p->model && !p->done) project_load_model(p); /* of the last time, to go on from */
     if (!status) status = project_extract(p, err);
     if (!status) status = project_learn(p, false, err);
     if (!status) status = project_judge(p, err);
