@@ -18,19 +18,21 @@ static enum eg_status judge_file(struct eg_trial *t, const char *data, struct eg
 {
     const struct eg_card *card = &t->model->card;
     struct eg_graph *head = NULL;
-    size_t cut = 0;
+    struct eg_joint joint = {0};
     enum eg_status status = eg__store_open(data, &t->store, err);
     if (!status) status = eg__model_source(t->model, eg__store_spec(t->store), data, err);
-    if (!status) status = eg__model_cut(t->model, t->store, data, &cut, err);
+    if (!status) status = eg__model_joint(t->model, t->store, data, &joint, err);
     if (!status) status = eg__model_head(t->model, &head, err);
     if (!status) status = eg__class_rules_read(card->class_choice, &t->rules, err);
     if (!status)
-        status = eg__targets_of_store(t->store, cut, card->labels_separator, &t->rules.choice,
+        status = eg__targets_of_store(t->store, joint.parts[0].cut, card->labels_separator, &t->rules.choice,
                                       is_value(t->model) ? card->target : NULL, targets, err);
     if (!status)
-        status = eg__judge_rows(head, t->store, cut, targets->rows, targets->n, t->options->pool, &t->verdict,
-                                err);
-    if (!status) status = eg__row_hashes(t->store, cut, targets->rows, targets->n, t->verdict.hashes, err);
+        status = eg__judge_rows(head, &joint, targets->rows, targets->n, t->options->pool, &t->verdict, err);
+    if (!status)
+        status =
+            eg__row_hashes(t->store, joint.parts[0].cut, targets->rows, targets->n, t->verdict.hashes, err);
+    eg__joint_release(&joint);
     eg__graph_free(head);
     eg__class_rules_release(&t->rules);
     return status;

@@ -65,6 +65,9 @@ static enum eg_status choose_how(struct training *t, struct eg_error *err)
         return eg__fail(err, EG_E_UNSUPPORTED, "%s: not made for %s",
                         o->from ? "going on from an earlier model" : classifier,
                         o->target ? "numbers" : "several labels a photo");
+    if (eg__training_has_targets(t) && eg__training_selects(t))
+        return eg__fail(err, EG_E_UNSUPPORTED, "choosing among cuts: not made for %s (name them)",
+                        o->target ? "numbers" : "several labels a photo");
     t->how = (struct eg_learn_options){
         .learner = (enum eg_learner)learner,
         .scale = (enum eg_scaling)scale,

@@ -131,7 +131,7 @@ static enum eg_status test_elsewhere(struct training *t, struct eg_error *err)
     const struct eg_evaluate_options how = {
         .rows = EG_ROWS_ALL, .pool = o->pool, .progress = o->progress, .user = o->user, .images = o->images};
     if (asprintf(&path, "%s.tested.onnx", t->path) < 0) return eg__fail_memory(err, "a path");
-    enum eg_status status = eg__trained_save(t->graph, t->net, path, true, err);
+    enum eg_status status = eg__trained_save(t->graph, t->whole, path, true, err);
     if (!status) status = eg_net_load(path, NULL, &model, err);
     if (!status) status = eg_evaluate(model, o->test, &how, &found, err);
     if (!status) {
@@ -176,8 +176,8 @@ enum eg_status eg__training_test_targets(struct training *t, struct eg_error *er
     struct eg_verdict verdict = {0};
     if (t->options->test) return test_elsewhere(t, err);
     if (!n) return EG_OK;
-    enum eg_status status = eg__judge_rows(t->learned.head, t->store, t->cut, s->rows + s->n_train, n,
-                                           t->options->pool, &verdict, err);
+    enum eg_status status =
+        eg__judge_rows(t->learned.head, &t->joint, s->rows + s->n_train, n, t->options->pool, &verdict, err);
     if (!status && t->numbers) status = measure_numbers(t, &verdict, err);
     if (!status && t->sets)
         status = eg__label_metrics(t->sets + s->n_train * k, verdict.probabilities, t->report.thresholds, n,
