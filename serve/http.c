@@ -350,7 +350,7 @@ static struct MHD_Response *make_response(struct incoming *in)
 static void count(struct incoming *in)
 {
     struct http *http = in->http;
-    double seconds = in->whole ? serve_seconds() - in->whole : 0;
+    double seconds = in->whole > 0 ? serve_seconds() - in->whole : 0;
     size_t bucket = 0;
     while (bucket < 11 && seconds > http_buckets[bucket]) bucket++;
     pthread_mutex_lock(&http->lock);
