@@ -314,7 +314,7 @@ static bool body_is_whole(struct incoming *in)
 static void free_body(struct incoming *in)
 {
     if (in->spool >= 0) {
-        if (in->request.body) munmap((void *)(uintptr_t)in->request.body, in->n);
+        if (in->request.body) munmap((void *)in->request.body, in->n);
         close(in->spool);
     }
     free(in->body);
@@ -336,8 +336,7 @@ static struct MHD_Response *make_response(struct incoming *in)
         if (response) reply->bytes = NULL;
         return response;
     case REPLY_STATIC:
-        return MHD_create_response_from_buffer(reply->n_bytes, (void *)(uintptr_t)reply->fixed,
-                                               MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(reply->n_bytes, (void *)reply->fixed, MHD_RESPMEM_PERSISTENT);
     case REPLY_FD:
         response = MHD_create_response_from_fd64(reply->n_bytes, reply->fd);
         if (response) reply->kind = REPLY_NONE; /* the file is the response's */
@@ -652,9 +651,8 @@ const char *http_token(const struct http *http) { return http->guard.token; }
 const char *http_url(const struct http *http) { return http->url; }
 const char *http_open_url(const struct http *http) { return http->open_url; }
 
-struct http_counts http_counts(const struct http *const_http)
+struct http_counts http_counts(struct http *http)
 {
-    struct http *http = (struct http *)(uintptr_t)const_http; /* for the lock */
     pthread_mutex_lock(&http->lock);
     struct http_counts counts = http->counts;
     counts.waiting = http->n_waiting;

@@ -98,7 +98,7 @@ struct http_counts {
     size_t waiting, connections;
 };
 extern const double http_buckets[11];
-struct http_counts http_counts(const struct http *http);
+struct http_counts http_counts(struct http *http);
 /* Takes no more requests, answers what is here (30 s at most), ends. */
 void http_stop(struct http *http); /* events may still be sent: nobody hears them */
 void http_free(struct http *http); /* after http_stop, when nobody sends events any more */
