@@ -55,7 +55,7 @@ static int check(const struct invocation *in)
 /* The browser is started and left alone; that there is none is no failure. */
 static void open_browser(const char *url)
 {
-    char *words[] = {"xdg-open", (char *)(uintptr_t)url, NULL};
+    char *words[] = {"xdg-open", (char *)url, NULL};
     posix_spawn_file_actions_t actions;
     pid_t child;
     posix_spawn_file_actions_init(&actions);
