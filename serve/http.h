@@ -106,7 +106,8 @@ void http_free(struct http *http); /* after http_stop, when nobody sends events 
 /* ---- paths (safe_path.c) --------------------------------------------------------------------- */
 
 /* open(2) of a path that must lie beneath the folder, whatever "..", links and mounts it has (openat2). -1
- * with errno. Links inside the folder to places inside it are followed. */
+ * with errno. Links inside the folder to places inside it are followed where the
+ * system has openat2, else none. */
 int safe_open(int folder, const char *path, int flags, unsigned mode);
 /* May this be the name of a file or class: not empty, no '/', not "." or "..", not hidden, no control
  * characters, UTF-8, at most 200 bytes. */

@@ -2,11 +2,39 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "serve/http.h"
+
+/* Where the system has no openat2: folder by folder, and no link is followed. */
+static int walk(int folder, const char *path, int flags, unsigned mode)
+{
+    char name[256];
+    int at = *path && *path != '/' ? fcntl(folder, F_DUPFD_CLOEXEC, 0) : -1, next = -1;
+    if (at < 0) errno = *path == '/' ? EXDEV : ENOENT;
+    while (at >= 0) {
+        size_t n = strcspn(path, "/");
+        bool last = !path[n];
+        if (n >= sizeof name || (n == 2 && !memcmp(path, "..", 2))) {
+            errno = n == 2 ? EXDEV : ENAMETOOLONG;
+            next = -1;
+        } else {
+            snprintf(name, sizeof name, "%.*s", n ? (int)n : 1, n ? path : ".");
+            next = openat(at, name, (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
+                          mode);
+        }
+        int error = errno;
+        close(at);
+        errno = error;
+        if (last) return next;
+        at = next;
+        path += n + 1;
+    }
+    return -1;
+}
 
 int safe_open(int folder, const char *path, int flags, unsigned mode)
 {
@@ -15,6 +43,7 @@ int safe_open(int folder, const char *path, int flags, unsigned mode)
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     for (;;) {
         long fd = syscall(SYS_openat2, folder, path, &how, sizeof how);
+        if (fd < 0 && errno == ENOSYS) return walk(folder, path, flags, mode);
         if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) return (int)fd; /* EAGAIN: a rename raced */
     }
 }
