@@ -192,8 +192,8 @@ static int run(struct invocation *in)
 static int run(struct invocation *in)
 {
     tell(in,
-         "this engraft was built without libmicrohttpd, which serving needs (install its development package "
-         "and build again)");
+         "this engraft was built without libmicrohttpd and libarchive, which serving needs (install their "
+         "development packages and build again)");
     return EXIT_FAILED;
 }
 #endif
