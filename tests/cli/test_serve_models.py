@@ -52,7 +52,7 @@ class Models(Served):
 
     def test_several_models(self):
         self.features()
-        self.good("train", "f.h5", "-o", "own.onnx", "--seed", 1)
+        self.good("train", "f.h5", "-o", "own.onnx", "--seed", 1, "--reject", 0.05)
         server = self.serve("own.onnx", MODEL)
         status, found = server.json("GET", "/v1/models")
         self.assertEqual(status, 200)
@@ -64,6 +64,10 @@ class Models(Served):
         for query, model in (("", "own.onnx"), ("model=own&", "own.onnx"), (f"model={MODEL}&", MODEL)):
             got = server.json("POST", f"/v1/predict?{query}top=2&path={path}", path.read_bytes())
             self.assertEqual(got, (200, json.loads(self.good("predict", model, path, "--top", 2, "--json").stdout)))
+        # What is like none of its classes is "unknown" here too.
+        got = server.json("POST", f"/v1/predict?top=3&path={UNSEEN[0]}", UNSEEN[0].read_bytes())
+        self.assertEqual(got[1][0]["top"][0], {"label": "unknown", "index": -1, "probability": 0.0})
+        self.assertEqual(got, (200, json.loads(self.good("predict", "own.onnx", UNSEEN[0], "--top", 3, "--json").stdout)))
         self.assertEqual(server.json("POST", "/v1/predict?model=none", b"x")[1]["reason"], "no_such_model")
         for text in ("own", MODEL):
             self.assertIn(f'engraft_photos_total{{model="{text}"}}', metrics(server))
