@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Labels needed for 95 % of full accuracy: photos labelled at random, the least sure first (margin alone), and in
+"""Labels needed for 95 % of full accuracy: photos labelled at random, by the margin alone, and in
 the order of eg_teaching_order. 20 at a time, beginning with 20 at random; 30 % of the photos are the test.
 
     bench/teaching.py BUILD FEATURES.h5... [--seeds 10]        BUILD has libengraft.so; the word "digits": scikit-learn's

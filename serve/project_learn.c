@@ -9,7 +9,7 @@
 /* So often a photo of a known class may be answered "unknown". */
 static const double REJECT_RATE = 0.02, FIRST_C = 10;
 static const char FIRST_SCALE[] = "unit", COMMAND[] = "engraft serve";
-enum { MOST_SPREAD = 20000 }; /* waiting photos: of more the margin alone decides */
+enum { MOST_SPREAD = 20000 }; /* waiting photos: of more it decides alone how sure the classifier is */
 
 static enum eg_status no_memory(struct eg_error *err)
 {
@@ -348,15 +348,16 @@ static enum eg_status put_in_order(struct project *p, struct sorting *s, struct 
 {
     s->order = malloc((s->n + 1) * sizeof *s->order);
     if (!s->order) return no_memory(err);
-    for (size_t i = 0; i < s->n; i++) s->order[i] = i;
-    if (!p->model || !s->n) return EG_OK;
-    s->k = eg_net_class_count(p->model);
+    if (!s->n) return EG_OK;
+    enum eg_status status = EG_OK;
+    s->k = p->model ? eg_net_class_count(p->model) : 0;
     s->d = eg_features_cut(s->features, s->cut).length;
-    s->probabilities = calloc(s->n * s->k + 1, sizeof *s->probabilities);
+    s->probabilities = p->model ? calloc(s->n * s->k + 1, sizeof *s->probabilities) : NULL;
     s->values = s->n <= MOST_SPREAD ? calloc(s->n * s->d + 1, sizeof *s->values) : NULL;
-    if (!s->probabilities) return no_memory(err);
-    enum eg_status status =
-        eg_features_judge(s->features, p->model, s->rows, s->n, p->pool, s->probabilities, NULL, err);
+    if (p->model && !s->probabilities) return no_memory(err);
+    if (p->model)
+        status =
+            eg_features_judge(s->features, p->model, s->rows, s->n, p->pool, s->probabilities, NULL, err);
     for (size_t i = 0, run; s->values && i < s->n && !status; i += run) {
         for (run = 1; i + run < s->n && s->rows[i + run] == s->rows[i] + run; run++) continue;
         status = eg_features_read(s->features, s->cut, s->rows[i], run, s->values + i * s->d, err);

@@ -187,12 +187,13 @@ EG_API void eg_held_out_report_free(struct eg_held_out_report *report);
 
 /* ---- which photos to label next --------------------------------------------------------- */
 
-/* Photos without labels in the order in which they would teach most: the least sure ones (by the margin
- * between the two likeliest classes), each unlike those before it.
- * probabilities [n][k] what a classifier says of them; features [n][d], or NULL: by the margin alone
- * most        so many are chosen with care, the rest follows by the margin; 0 = 64
- * order       [n] out
- * Cost        O(n log n + most^2 * d) */
+/* Photos without labels in the order in which they would teach most: the least sure ones (whose likeliest
+ * class has the smallest probability), each unlike those before it.
+ * probabilities [n][k] what a classifier says of them; NULL: there is none, each unlike those before
+ * features      [n][d], or NULL: the least sure first, however alike
+ * most          so many are chosen with care, the rest follows by how sure it is; 0 = 64
+ * order         [n] out
+ * Cost          O(n log n + most^2 * d), without probabilities O(most * n * d) */
 EG_API EG_MUST_CHECK enum eg_status eg_teaching_order(const float *probabilities, size_t n, size_t k,
                                                       const float *features, size_t d, size_t most,
                                                       size_t *order, struct eg_error *err);

@@ -10,29 +10,23 @@ enum { USUAL_MOST = 64, CANDIDATES = 5 }; /* looked at for each that is chosen *
 
 struct unsure {
     size_t row;
-    float margin, nearest; /* nearest: the largest cosine to one that is chosen */
+    float sure, nearest; /* probability of the likeliest class; the largest cosine to one that is chosen */
 };
 
 static int less_sure_first(const void *a, const void *b)
 {
     const struct unsure *x = a, *y = b;
-    if (x->margin < y->margin) return -1;
-    if (x->margin > y->margin) return 1;
+    if (x->sure < y->sure) return -1;
+    if (x->sure > y->sure) return 1;
     return (x->row > y->row) - (x->row < y->row);
 }
 
-static float margin_of(const float *row, size_t k)
+static float sureness(const float *row, size_t k)
 {
-    float first = -INFINITY, second = -INFINITY;
-    for (size_t c = 0; c < k; c++) {
-        if (row[c] > first) {
-            second = first;
-            first = row[c];
-        } else if (row[c] > second) {
-            second = row[c];
-        }
-    }
-    return k > 1 ? first - second : 1;
+    float most = 0;
+    for (size_t c = 0; row && c < k; c++)
+        if (row[c] > most) most = row[c];
+    return most;
 }
 
 static void make_unit(const float *from, size_t d, float *to)
@@ -51,14 +45,14 @@ static float dot(const float *a, const float *b, size_t d)
 }
 
 /* Of the candidates, next the one that is unsure and unlike those before: the largest
- * (1 - margin) * (1 - cosine to the nearest chosen). units [n][d] in the candidates' order. */
+ * (1 - sure) * (1 - cosine to the nearest chosen). units [n][d] in the candidates' order. */
 static void spread(struct unsure *list, size_t n, float *units, size_t d, size_t most)
 {
     for (size_t done = 0; done < most && done < n; done++) {
         size_t best = done;
         float best_worth = -1;
         for (size_t i = done; i < n; i++) {
-            float worth = (1 - list[i].margin) * (1 - list[i].nearest);
+            float worth = (1 - list[i].sure) * (1 - list[i].nearest);
             if (worth > best_worth) {
                 best_worth = worth;
                 best = i;
@@ -80,14 +74,14 @@ static void spread(struct unsure *list, size_t n, float *units, size_t d, size_t
 enum eg_status eg_teaching_order(const float *probabilities, size_t n, size_t k, const float *features,
                                  size_t d, size_t most, size_t *order, struct eg_error *err)
 {
-    if (!k) return eg__fail(err, EG_E_ARGUMENT, "there are no classes to be unsure of");
+    if (probabilities && !k) return eg__fail(err, EG_E_ARGUMENT, "there are no classes to be unsure of");
     if (!most) most = USUAL_MOST;
-    size_t candidates = most < n / CANDIDATES ? most * CANDIDATES : n;
+    size_t candidates = probabilities && most < n / CANDIDATES ? most * CANDIDATES : n;
     struct unsure *list = eg__alloc(n + 1, sizeof *list);
     float *units = features ? eg__alloc(candidates + 1, d * sizeof *units) : NULL;
     enum eg_status status = list && (units || !features) ? EG_OK : eg__fail_memory(err, "an order of photos");
     for (size_t i = 0; i < n && !status; i++)
-        list[i] = (struct unsure){i, margin_of(probabilities + i * k, k), 0};
+        list[i] = (struct unsure){i, sureness(probabilities ? probabilities + i * k : NULL, k), 0};
     if (!status && n) qsort(list, n, sizeof *list, less_sure_first);
     if (!status && units) {
         for (size_t i = 0; i < candidates; i++) make_unit(features + list[i].row * d, d, units + i * d);
