@@ -77,7 +77,7 @@ def main():
         x, y = load(name)
         x = x / np.linalg.norm(x, axis=1, keepdims=True)
         if options.components:
-            x = PCA(options.components, svd_solver="randomized", random_state=0).fit_transform(x)
+            x = PCA(min(options.components, x.shape[1]), svd_solver="randomized", random_state=0).fit_transform(x)
         needed = {way: [] for way in ways}
         for seed in range(options.seeds):
             pool_x, test_x, pool_y, test_y = train_test_split(x, y, test_size=0.3, random_state=seed, stratify=y)

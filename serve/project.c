@@ -109,7 +109,7 @@ void project_begin(struct project *p, struct http *http)
     if (!p->running) p->trouble = strdup("there is no thread to learn on");
 }
 
-void project_close(struct project *p)
+void project_end(struct project *p)
 {
     if (!p) return;
     pthread_mutex_lock(&p->wake_lock);
@@ -117,6 +117,13 @@ void project_close(struct project *p)
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->wake_lock);
     if (p->running) pthread_join(p->thread, NULL);
+    p->running = false;
+}
+
+void project_close(struct project *p)
+{
+    if (!p) return;
+    project_end(p);
     listing_free(p->listing);
     judged_free(p->judged);
     waiting_free(p->waiting);

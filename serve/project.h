@@ -30,6 +30,7 @@ extern const size_t n_project_routes;
 EG_MUST_CHECK enum eg_status project_open(const struct project_options *options, struct project **project,
                                           struct eg_error *err);
 void project_begin(struct project *project, struct http *http); /* the server runs: events may be sent */
-void project_close(struct project *project);                    /* the server has stopped */
+void project_end(struct project *project); /* no more events, no more learning; requests are still answered */
+void project_close(struct project *project); /* the server has stopped */
 
 #endif

@@ -49,6 +49,7 @@ struct http *serve_http(const struct serve *serve) { return serve->http; }
 void serve_stop(struct serve *serve)
 {
     if (!serve) return;
+    project_end(serve->project); /* its thread sends events */
     http_stop(serve->http);
     project_close(serve->project); /* its threads send events until then */
     service_close(serve->service);

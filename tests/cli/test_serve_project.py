@@ -19,6 +19,9 @@ class ServeProject(Served):
         self.folder = self.here / "project"
         self.folder.mkdir()
 
+    def tearDown(self):
+        self.assertEqual(self.server.stop(signal.SIGTERM), (0, ""))  # whatever it was at
+
     def start(self):
         self.server = self.serve(self.folder)
 
