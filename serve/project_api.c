@@ -266,7 +266,8 @@ static bool take_photo(void *user, const char *path, const void *bytes, size_t n
         return true;
     }
     if (!class_name) class_name = own;
-    enum eg_status status = eg_image_decode(bytes, n, &image, &err);
+    enum eg_status status = project_bounded(bytes, n, &err);
+    if (!status) status = eg_image_decode(bytes, n, &image, &err);
     if (!status) {
         char *made = NULL;
         eg_image_release(&image);

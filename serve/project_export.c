@@ -187,8 +187,10 @@ static char *quoted(const char *text)
 
 static void send_commands(struct project *p, struct reply *reply)
 {
+    pthread_rwlock_rdlock(&p->lock);
     char *folder = quoted(p->folder), *network = quoted(p->network), *cut = p->cut ? quoted(p->cut) : NULL,
          *train = NULL;
+    pthread_rwlock_unlock(&p->lock);
     json_t *commands = json_array();
     if (folder && network &&
         asprintf(&train, "engraft train %s --model %s%s%s -o model.onnx --test 0 --reject 0.02", folder,

@@ -178,6 +178,8 @@ json_t *text_json(const char *text);
 json_t *number_json(double value);
 
 /* project_thumb.c */
+/* A photo of at most 64 million pixels, so that a few at once do not take all memory. */
+enum eg_status project_bounded(const void *bytes, size_t n, struct eg_error *err);
 void project_thumb(struct project *p, const char *path, struct reply *reply);
 
 /* project_try.c, project_export.c: handlers */

@@ -6,9 +6,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "serve/http_private.h"
 #include "serve/project_private.h"
 
-enum { SIDE = 256, QUALITY = 78, MOST_BYTES = 1 << 28 };
+enum { SIDE = 256, QUALITY = 78, MOST_BYTES = 1 << 28, MOST_PIXELS = 64000000 };
+
+enum eg_status project_bounded(const void *bytes, size_t n, struct eg_error *err)
+{
+    size_t width, height;
+    enum eg_status status = eg_image_size(bytes, n, &width, &height, err);
+    if (status || !height || width <= MOST_PIXELS / height) return status;
+    return serve_fail(err, EG_E_UNSUPPORTED, "too large: %zu x %zu pixels are more than %d million", width,
+                      height, MOST_PIXELS / 1000000);
+}
 
 /* thumbs/ab/HASH.jpg, by path, time and size: a photo that changed has another. */
 char *thumb_name(const struct photo *photo)
@@ -45,7 +55,7 @@ static void *read_photo(const struct project *p, const char *path, size_t *n)
 static bool shrink(const void *bytes, size_t n, void **small, size_t *n_small, struct eg_error *err)
 {
     struct eg_image image;
-    if (eg_image_decode(bytes, n, &image, err)) return false;
+    if (project_bounded(bytes, n, err) || eg_image_decode(bytes, n, &image, err)) return false;
     enum eg_status status = eg_image_jpeg(&image, SIDE, QUALITY, small, n_small, err);
     eg_image_release(&image);
     return !status;

@@ -37,6 +37,10 @@ void post_predict(void *state, const struct request *request, struct reply *repl
     struct eg_error err;
     const struct eg_photo_bytes photo = {request->body, request->body_bytes};
     double began = serve_seconds();
+    if (request->body && project_bounded(request->body, request->body_bytes, &err)) {
+        reply_error(reply, 422, "unreadable", "%s", err.message);
+        return;
+    }
     pthread_mutex_lock(&p->predict_lock);
     if (!p->predictor) {
         pthread_mutex_unlock(&p->predict_lock);
@@ -97,20 +101,23 @@ void post_explain(void *state, const struct request *request, struct reply *repl
 {
     struct project *p = state;
     struct explaining made = {.error = ""};
-    struct eg_error err = {.message = "there is no room for the photo"};
+    struct eg_error err = {.message = ""};
     char path[64];
     const char *list = path, *label = request_query(request, "class");
     eg_dataset *photo = NULL;
     struct eg_explain_options how = {EG_SIZED(eg_explain_options), .label = label && *label ? label : NULL};
-    enum eg_status status = spool(request, path, sizeof path) ? EG_OK : EG_E_IO;
+    path[0] = '\0';
+    enum eg_status status = project_bounded(request->body, request->body_bytes, &err);
+    if (!status && !spool(request, path, sizeof path))
+        status = serve_fail(&err, EG_E_IO, "there is no room for the photo");
     if (!status) status = eg_dataset_list(&list, 1, &photo, &err);
     pthread_mutex_lock(&p->predict_lock); /* the model stays while it is asked */
     bool model = p->model;
     if (!status && model) status = eg_explain(p->model, photo, &how, take_explanation, &made, &err);
     pthread_mutex_unlock(&p->predict_lock);
     eg_dataset_free(photo);
-    unlink(path);
-    if (!model)
+    if (path[0]) unlink(path);
+    if (!status && !model)
         no_model(reply);
     else if (status || made.error[0])
         reply_error(reply, 422, "unexplained", "%s", status ? err.message : made.error);

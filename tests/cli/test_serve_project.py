@@ -3,9 +3,11 @@ import io
 import json
 import shutil
 import signal
+import struct
 import threading
 import time
 import zipfile
+import zlib
 from urllib.parse import quote
 
 import program
@@ -120,6 +122,13 @@ class ServeProject(Served):
             archive.writestr("../out/a.png", self.picture(0, 1))
         self.assertGreaterEqual(self.server.json("POST", "/api/photos", packed.getvalue())[0], 400)
         self.assertEqual(self.add("across", "x.png", b"this is no photo")[0], 422)
+        large = struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0)  # a PNG that says it has 81 million pixels
+        bomb = b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+                                                 for kind, data in ((b"IHDR", large), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")))
+        for path in ("photos?class=across&name=x.png", "predict", "explain"):
+            status, said = self.server.json("POST", f"/api/{path}", bomb)
+            self.assertIn("more than 64 million", json.dumps(said), path)
+            self.assertEqual(status, 422)
         self.assertEqual(sorted(one.name for one in self.here.iterdir()), ["one.png", "project"])
 
     def test_names_stay_below_the_folder(self):

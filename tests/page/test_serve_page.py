@@ -240,6 +240,25 @@ class ServePage(Served):
         self.assertTrue((self.folder / ".engraft/trash" / path).exists())
         body.send_keys(Keys.CONTROL, "z", Keys.NULL)
         self.until(lambda: (self.folder / path).exists())
+        # dragged from class to class, and dropped from outside
+        self.view("photos")
+        self.until(lambda: len(self.all(".class-card .tile")) > 8)
+        self.drop("[data-class=down]", """data.setData("application/x-engraft-photos", JSON.stringify(["across/00.png"]));""")
+        self.until(lambda: (self.folder / "down/00-2.png").exists())
+        fetched = """data.items.add(new File([await (await fetch("/api/photo?path=down/01.png")).blob()], "dropped.png", {type: "image/png"}));"""
+        self.drop("[data-class=across]", fetched)
+        self.until(lambda: (self.folder / "across/dropped.png").exists())
+        self.drop("body", fetched)  # anywhere else: no class
+        self.until(lambda: (self.folder / "dropped.png").exists())
+
+    def drop(self, selector, script):
+        """A drop on an element, of what the script puts into `data`."""
+        self.browser.execute_async_script(f"""
+            const done = arguments[arguments.length - 1], data = new DataTransfer(), on = document.querySelector(arguments[0]);
+            (async () => {{ {script} }})().then(() => {{
+                for (const kind of ["dragenter", "dragover", "drop"]) on.dispatchEvent(new DragEvent(kind, {{dataTransfer: data, bubbles: true, cancelable: true}}));
+                done();
+            }});""", selector)
 
     def test_two_windows_changes_outside_reload_and_a_crash(self):
         photos(self.folder, classes=("across", "down"), n=6)
