@@ -80,7 +80,7 @@ static json_t *undo_json(const struct project *p)
     json_t *made = json_object();
     static const char *const keys[] = {"id", "kind", "name", "to"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        json_object_set(made, keys[i], json_object_get(last, keys[i]));
+        json_object_set_new(made, keys[i], json_deep_copy(json_object_get(last, keys[i])));
     json_object_set_new(made, "count", json_integer(count));
     return made;
 }
