@@ -99,8 +99,8 @@ struct project {
         enum eg_status status;
         struct eg_error err;
         bool over;
-    } * job;      /* to be done by the thread, whoever asks waits */
-    bool compare; /* asked for */
+    } * job;              /* to be done by the thread, whoever asks waits */
+    _Atomic bool compare; /* asked for */
     pthread_t thread;
 
     _Atomic int phase;
