@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "training_choices.h"
 
 struct ranking {
     struct invocation *in;
@@ -146,6 +146,8 @@ static void print_report(const struct ranking *r)
     const struct eg_compared *best = found->compared, *shortest = shortest_as_good(found);
     print_advice(r, best, "the best");
     if (shortest != best) print_advice(r, shortest, "the shortest that is not clearly worse");
+    if (found->n_selection) fputc('\n', to);
+    print_selection(to, found->selection, found->n_selection);
     fprintf(to,
             "\nextraction took %.1f s, comparison %.1f s; the first of many is flattered by being first: the "
             "test report of engraft train, on photos not looked at here, is the number to quote\n",
@@ -209,6 +211,7 @@ static int compare(struct ranking *r, eg_pool *pool, bool *remove_file)
     double part = option_real(in, "test");
     progress_begin(&progress, in, "compare");
     struct eg_train_options how = {EG_SIZED(eg_train_options),
+                                   .features = "auto", /* together, too */
                                    .classifier = option_text(in, "classifier"),
                                    .c = grid,
                                    .n_c = n_grid,

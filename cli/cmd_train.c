@@ -106,7 +106,7 @@ static int print_report(struct invocation *in, const char *output, const struct 
     FILE *to = in->out;
     print_compared(to, report->compared, report->n_compared);
     print_head(to, report);
-    print_selection(to, report);
+    print_selection(to, report->selection, report->n_selection);
     print_joined(to, report);
     if (report->folds > 1 && report->folds < 5 && !option_given(in, "cv"))
         fprintf(to, "%u folds: the smallest class has no more photos to learn from\n\n", report->folds);

@@ -254,13 +254,13 @@ int choose_for_training(struct invocation *in, const char *model, const eg_datas
     return choose_cuts(in, *net, choices);
 }
 
-void print_selection(FILE *to, const struct eg_train_report *report)
+void print_selection(FILE *to, const struct eg_selection *selection, size_t n)
 {
-    if (!report->n_selection) return;
+    if (!n) return;
     fprintf(to, "cuts side by side, by cross-validation (one stays where it brings more than its noise):\n\n"
                 "  accuracy    gain  noise    seconds  cut\n");
-    for (size_t i = 0; i < report->n_selection; i++) {
-        const struct eg_selection *s = &report->selection[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct eg_selection *s = &selection[i];
         char gain[40] = "              ";
         if (i) snprintf(gain, sizeof gain, "%+.4f  %.4f", s->gain, s->noise);
         fprintf(to, "    %.4f %s  %8.1f  %s%s%s%s%s\n", s->cv_accuracy, gain, s->seconds, s->cut,

@@ -29,6 +29,6 @@ int choose_for_training(struct invocation *in, const char *model, const eg_datas
                         eg_net **net, struct train_choices *choices);
 /* Before anything is read: words that exclude each other. */
 int check_choices(const struct invocation *in, bool from_file);
-void print_selection(FILE *to, const struct eg_train_report *report);
+void print_selection(FILE *to, const struct eg_selection *selection, size_t n);
 
 #endif

@@ -208,6 +208,9 @@ struct eg_comparison {
     size_t n_train, n_kept, n_unlabelled, n_classes; /* kept: for the test */
     unsigned folds;
     double seconds;
+    struct eg_selection *selection; /* options->features "auto": of the best cuts those that are better side
+                                       by side */
+    size_t n_selection;
 };
 EG_API EG_MUST_CHECK enum eg_status eg_features_compare(eg_features *features,
                                                         const struct eg_train_options *options,

@@ -101,19 +101,35 @@ enum eg_status eg__training_compare(struct training *t, struct eg_error *err)
     return status;
 }
 
+/* Those of the cuts that are better side by side, with the classifier that came first. */
+static enum eg_status put_together(struct training *t, struct eg_error *err)
+{
+    t->how.learner = strcmp(t->report.compared[0].classifier, "svm") ? EG_LOGISTIC : EG_SVM;
+    eg__joint_release(&t->joint);
+    enum eg_status status = EG_OK;
+    for (size_t i = 0; i < t->spec->n_cuts && !status; i++)
+        status = eg__joint_add(&t->joint, t->store, i, NULL, err);
+    return status ? status : eg__training_select(t, err);
+}
+
 enum eg_status eg_features_compare(eg_features *features, const struct eg_train_options *options,
                                    struct eg_comparison **comparison, struct eg_error *err)
 {
     struct eg_train_options asked;
     enum eg_status status = eg__options(&asked, sizeof asked, options, err);
     if (status) return status;
+    const bool together = asked.features && !strcmp(asked.features, "auto");
+    if (together) asked.features = NULL;
     if (!asked.classifier) asked.classifier = "auto";
     struct training t = {.store = features, .spec = eg__store_spec(features), .options = &asked};
     double start = eg__seconds();
     status = eg__training_begin(&t, err);
     if (!status) status = eg__training_compare(&t, err);
+    if (!status && together && t.spec->n_cuts > 1) status = put_together(&t, err);
     if (!status) {
-        const struct eg_comparison made = {.compared = t.report.compared,
+        const struct eg_comparison made = {.selection = t.report.selection,
+                                           .n_selection = t.report.n_selection,
+                                           .compared = t.report.compared,
                                            .n_compared = t.report.n_compared,
                                            .n_train = t.sample.n_train,
                                            .n_kept = t.sample.n - t.sample.n_train,
@@ -126,6 +142,8 @@ enum eg_status eg_features_compare(eg_features *features, const struct eg_train_
     if (!status) {
         t.report.compared = NULL;
         t.report.n_compared = 0;
+        t.report.selection = NULL;
+        t.report.n_selection = 0;
     }
     eg__training_release(&t);
     eg__train_report_release(&t.report);
@@ -135,5 +153,6 @@ enum eg_status eg_features_compare(eg_features *features, const struct eg_train_
 void eg_comparison_free(struct eg_comparison *comparison)
 {
     if (comparison) eg__compared_free(comparison->compared, comparison->n_compared);
+    if (comparison) eg__selection_free(comparison->selection, comparison->n_selection);
     free(comparison);
 }

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "flow/training.h"
 
-enum { ENERGY_ROWS = 256 };
+enum { ENERGY_ROWS = 256, CANDIDATES_MOST = 8 };
 
 static bool watch(void *user, size_t done, size_t total)
 {
@@ -79,8 +79,8 @@ void eg__paired_gain(const uint8_t *before, const uint8_t *after, size_t n, doub
 struct candidate {
     struct eg_part part;
     enum eg_scaling scale;
-    double factor;
-    bool taken;
+    double factor, alone; /* alone: its accuracy */
+    bool taken, left_out;
 };
 
 struct search {
@@ -179,6 +179,7 @@ static enum eg_status begin(struct search *s, struct eg_error *err)
         if (!status) status = eg__training_held_out(s->t, &found, err);
         if (!status) {
             s->list[i].scale = found.scale;
+            s->list[i].alone = found.accuracy;
             status = find_factor(s->t, &s->list[i], err);
         }
         if (!status && (!best.right || found.accuracy > best.accuracy)) {
@@ -196,6 +197,17 @@ static enum eg_status begin(struct search *s, struct eg_error *err)
     return status;
 }
 
+/* Of many cuts those that are best alone go on. */
+static void thin(struct search *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        size_t better = 0;
+        for (size_t k = 0; k < s->n; k++)
+            better += s->list[k].alone > s->list[i].alone || (s->list[k].alone == s->list[i].alone && k < i);
+        s->list[i].left_out = better >= CANDIDATES_MOST;
+    }
+}
+
 /* The cut that helps most beside those taken; *more: it stays. */
 static enum eg_status step(struct search *s, size_t *done, bool *more, struct eg_error *err)
 {
@@ -205,7 +217,7 @@ static enum eg_status step(struct search *s, size_t *done, bool *more, struct eg
     enum eg_status status = EG_OK;
     for (size_t i = 0; i < s->n && !status; i++) {
         struct eg_held_out found = {0};
-        if (s->list[i].taken) continue;
+        if (s->list[i].taken || s->list[i].left_out) continue;
         status = set_joint(s, &s->list[i], err);
         if (!status) status = eg__training_held_out(s->t, &found, err);
         if (!status && (!best.right || found.accuracy > best.accuracy)) {
@@ -239,6 +251,7 @@ enum eg_status eg__training_select(struct training *t, struct eg_error *err)
     if (!status) status = begin(&s, err);
     t->how.scale = EG_SCALE_NONE; /* each has its own */
     size_t done = s.n;
+    thin(&s);
     for (bool more = true; more && s.n_taken < s.n && !status;) status = step(&s, &done, &more, err);
     if (!status) status = set_joint(&s, NULL, err);
     if (!status && t->joint.n == 1) { /* nothing beside it: as if it had been asked for alone */

@@ -87,11 +87,11 @@ static json_t *json_joined(const struct eg_train_report *report)
 }
 
 /* What each cut brought beside those before it. */
-static json_t *json_selection(const struct eg_train_report *report)
+static json_t *json_selection(const struct eg_selection *selection, size_t n)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < report->n_selection; i++) {
-        const struct eg_selection *s = &report->selection[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct eg_selection *s = &selection[i];
         json_array_append_new(list,
                               json_pack("{s:o,s:o,s:I,s:s,s:b,s:f,s:f,s:f,s:f}", "network",
                                         s->network ? eg__json_text(s->network) : json_null(), "features",
@@ -128,7 +128,8 @@ static json_t *json_train(const struct eg_train_report *report, const char *outp
     }
     json_object_set_new(json, "scales", scales);
     if (report->n_joined) json_object_set_new(json, "joined", json_joined(report));
-    if (report->n_selection) json_object_set_new(json, "selection", json_selection(report));
+    if (report->n_selection)
+        json_object_set_new(json, "selection", json_selection(report->selection, report->n_selection));
     json_object_set_new(json, "left_out", json_integer((json_int_t)report->n_left_out));
     for (size_t i = 0; i < report->n_empty; i++)
         json_array_append_new(empty, eg__json_text(report->empty[i]));
@@ -364,8 +365,9 @@ char *eg_comparison_json(const struct eg_comparison *found, const eg_net *net, e
         json_array_append_new(list, row);
     }
     return eg__json_document(
-        json_pack("{s:o,s:o,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "network", eg__json_text(eg_net_name(net)), "cuts",
-                  list, "train_count", (json_int_t)found->n_train, "kept_for_test", (json_int_t)found->n_kept,
+        json_pack("{s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "network", eg__json_text(eg_net_name(net)),
+                  "side_by_side", json_selection(found->selection, found->n_selection), "cuts", list,
+                  "train_count", (json_int_t)found->n_train, "kept_for_test", (json_int_t)found->n_kept,
                   "folds", (json_int_t)folds, "output", eg__json_text(output), "unreadable",
                   eg__json_skipped(extracted->unreadable, extracted->n_unreadable), "extract_seconds",
                   eg__json_number(extracted->seconds), "seconds",
