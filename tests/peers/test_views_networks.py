@@ -109,6 +109,27 @@ class ViewsAndNetworks(Case):
         self.bad(2, "train", "m.h5", "m.2.h5", "-o", "x.onnx", "--from", "again.onnx", says="--from")
         self.bad(1, "explain", "again.onnx", "squares/0.png", "-o", "maps")
 
+    def test_what_bears_the_name_of_views_and_is_none(self):
+        self.good("train", "photos", "--model", MODEL, "--views", "flip", "-o", "m.onnx", "--quiet", "--C", "1", "--scale", "unit")
+
+        def spoil(change):
+            model = onnx.load(self.here / "m.onnx")
+            nodes = {node.name: node for node in model.graph.node}
+            numbers = {tensor.name: tensor for tensor in model.graph.initializer}
+            change(nodes, numbers)
+            onnx.save(model, self.here / "bad.onnx")
+            self.bad(1, "predict", "bad.onnx", "squares", says="engraft.views")
+
+        def ints(name, *values):
+            return lambda nodes, numbers: numbers[name].CopyFrom(onnx.numpy_helper.from_array(np.array(values, np.int64), name))
+
+        spoil(ints("engraft.views/axes1", 2))  # upside down
+        spoil(ints("engraft.views/steps", -2))
+        spoil(ints("engraft.views.mean/shape", 3, -1, 1280, 1, 1))
+        spoil(lambda nodes, _: nodes["engraft.views"].attribute[0].ParseFromString(onnx.helper.make_attribute("axis", 2).SerializeToString()))
+        spoil(lambda nodes, _: nodes["engraft.views.mean"].attribute[0].ParseFromString(onnx.helper.make_attribute("axes", [1]).SerializeToString()))
+        spoil(lambda nodes, _: nodes["engraft.views"].input.__setitem__(1, "_blocks.0._depthwise_conv" if "_blocks.0._depthwise_conv" in nodes else "avgpool"))
+
     def test_other_pixels_are_refused(self):
         self.good("convert", MODEL, "-o", "b.onnx", "--cut", "_blocks.12:avg", "--preprocess", "keras-caffe", "--quiet")
         self.good("extract", MODEL, "photos", "-o", "a.h5", "--quiet")
