@@ -208,9 +208,9 @@ struct eg_net_options {
     bool random_weights;    /* none are read: random ones, to measure speed */
     uint64_t seed;          /* of the random weights */
     bool trunk;             /* weights for a built-in network: its classifier is left out */
-    enum eg_views views;    /* of every photo, in place of the recipe's own; none: as that says */
     bool
         borrow; /* eg_net_load_memory: the bytes outlive the network and its predictors, and are not copied */
+    enum eg_views views; /* of every photo, in place of the recipe's own; none: as that says */
 };
 
 /* model       "efficientnet-lite0" (a built-in network, its weights found in `folders`);

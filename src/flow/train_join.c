@@ -42,7 +42,7 @@ static enum eg_status map_rows(struct eg_store *store, struct eg_store *other, s
     if (!status) qsort(list, count, sizeof *list, compare_known);
     if (!status) status = eg__store_hashes(store, 0, n, hashes, err);
     for (size_t i = 0; i < n && !status; i++) {
-        struct known key;
+        struct known key = {.row = 0};
         memcpy(key.hash, hashes[i], sizeof key.hash);
         const struct known *found = bsearch(&key, list, count, sizeof *list, compare_known);
         made[i] = found ? found->row : SIZE_MAX;

@@ -11,12 +11,18 @@
 
 enum { ENERGY_ROWS = 256, CANDIDATES_MOST = 8 };
 
+/* The caller's progress counts cuts; the learner's steps only ask whether to stop. */
+struct watched {
+    const struct training *t;
+};
+
 static bool watch(void *user, size_t done, size_t total)
 {
     (void)done;
     (void)total;
-    const struct eg_train_options *o = user;
-    return !o->progress || o->progress(o->user, 0, 0);
+    const struct training *t = ((const struct watched *)user)->t;
+    return !t->options->progress ||
+           t->options->progress(t->options->user, t->cuts_done, t->cuts_total ? t->cuts_total : 1);
 }
 
 static size_t likeliest(const float *p, size_t n)
@@ -33,12 +39,13 @@ enum eg_status eg__training_held_out(struct training *t, struct eg_held_out *out
     struct eg_learn_options how = t->how;
     struct eg_learned learned;
     struct eg_row_source source = eg__training_rows(t);
+    struct watched watched = {t};
     const double start = eg__seconds();
     how.choose_only = how.out_of_fold = true;
     how.reject_rate = 0;
     if (how.progress) {
         how.progress = watch;
-        how.user = (void *)(uintptr_t)t->options;
+        how.user = &watched;
     }
     if (!t->fold) return eg__fail(err, EG_E_ARGUMENT, "nothing can be chosen without folds (give 2 or more)");
     if (how.learner == EG_MLP)
@@ -159,10 +166,13 @@ static void take(struct search *s, size_t index, struct eg_held_out *with)
     s->order[s->n_taken++] = index;
 }
 
-static bool tell(const struct search *s, size_t done)
+static bool tell(struct search *s, size_t done)
 {
+    const size_t n = s->n < CANDIDATES_MOST ? s->n : CANDIDATES_MOST, steps = n * (n - 1) / 2;
+    s->t->cuts_total = s->n + steps;
+    s->t->cuts_done = done;
     const struct eg_train_options *o = s->t->options;
-    return !o->progress || o->progress(o->user, done, s->n * (s->n + 1) / 2);
+    return !o->progress || o->progress(o->user, done, s->t->cuts_total);
 }
 
 /* Every cut alone, at the scaling that suits it; the best is taken. */

@@ -22,6 +22,7 @@ struct training {
     const struct eg_train_options *options;
     size_t cut; /* the first of `joint` */
     struct eg_joint joint;
+    size_t cuts_done, cuts_total;  /* of the search for those side by side */
     size_t **maps;                 /* [options->n_others] rows of the other files */
     struct eg_row_block *blocks;   /* [joint.n] how each is scaled */
     struct eg_trained_part *parts; /* [joint.n] where they are several; what is written of them */
