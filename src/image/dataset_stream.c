@@ -158,7 +158,7 @@ static enum eg_status take_photo(struct eg_stream *s, const struct eg_entry *ent
 static enum eg_status take(struct eg_stream *s, eg_want_fn *want, void *user, struct eg_error *err)
 {
     struct eg_entry entry;
-    struct eg_entry_told told;
+    struct eg_entry_told told = {0};
     enum eg_status status = eg__tar_next(s->tar, &entry, err);
     if (!status) status = eg__entry_kind(&s->builder, &entry, "", &told, err);
     if (status || told.skip) return status;

@@ -169,7 +169,7 @@ static enum eg_status keep_sidecar(struct scan *scan, const struct eg_entry *ent
 static enum eg_status visit(void *user, const struct eg_entry *entry, struct eg_error *err)
 {
     struct scan *scan = user;
-    struct eg_entry_told told;
+    struct eg_entry_told told = {0};
     enum eg_status status = eg__entry_kind(scan->builder, entry, scan->below, &told, err);
     if (status || told.skip) return status;
     if (!told.photo && scan->labelled && entry->kind == EG_ENTRY_FILE && eg__is_sidecar(entry->name) &&
@@ -181,7 +181,9 @@ static enum eg_status visit(void *user, const struct eg_entry *entry, struct eg_
         free(name);
         return eg__fail_memory(err, "the list of photos");
     }
-    scan->found[scan->n_found++] = (struct found){name, entry->member};
+    struct found *found = &scan->found[scan->n_found++];
+    found->name = name;
+    found->member = entry->member;
     return EG_OK;
 }
 
