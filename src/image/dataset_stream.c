@@ -184,6 +184,8 @@ enum eg_status eg__stream_next(struct eg_stream *s, size_t most, eg_want_fn *wan
         while (s->n_ready < most && !s->ended) {
             s->ended = take(s, want, user, &s->why);
             if (!s->ended) continue;
+            if (s->ended != EG_E_NOT_FOUND && s->ended != EG_E_CANCELLED)
+                s->ended = eg__fail_within(&s->why, s->ended, "'-'");
             enum eg_status status = settle(s, err); /* those that came whole */
             if (status) return status;
         }
