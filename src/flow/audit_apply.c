@@ -277,6 +277,10 @@ static enum eg_status take_result(struct eg_corrections *done, struct eg_moves_r
 static enum eg_status find_root(const char *images, struct correcting *c, struct eg_error *err)
 {
     struct stat info;
+    if (!*images || !strcmp(images, "-"))
+        return eg__fail(
+            err, EG_E_UNSUPPORTED,
+            "photos of an archive, a stream or a list are in no folder in which they could be moved");
     if (stat(images, &info)) return eg__fail(err, EG_E_IO, "cannot open '%s': %s", images, strerror(errno));
     size_t n = strlen(images);
     bool table = S_ISREG(info.st_mode) && n > 4 && !strcasecmp(images + n - 4, ".csv");

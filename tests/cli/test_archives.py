@@ -79,6 +79,9 @@ class Archives(Packed):
         self.assertEqual(self.json("audit", "m.h5")["outliers"], self.json("audit", "x.tar", "--model", MODEL, "-o", "a.h5")["outliers"])
         self.good("train", "x.tar", "--model", MODEL, "-o", "m.onnx", "--test", 0, "--force", "--report", "p.html")
         self.assertIn("data:image/jpeg", (self.here / "p.html").read_text(), "the report shows the photos")
+        (self.here / "fix.csv").write_text(f"path,action,label\nx.tar/{self.names[0]},delete,\n")
+        for data in ("m.h5", "x.tar"):
+            self.bad(1, "audit", data, "--apply", "fix.csv", says="moved")
         self.bad(1, "tune", MODEL, "x.tar.gz", "-o", "t.onnx", says="compressed archive")
 
     def test_webdataset(self):
