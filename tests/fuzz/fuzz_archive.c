@@ -1,4 +1,4 @@
-/* Any bytes as an archive of photos: listed, and every photo read. */
+/* Any bytes as an archive of photos: listed, and every photo read; and as one that comes through a pipe. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,23 @@
 #include <unistd.h>
 
 #include "image/dataset_build.h"
+
+static void stream(int fd)
+{
+    static const struct eg_dataset_options options;
+    struct eg_dataset *dataset = NULL;
+    struct eg_error err;
+    if (lseek(fd, 0, SEEK_SET) || eg__dataset_stream(fd, &options, &dataset, &err)) return;
+    while (!eg__stream_next(dataset->stream, 3, NULL, NULL, &err) && dataset->n_items)
+        for (size_t i = 0; i < dataset->n_items; i++) {
+            uint8_t *bytes;
+            size_t n;
+            const char *path = dataset->items[i].path;
+            if (*path == '/' || !strncmp(path, "../", 3) || strstr(path, "/../")) abort();
+            if (!eg__dataset_read(dataset, i, &bytes, &n, &err)) free(bytes);
+        }
+    eg__dataset_free(dataset);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -30,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         eg__dataset_free(dataset);
     }
+    stream(fd);
     close(fd);
     return 0;
 }
