@@ -100,6 +100,7 @@ static int classify(struct invocation *in, struct answers *a, const eg_net *net,
     struct eg_error err;
     enum eg_status status = eg_classify(net, images, &how, take_answer, a, &err);
     progress_end(&progress);
+    if (is_stream(in)) tell_ignored(in, images);
     if (status == EG_E_CANCELLED) {
         tell(in, "interrupted; nothing was written, run it again");
         return EXIT_INTERRUPTED;
@@ -122,7 +123,7 @@ int run_answers(struct invocation *in, list_fn *list, struct sorter *sorter)
     int code = load_model(in, in->operands[0], &net);
     if (!code) code = make_pool(in, &pool);
     if (!code) code = list(in, &images);
-    if (!code && !eg_dataset_count(images) && strcmp(in->operands[in->n_operands - 1], "-"))
+    if (!code && !eg_dataset_count(images) && !is_stream(in))
         code = usage_error(in, "there are fewer photos than shards");
     if (!code) {
         if (option_flag(in, "json")) a.list = json_array();

@@ -282,6 +282,8 @@ int list_images(const struct invocation *in, const char *const *paths, size_t n,
 /* A feature file, or images of which there are some: said before any long work. */
 int check_data(const struct invocation *in, const char *path);
 /* Photos of a feature file that lie in two classes, told on standard error. */
+/* Do photos come through standard input? Nobody knows how many. */
+bool is_stream(const struct invocation *in);
 /* What a listing left out; of a stream known only when it has ended. */
 void tell_ignored(const struct invocation *in, const eg_dataset *images);
 void tell_contradictions(const struct invocation *in, eg_features *features);

@@ -127,7 +127,7 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         eg_extract_report_free(report);
         return EXIT_DONE;
     }
-    if (in->n_operands > 1 && !strcmp(in->operands[1], "-")) tell_ignored(in, images); /* known only now */
+    if (is_stream(in)) tell_ignored(in, images); /* known only now */
     list_skipped(in, report->unreadable, report->n_unreadable);
     int code = report->n_unreadable ? EXIT_SKIPPED : EXIT_DONE;
     if (report->n_unreadable == report->rows) {

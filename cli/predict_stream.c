@@ -73,12 +73,6 @@ static bool in_range(void *user, size_t index)
     return index >= range->first && index < range->last;
 }
 
-/* Photos come through standard input: nobody knows how many. */
-static bool is_stream(const struct invocation *in)
-{
-    return in->n_operands == 2 && !strcmp(in->operands[1], "-");
-}
-
 static int keep_shard(const struct invocation *in, eg_dataset *images)
 {
     const char *text = option_text(in, "shard");
@@ -405,6 +399,7 @@ int run_stream(struct invocation *in, struct sorter *sorter)
         if (eg_dataset_count(images) || is_stream(in))
             status = eg_classify(net, images, &how, take, &s, &err);
         progress_end(&w.progress);
+        if (is_stream(in)) tell_ignored(in, images);
         code = end_of_stream(&s, status, &err);
     }
     if (s.to && s.to != stdout && fclose(s.to)) code = EXIT_FAILED;

@@ -221,6 +221,8 @@ void tell_ignored(const struct invocation *in, const eg_dataset *images)
     for (size_t i = 0; eg_dataset_remark(images, i); i++) tell(in, "%s", eg_dataset_remark(images, i));
 }
 
+bool is_stream(const struct invocation *in) { return in->n_operands == 2 && !strcmp(in->operands[1], "-"); }
+
 void tell_contradictions(const struct invocation *in, eg_features *features)
 {
     enum { SHOWN = 10 };

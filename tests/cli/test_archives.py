@@ -262,6 +262,8 @@ class Streams(Packed):
             add(tar, "a.png", self.data(self.names[3]))
         out, told = self.extract((self.here / "x.tar").read_bytes(), "--json")
         self.assertIn("1 PDF file ignored", told)
+        _, told = self.stream((self.here / "x.tar").read_bytes(), "classify", MODEL, "-")
+        self.assertIn("1 PDF file ignored", told)
         self.assertEqual([row.split(",")[:2] for row in self.listed()],
                          [["a.png", "new"], ["b.png", "12"], ["c", ""], ["x" * 180 + "/d.png", "x" * 180]])
 
