@@ -141,6 +141,42 @@ class Numbers(Base):
         self.assertIn("<table>", found._repr_html_())
 
 
+class Looks(Base):
+    def test_a_map_is_that_of_the_command(self):
+        one = pyengraft.explain(self.trained, UNSEEN[0], progress=False)
+        self.assertEqual((one["method"], one["label"]), ("exact", self.trained.predict(UNSEEN[0], progress=False)[0]))
+        self.assertAlmostEqual(float(one.map.sum()) + one["bias"], one["score"], places=3)
+        self.assertIn("data:image/png", one._repr_html_())
+        several = pyengraft.explain(self.trained, [*UNSEEN[:2], Image.open(UNSEEN[0])], label=self.trained.classes_[0], progress=False)
+        self.assertEqual([each["label"] for each in several], [self.trained.classes_[0]] * 3)
+        np.testing.assert_allclose(several[0].map, several[2].map, atol=1e-5)
+        with self.assertRaises(errors.ClassUnknown):
+            pyengraft.explain(self.trained, UNSEEN[0], label="unicorn", progress=False)
+        with self.assertRaises(ValueError):
+            pyengraft.explain(self.trained, UNSEEN[0], method="magic", progress=False)
+        with self.assertRaisesRegex(pyengraft.EngraftError, "none.jpg"):
+            pyengraft.explain(self.trained, self.at / "none.jpg", progress=False)
+
+    def test_the_nearest_are_those_of_numpy(self):
+        found = pyengraft.similar(self.features, UNSEEN, top=4, progress=False)
+        x, q = [m / np.linalg.norm(m, axis=1, keepdims=True) for m in (self.features.X.astype(np.float64), self.net.transform(UNSEEN, progress=False).astype(np.float64))]
+        nearest = np.argsort(-(q @ x.T), axis=1, kind="stable")[:, :4]
+        self.assertEqual([[near["path"] for near in one["nearest"]] for one in found], [[self.features.paths[i] for i in row] for row in nearest])
+        self.assertIn("<table>", found[0]._repr_html_())
+
+    def test_the_report_is_a_page(self):
+        page = self.trained.report.page(self.at / "page.html", progress=False)
+        self.assertTrue(page.startswith("<!doctype html>"))
+        self.assertEqual((self.at / "page.html").read_text("utf-8", "surrogateescape"), page)
+        self.assertIn("srcdoc=", self.trained.report._repr_html_())
+        with self.assertRaises(FileExistsError):
+            self.trained.report.page(self.at / "page.html", progress=False)
+        kept = pickle.loads(pickle.dumps(self.trained)).report
+        self.assertIn("<table>", kept._repr_html_())
+        with self.assertRaisesRegex(ValueError, "no page"):
+            kept.page()
+
+
 class Networks(Base):
     def test_layers_cuts_and_recipe(self):
         self.assertEqual(self.net.cut, "avgpool")
@@ -262,7 +298,19 @@ class ScikitLearn(Base):
     def test_check_estimator(self):
         from sklearn.utils.estimator_checks import check_estimator
 
-        check_estimator(pyengraft.sklearn.Features())
+        found = check_estimator(pyengraft.sklearn.Features(cut="_bn0:avg"), on_skip=None, on_fail="raise")
+        self.assertGreater(sum(one["status"] == "passed" for one in found), 40)
+        self.assertEqual({one["check_name"] for one in found if one["status"] != "passed"}, {"check_array_api_input"})  # only with SCIPY_ARRAY_API
+
+    def test_a_matrix_of_pictures(self):
+        from sklearn.datasets import load_digits
+
+        X = load_digits().data[:4]
+        rows = pyengraft.sklearn.Features(self.net, shape=(8, 8), scale=255 / 16).fit_transform(X)
+        photos = [np.repeat(np.rint(x.reshape(8, 8, 1) * 255 / 16), 3, 2).astype(np.uint8) for x in X]
+        np.testing.assert_array_equal(rows, self.net.transform(photos, progress=False))
+        with self.assertRaisesRegex(ValueError, "64 numbers"):
+            pyengraft.sklearn.Features(self.net, shape=(8, 9)).fit_transform(X)
 
     def test_in_a_pipeline_with_workers(self):
         from sklearn.base import clone
