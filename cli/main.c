@@ -107,8 +107,13 @@ static void print_version(void)
     printf("engraft %s\nkernels: %s\nMPI: %s\n", eg_version(), eg_cpu(), eg_has_mpi() ? "yes" : "no");
     print_kinds("reads:", true);
     print_kinds("does not read:", false);
-    printf("archives: %s\nICC profiles: %s\n", eg_has_tar() ? "tar, zip" : "zip",
-           eg_has_icc() ? "lcms2" : "no");
+#ifdef EG_WITH_SERVE
+    const bool serves = true;
+#else
+    const bool serves = false;
+#endif
+    printf("archives: zip%s\nICC profiles: %s\nserve: %s\n", eg_has_tar() ? ", tar, tar.gz, tar.zst" : "",
+           eg_has_icc() ? "lcms2" : "no", serves ? "yes" : "no");
 }
 
 int main(int argc, char **argv)

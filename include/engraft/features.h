@@ -230,6 +230,7 @@ struct eg_extract_report {
 EG_API EG_MUST_CHECK enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const char *path,
                                                const struct eg_extract_options *options,
                                                struct eg_extract_report **report, struct eg_error *err);
+EG_API bool eg_has_tar(void); /* built with libarchive: tars can be photos' folders */
 EG_API bool eg_has_mpi(void); /* built with MPI: `ranks` has a meaning */
 EG_API void eg_extract_report_free(struct eg_extract_report *report);
 

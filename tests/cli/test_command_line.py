@@ -30,7 +30,7 @@ class CommandLine(Case):
         text = self.good("--help").stdout
         for command in COMMANDS:
             self.assertRegex(text, rf"\n    {command} ")
-        self.assertRegex(self.good("--version").stdout, r"^engraft \d+\.\d+\.\d+\nkernels: \w+\nMPI: (yes|no)\nreads: JPEG, PNG, WebP.*\ndoes not read: .*\narchives: (tar, )?zip\nICC profiles: (lcms2|no)\n$")
+        self.assertRegex(self.good("--version").stdout, r"^engraft \d+\.\d+\.\d+\nkernels: \w+\nMPI: (yes|no)\nreads: JPEG, PNG, WebP.*\ndoes not read: .*\narchives: zip.*\nICC profiles: (lcms2|no)\nserve: (yes|no)\n$")
 
     def test_wrong_command_lines_exit_2(self):
         self.bad(2)
