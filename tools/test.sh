@@ -1,12 +1,12 @@
 #!/bin/bash
 # Build and run the tests in every way CI does, quick checks first:
-#   tools/test.sh [LEG...]        default: all of them; on demand only: abi, mutants, debian, debian12, debian13_all
+#   tools/test.sh [LEG...]        default: all of them; on demand only: abi, mutants, debian_twice, debian12, debian13_all
 # Each leg's output goes to build/test/LEG.log and is shown when the leg fails. The last line
 # counts tests over all legs: N passed, N failed, N skipped.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-all_legs="rules gcc page networks crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 predict mpi wheel debian13"
+all_legs="rules gcc page networks crash install demo portable cppcheck tidy clang asan tsan valgrind fuzz aarch64 predict mpi wheel debian debian13"
 legs=${*:-$all_legs}
 formatter=14 # the clang-format that formats this tree; others differ
 jobs=$(nproc)
@@ -166,6 +166,11 @@ bare_root() { # release
 # The packages of debian/: built, looked at by lintian, installed and tested in a bare root.
 leg_debian() {
     tools/bare-root.sh bookworm tools/debian-packages.sh
+}
+
+# The same on 13, and whether two builds give the same bytes.
+leg_debian_twice() {
+    tools/bare-root.sh trixie tools/debian-packages.sh twice
 }
 
 leg_debian13() {
