@@ -37,5 +37,5 @@ for test in engraft/debian/tests/main-job engraft/debian/tests/library; do
     (cd engraft && "../$test")
     echo "$test passed"
 done
-dpkg -r libengraft-dev libengraft0 engraft engraft-data
+dpkg -r $(for package in ./*.deb; do dpkg-deb -f "$package" Package; done)
 echo "the packages are built, clean, and work"
