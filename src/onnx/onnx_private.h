@@ -3,6 +3,7 @@
  *   onnx_wire.c      protobuf's wire format: fields in place, nothing copied
  *   onnx_tensor.c    TensorProto to a view of the mapped file
  *   onnx_functions.c calls of the file's own functions replaced by what these do
+ *   onnx_order.c     nodes behind those that make their inputs
  *   onnx_expand*.c   operators that are read as several simpler ones
  *   onnx_read.c      the file, its inputs, outputs and names; which nodes run in which order
  *   onnx_value.c     values: constants, or layers whose dimensions are in the file's order
@@ -60,6 +61,8 @@ struct eg_onnx;
 EG_MUST_CHECK enum eg_status eg__nodes_add(struct eg_onnx *onnx, struct eg_nodes *nodes,
                                            EgOnnx__NodeProto *node);
 void eg__nodes_free(struct eg_nodes *nodes);
+/* Each behind those that make its inputs; as they are where that holds. */
+EG_MUST_CHECK enum eg_status eg__nodes_sort(struct eg_onnx *onnx, struct eg_nodes *nodes);
 /* Replace every call of one of the model's functions (FunctionProto, in order of the file) by its nodes. */
 EG_MUST_CHECK enum eg_status eg__functions_inline(struct eg_onnx *onnx, const struct eg_span *functions,
                                                   size_t n_functions, struct eg_nodes *nodes);

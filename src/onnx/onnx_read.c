@@ -679,6 +679,7 @@ static enum eg_status read_graph(struct eg_onnx *onnx, struct frame *frame)
         if (!status && !graph.bytes) status = damaged(onnx);
         if (!status && pass == 1)
             status = eg__functions_inline(onnx, frame->functions, frame->n_functions, &frame->nodes);
+        if (!status && pass == 1) status = eg__nodes_sort(onnx, &frame->nodes);
         if (status) return status;
     }
     if (!onnx->graph->n_nodes) return eg__fail(onnx->err, EG_E_FORMAT, "it has no input");

@@ -153,6 +153,12 @@ class OfOnnxruntime(unittest.TestCase):
                  helper.make_node("Flatten", ["e"], ["f"]), helper.make_node("MatMul", ["f", "m"], ["y"])]
         self.compare(nodes, {"m": np.random.default_rng(6).normal(0, 1, (384, 5)).astype("f4")}, ["e", "y"], microsoft=False)
 
+    def test_nodes_in_any_order(self):
+        """Converters to float16 put their Casts at the end."""
+        nodes = [helper.make_node("Neg", ["r"], ["y"]), helper.make_node("Add", ["r", "s"], ["z"]),
+                 helper.make_node("Sigmoid", ["r"], ["s"]), helper.make_node("Relu", ["c"], ["r"])]
+        self.compare(nodes, {}, ["y", "z"], microsoft=False)
+
     def test_far_below_the_largest(self):
         """LogSoftmax where Softmax is 0 in float32."""
         nodes = [helper.make_node("Mul", ["c", "far"], ["f"]), helper.make_node("LogSoftmax", ["f"], ["l"], axis=1)]
