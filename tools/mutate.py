@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Files, and the tests of their rooms, the quick ones first.
 ROOMS = [
     ("src/learn/*.c", "test_calibrate test_means test_forest_splits test_chance test_out_of_fold test_metrics test_learn"),
-    ("src/sample/*.c", "test_chance test_split test_out_of_fold test_store"),
-    ("src/eval/metrics.c src/eval/curves.c src/eval/confident.c src/eval/outliers.c", "test_metrics test_curves test_audit_parts"),
+    ("src/sample/*.c", "test_chance test_split test_sample_rows test_out_of_fold test_store"),
+    ("src/eval/metrics.c src/eval/curves.c src/eval/confident.c src/eval/outliers.c", "test_metrics test_curves test_audit_parts test_audit_rows"),
     ("src/image/augment.c", "test_augment"),
 ]
 SWAPS = {"<": ["<="], "<=": ["<"], ">": [">="], ">=": [">"], "==": ["!="], "!=": ["=="], "+": ["-"], "-": ["+"], "*": ["/"],

@@ -115,6 +115,16 @@ static void confidence_is_binned_by_fifteenths(void **state)
     eg_metrics_release(&m);
 }
 
+/* Twice the tail of fair coins, as scipy's binomtest. */
+static void mcnemar_counts_coins(void **state)
+{
+    (void)state;
+    near_to(eg__mcnemar(0, 5), 2.0 / 32);
+    near_to(eg__mcnemar(9, 1), 2 * 11.0 / 1024);
+    near_to(eg__mcnemar(3, 3), 1);
+    near_to(eg__mcnemar(0, 0), 1);
+}
+
 static void unknown_classes_are_refused(void **state)
 {
     (void)state;
@@ -152,6 +162,7 @@ int main(void)
         cmocka_unit_test(rejected_rows_are_wrong),
         cmocka_unit_test(probabilities_are_judged),
         cmocka_unit_test(confidence_is_binned_by_fifteenths),
+        cmocka_unit_test(mcnemar_counts_coins),
         cmocka_unit_test(unknown_classes_are_refused),
         cmocka_unit_test(many_classes_list_their_confusions),
     };
