@@ -177,6 +177,9 @@ static void layers_move_by_their_rates(void **state)
     }
     assert_int_equal(n_parameters, 5); /* three layers and the head with its shift */
     free(before);
+    free(t.report.unfrozen);
+    free(t.pristine);
+    free(t.start);
     eg__trainer_free(t.trainer);
     eg__trainer_free(t.head_trainer);
     eg__tune_source_release(&t.source);
