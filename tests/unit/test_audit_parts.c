@@ -112,12 +112,35 @@ static void odd_photos_are_told_why(void **state)
     free(odd);
 }
 
+/* A chessboard of 0 and 100: half the squares each, and every inner one differs from its four neighbours. */
+static void photos_are_measured(void **state)
+{
+    (void)state;
+    uint8_t board[4][4][3], plain[3][5][3];
+    struct eg_photo_stats stats = {0};
+    for (size_t i = 0; i < 16; i++)
+        for (size_t c = 0; c < 3; c++) board[i / 4][i % 4][c] = (i / 4 + i % 4) % 2 ? 100 : 0;
+    eg__photo_stats(&board[0][0][0], 4, 4, &stats);
+    assert_float_equal(stats.mean, 50, 1e-3);
+    assert_float_equal(stats.spread, 50, 1e-3);
+    assert_float_equal(stats.detail, 400 / 50, 1e-3);
+    assert_float_equal(stats.colours, 50, 1e-3);
+    assert_true(stats.read);
+    for (size_t i = 0; i < 15; i++) memcpy(plain[i / 5][i % 5], ((const uint8_t[3]){200, 100, 50}), 3);
+    eg__photo_stats(&plain[0][0][0], 3, 5, &stats);
+    assert_float_equal(stats.mean, 0.299f * 200 + 0.587f * 100 + 0.114f * 50, 1e-3);
+    assert_float_equal(stats.spread, 0, 1e-2);
+    assert_float_equal(stats.detail, 0, 1e-3);
+    assert_float_equal(stats.colours, 0, 1e-2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_label_is_suspected_past_the_other_class_threshold),
         cmocka_unit_test(quality_is_self_confidence),
         cmocka_unit_test(copies_are_known_and_others_are_not),
+        cmocka_unit_test(photos_are_measured),
         cmocka_unit_test(odd_photos_are_told_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
