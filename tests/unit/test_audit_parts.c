@@ -112,6 +112,21 @@ static void odd_photos_are_told_why(void **state)
     free(odd);
 }
 
+/* Another class has to be as sure as its own rows are in the mean: 0.6 is not, where they have 0.9. */
+static void a_label_is_doubted_by_what_is_sure_enough(void **state)
+{
+    (void)state;
+    const float p[] = {0.9f, 0.1f, 0.9f, 0.1f, 0.4f, 0.6f, 0.1f, 0.9f, 0.1f, 0.9f, 0.05f, 0.95f};
+    const int32_t labels[] = {0, 0, 0, 1, 1, 0};
+    struct eg_suspect *list;
+    size_t n;
+    assert_int_equal(eg__suspects(p, labels, 6, 2, NULL, &list, &n, NULL), EG_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(list[0].row, 5);
+    assert_int_equal(list[0].suggestion, 1);
+    free(list);
+}
+
 /* A chessboard of 0 and 100: half the squares each, and every inner one differs from its four neighbours. */
 static void photos_are_measured(void **state)
 {
@@ -140,6 +155,7 @@ int main(void)
         cmocka_unit_test(a_label_is_suspected_past_the_other_class_threshold),
         cmocka_unit_test(quality_is_self_confidence),
         cmocka_unit_test(copies_are_known_and_others_are_not),
+        cmocka_unit_test(a_label_is_doubted_by_what_is_sure_enough),
         cmocka_unit_test(photos_are_measured),
         cmocka_unit_test(odd_photos_are_told_why),
     };
