@@ -21,7 +21,6 @@ EG_API EG_MUST_CHECK enum eg_status eg_dataset_open(const char *path, eg_dataset
 /* Photos, or folders of them, without labels. */
 EG_API EG_MUST_CHECK enum eg_status eg_dataset_list(const char *const *paths, size_t n_paths,
                                                     eg_dataset **dataset, struct eg_error *err);
-EG_API bool eg_has_tar(void); /* built with libarchive; zips are read without */
 struct eg_dataset_options {
     size_t size;                /* EG_SIZED(eg_dataset_options) */
     bool unlabelled;            /* as eg_dataset_list; several paths always are */

@@ -22,15 +22,6 @@ bool eg__member_name_is_safe(const char *name)
     return true;
 }
 
-bool eg_has_tar(void)
-{
-#ifdef EG_WITH_ARCHIVE
-    return true;
-#else
-    return false;
-#endif
-}
-
 #ifdef EG_WITH_ARCHIVE
 #include <archive.h>
 #include <archive_entry.h>
