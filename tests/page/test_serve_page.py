@@ -1,5 +1,6 @@
 """The page of `engraft serve` in a browser: Debian's chromium, driven by selenium, with a camera that is none."""
 import json
+import os
 import re
 import shutil
 import signal
@@ -28,6 +29,7 @@ if not BROWSER or not DRIVER:
     sys.exit(77)
 
 HOSTILE = "<img src=x onerror=\"document.title='read as HTML'\">"
+BUSY = max(1, os.getloadavg()[0] / os.cpu_count())  # other work on the machine: the seconds are those of an idle one
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -139,7 +141,7 @@ class ServePage(Served):
             began = time.monotonic()
             self.until(lambda: self.counts()[name] >= 5)
             self.click("#record")
-            self.assertLess(time.monotonic() - began, 10)
+            self.assertLess(time.monotonic() - began, 10 * BUSY)
         self.until(lambda: self.browser.execute_script("return document.documentElement.dataset.model"))
         self.click("#to-take")
         self.browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(self.here)})
@@ -147,7 +149,7 @@ class ServePage(Served):
         model = self.here / "project.onnx"
         self.until(model.exists)
         self.assertLessEqual(self.clicks, 15)
-        self.assertLessEqual(self.waited, 20)
+        self.assertLessEqual(self.waited, 20 * BUSY)
         # the model by itself says what the page says; a photo of the network's size, so that nothing is resized
         self.settled()
         model.write_bytes(self.server.ask("GET", "/api/export/onnx")[2])
