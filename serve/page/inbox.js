@@ -40,13 +40,14 @@ export function showInbox(place) {
     function show() {
         const next = queue.filter(photo => !skipped.has(photo.path));
         if (!next.length && skipped.size && queue.length) return; // until the list is asked for again
-        const photo = next[0] || null;
+        const kept = current && next.find(one => one.path === current.path); // what is looked at stays until it is answered
+        const photo = kept || next[0] || null;
         if (!photo) {
             fill(work, make("section.empty", {}, make("h2", {}, words.inboxEmptyTitle), make("p", {}, words.inboxEmpty)));
             current = null;
             return;
         }
-        if (current && current.path === photo.path && current.guess === photo.guess) return;
+        if (kept && (current.guess || !kept.guess)) return;
         current = photo;
         const image = make("img", {src: whole(photo), alt: photo.path});
         image.addEventListener("error", () => { if (!image.src.includes("/api/thumb")) image.src = thumb(photo); });
@@ -63,7 +64,7 @@ export function showInbox(place) {
                     make("div.row", {}, button("button.quiet", words.skip, later), button("button.quiet", words.delete, drop)),
                     make("p.note", {}, words.inboxKeys))),
             make("p.note", {}, words.inboxOrder),
-            make("h2", {}, words.next), make("div.strip.long", {}, next.slice(1, 25).map(one => make("button.tile", {type: "button", "aria-label": one.path, onclick: () => openPhoto(one, "")}, make("img", {src: thumb(one), alt: "", loading: "lazy"})))));
+            make("h2", {}, words.next), make("div.strip.long", {}, next.filter(one => one !== photo).slice(0, 24).map(one => make("button.tile", {type: "button", "aria-label": one.path, onclick: () => openPhoto(one, "")}, make("img", {src: thumb(one), alt: "", loading: "lazy"})))));
     }
 
     async function refresh() {
