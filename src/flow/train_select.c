@@ -175,7 +175,8 @@ static bool tell(struct search *s, size_t done)
     return !o->progress || o->progress(o->user, done, s->t->cuts_total);
 }
 
-/* Every cut alone, at the scaling that suits it; the best is taken. */
+/* Every cut alone, at the scaling that suits it; the best is taken, of those that are no better than by
+ * chance the first. */
 static enum eg_status begin(struct search *s, struct eg_error *err)
 {
     struct eg_held_out best = {0};
@@ -192,7 +193,10 @@ static enum eg_status begin(struct search *s, struct eg_error *err)
             s->list[i].alone = found.accuracy;
             status = find_factor(s->t, &s->list[i], err);
         }
-        if (!status && (!best.right || found.accuracy > best.accuracy)) {
+        double gain = 1, noise = 0;
+        if (!status && best.right)
+            eg__paired_gain(best.right, found.right, s->t->sample.n_train, &gain, &noise);
+        if (!status && gain > noise) {
             struct eg_held_out swap = best;
             best = found;
             found = swap;

@@ -97,7 +97,8 @@ class SeveralCuts(Case):
                 rows[:, :40] += 2.5 * (labels == told)[:, None]
         report = self.json("train", "made.h5", "-o", "m.onnx", "--quiet", "--features", "auto", "--cv", "3")
         taken = [step["features"] for step in report["selection"] if step["taken"]]
-        self.assertEqual(len(taken), 2, report["selection"])
+        self.assertGreaterEqual(len(taken), 2, report["selection"])
+        self.assertNotIn("_blocks.10:avg", taken)
         self.assertIn("_blocks.14:avg", taken)
         self.assertTrue({"avgpool", "_blocks.8:avg"} & set(taken))
         self.assertEqual([part["features"] for part in report["joined"]], taken)
