@@ -28,7 +28,7 @@ static uint64_t free_bytes(const char *path)
     struct statvfs disk;
     size_t n = (size_t)(eg__path_last(path) - path);
     char *folder = n ? strndup(path, n) : strdup(".");
-    bool known = folder && !statvfs(folder, &disk);
+    bool known = folder && !statvfs(folder, &disk) && disk.f_blocks; /* some of networks say 0 */
     free(folder);
     return known ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
 }
