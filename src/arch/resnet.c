@@ -44,8 +44,9 @@ static uint32_t keras_block(struct eg_builder *b, uint32_t x, uint32_t mid, uint
 static uint32_t gate_of_neighbours(struct eg_builder *b, uint32_t x)
 {
     const uint32_t c = channels(b, x);
-    const struct eg_tensor *in_file = eg__build_peek(b, path(b, "%sse.conv.weight", b->scope));
-    const size_t k = in_file && in_file->rank == 3 ? in_file->dim[2] : 5;
+    size_t k = 0;
+    for (uint32_t v = c; v > 1; v >>= 1) k++;
+    k = (k + 1) / 2 | 1; /* half the logarithm, odd */
     const struct eg_tensor *found = eg__build_parameter(b, "se.conv.weight", 3, (size_t[]){1, 1, k});
     if (b->status || !found) return x;
     struct eg_tensor weight = {
