@@ -5,7 +5,7 @@ BUILD := build/make
 # Beside the program, where that is not in the tree (which may be read-only).
 DEMO := $(if $(filter command line,$(origin BUILD)),$(BUILD)/demo,demo)
 
-.PHONY: all help demo test check-fast bench bench-learn install clean
+.PHONY: all help demo test check-fast bench bench-learn bench-accuracy install clean
 
 all:
 	@mkdir -p $(BUILD) 2>/dev/null && test -w $(BUILD) || { \
@@ -22,7 +22,7 @@ help:
 	@echo "make check-fast      the rules of the tree, one build, its tests"
 	@echo "make test            all that CI runs: installs 2.7 GB of packages first, takes half an hour;"
 	@echo "                     LEGS=\"gcc asan\" runs some of it (CONTRIBUTING.md lists them)"
-	@echo "make bench           the speed of networks; bench-learn: of classifiers"
+	@echo "make bench           the speed of networks; bench-learn: of classifiers; bench-accuracy PHOTOS=FOLDER"
 	@echo "make clean           remove what was built"
 	@echo "What is missing is installed by apt-get, as root or by sudo. BUILD=FOLDER builds there."
 
@@ -42,6 +42,10 @@ bench: all
 
 bench-learn: all
 	@bench/learn.sh
+
+# PHOTOS="FOLDER FOLDER", each FOLDER/CLASS/*.jpg
+bench-accuracy: all
+	@bench/accuracy.sh $(PHOTOS)
 
 install: all
 	@cmake --install $(BUILD)

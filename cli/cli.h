@@ -60,6 +60,24 @@ struct option_row {
     {                                                                                                        \
         OPTION_TEXT, "output", 'o', value, NULL, 0, 0, true, text                                            \
     }
+/* Answers that are no single class. */
+#define OPTION_TARGET_ROWS                                                                                   \
+    {OPTION_FLAG,                                                                                            \
+     "multi-label",                                                                                          \
+     0,                                                                                                      \
+     NULL,                                                                                                   \
+     NULL,                                                                                                   \
+     0,                                                                                                      \
+     0,                                                                                                      \
+     false,                                                                                                  \
+     "several labels a photo: \"cat;indoors\" in the CSV, or the same photo in several class folders"},      \
+        {OPTION_TEXT, "labels-sep", 0,                                                                       \
+         "TEXT",      ";",          0,                                                                       \
+         0,           false,        "with --multi-label: what stands between labels"},                       \
+    {                                                                                                        \
+        OPTION_TEXT, "regress", 0, "COLUMN", NULL, 0, 0, false,                                              \
+            "numbers of this column of the CSV, in place of classes"                                         \
+    }
 #define OPTION_REPORT_ROW                                                                                    \
     {                                                                                                        \
         OPTION_TEXT, "report", 0, "PAGE.html", NULL, 0, 0, false,                                            \

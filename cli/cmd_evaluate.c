@@ -14,6 +14,10 @@ static const char **classes_of(const eg_net *net)
 
 static int draw(struct invocation *in, const eg_net *net, const struct eg_evaluate_report *report)
 {
+    if (eg_net_answer(net) == EG_ANSWER_VALUE)
+        return write_svg(in, option_text(in, "svg"),
+                         eg_number_svg(&report->numbers, report->number_truth, report->number_answers,
+                                       eg_net_class_name(net, 0)));
     const char **classes = classes_of(net);
     char *svg = classes ? eg_confusion_svg(&report->metrics, classes) : NULL;
     free(classes);
@@ -149,12 +153,13 @@ static int evaluate_pair(struct invocation *in, const eg_net *net, const struct 
 }
 
 /* What is made for one class a photo alone. */
-static int check_answer(const struct invocation *in)
+static int check_answer(const struct invocation *in, const eg_net *net)
 {
-    static const char *const options[] = {"svg", "report"};
+    static const char *const options[] = {"report", "svg"};
+    const size_t n = eg_net_answer(net) == EG_ANSWER_VALUE ? 1 : 2; /* the residuals are drawn */
     if (in->n_operands > 2)
         return usage_error(in, "two models are compared photo by photo where each answers with one class");
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < n; i++)
         if (option_given(in, options[i]))
             return usage_error(in, "--%s is of one class a photo; '%s' answers otherwise", options[i],
                                in->operands[0]);
@@ -168,9 +173,9 @@ static int run(struct invocation *in)
     const char *data = in->operands[in->n_operands - 1];
     int code = option_given(in, "svg") ? check_output(in, option_text(in, "svg")) : EXIT_DONE;
     if (!code) code = check_report(in);
-    if (!code) code = check_data(in, data);
     if (!code) code = load_model(in, in->operands[0], &net);
-    if (!code && eg_net_answer(net) != EG_ANSWER_CLASS) code = check_answer(in);
+    if (!code && eg_net_answer(net) == EG_ANSWER_CLASS) code = check_data(in, data);
+    if (!code && eg_net_answer(net) != EG_ANSWER_CLASS) code = check_answer(in, net);
     if (!code) code = make_pool(in, &pool);
     if (!code) {
         const char *rows = option_text(in, "rows");
@@ -217,7 +222,7 @@ static int run(struct invocation *in)
 static const struct option_row options[] = {
     {OPTION_CHOICE, "rows", 0, "test|all", "test on the data it was trained from, else all", 0, 0, false,
      "which rows to measure on"},
-    {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw the confusion matrix"},
+    {OPTION_TEXT, "svg", 0, "FILE", NULL, 0, 0, false, "draw the confusion matrix, of numbers the residuals"},
     OPTION_REPORT_ROW,
     OPTION_FORCE_ROW,
     OPTION_BATCH_ROW,

@@ -102,12 +102,17 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
         .icc_srgb = icc && !strcmp(icc, "srgb"),
         .thumbnails = option_flag(in, "thumbnails"),
         .ranks = under_mpi() && !shard,
+        .multi_label = option_flag(in, "multi-label"),
+        .labels_sep = option_text(in, "labels-sep"),
+        .number = option_text(in, "regress"),
         .command = in->line,
         .pool = pool,
         .progress = progress_step,
         .user = &progress,
     };
     if (shard && !parse_shard(shard, &how.shard, &how.n_shards)) return EXIT_USAGE; /* told in run() */
+    if (shard && (how.multi_label || how.number))
+        return usage_error(in, "--%s is not made for --shard", how.number ? "regress" : "multi-label");
     if (how.append && (shard || how.overwrite))
         return usage_error(in, "--append excludes %s", shard ? "--shard" : "--force");
     if (option_flag(in, "estimate")) return estimate(in, net, images, &how, &progress);
@@ -195,6 +200,7 @@ static const struct option_row options[] = {
     {OPTION_INTEGER, "deflate", 0, "0-9", "0", 0, 9, false, "compress the numbers, 9 hardest"},
     {OPTION_FLAG, "append", 0, NULL, NULL, 0, 0, false,
      "the photos have changed: compute new and changed ones, keep the rest"},
+    OPTION_TARGET_ROWS,
     {OPTION_TEXT, "shard", 0, "I/N", NULL, 0, 0, false, "only part I (from 0) of N, for engraft merge"},
     {OPTION_FLAG, "thumbnails", 0, NULL, NULL, 0, 0, false,
      "keep small pictures too, 4 KB a photo, for reports of photos that are not at hand later"},

@@ -78,6 +78,16 @@ static void print_test(struct invocation *in, const struct eg_train_report *repo
     if (report->numbers.n) print_text(in, eg_number_metrics_report(&report->numbers, report->target));
 }
 
+/* What other folds, and folds that had no part in the choice, say of the same figure. */
+static void print_luck(FILE *to, const struct eg_train_report *report)
+{
+    if (report->n_repeated)
+        fprintf(to, "by %zu draws of the folds: %s %.4f, standard deviation %.4f\n", report->n_repeated,
+                measure(report), report->cv_mean, report->cv_deviation);
+    if (report->has_nested)
+        fprintf(to, "chosen anew outside of each fold (nested): %s %.4f\n", measure(report), report->nested);
+}
+
 static void print_head(FILE *to, const struct eg_train_report *report)
 {
     fprintf(to, "%s, scale %s, %zu training photos", report->classifier, report->scale, report->n_train);
@@ -108,6 +118,13 @@ static int print_report(struct invocation *in, const char *output, const struct 
     print_head(to, report);
     print_selection(to, report->selection, report->n_selection);
     print_joined(to, report);
+    if (report->folds > 5 && !option_given(in, "cv"))
+        fprintf(to, "photos are held out one by one: a class has fewer than 5\n\n");
+    if (report->folds == 1 &&
+        !strcmp(option_text(in, "classifier") ? option_text(in, "classifier") : "", "auto"))
+        fprintf(
+            to,
+            "a class has one photo alone, so nothing can be compared: the nearest class mean is taken\n\n");
     if (report->folds > 1 && report->folds < 5 && !option_given(in, "cv"))
         fprintf(to, "%u folds: the smallest class has no more photos to learn from\n\n", report->folds);
     print_scales(to, report);
@@ -121,6 +138,7 @@ static int print_report(struct invocation *in, const char *output, const struct 
         if (isfinite(report->c)) fprintf(to, " at C = %g", report->c);
         fputc('\n', to);
     }
+    print_luck(to, report);
     if (report->reject_rate > 0)
         fprintf(to, "\"unknown\" is answered for %.2f %% of the cross-validated photos\n",
                 100 * report->reject_rate);
@@ -282,6 +300,9 @@ static int train(struct invocation *in, eg_features *features, const eg_net *net
         .multi_label = option_flag(in, "multi-label"),
         .labels_sep = option_text(in, "labels-sep"),
         .target = option_text(in, "regress"),
+        .repeats = (unsigned)option_integer(in, "repeats"),
+        .nested = option_flag(in, "nested"),
+        .one_error = option_flag(in, "one-se"),
         .memory_bytes = option_bytes(in, "memory"),
         .overwrite = option_flag(in, "force"),
         .seed = (uint64_t)option_integer(in, "seed"),
@@ -366,6 +387,9 @@ static int extract(struct invocation *in, const eg_net *net, const eg_dataset *i
                                      .batch = (size_t)option_integer(in, "batch"),
                                      .overwrite = option_flag(in, "fresh"),
                                      .update = true,
+                                     .multi_label = option_flag(in, "multi-label"),
+                                     .labels_sep = option_text(in, "labels-sep"),
+                                     .number = option_text(in, "regress"),
                                      .command = in->line,
                                      .pool = pool,
                                      .progress = progress_step,
@@ -449,8 +473,6 @@ static int check_answer(const struct invocation *in)
     static const char *const of_classes[] = {"classes", "drop", "rename", "merge", "loss"};
     const bool several = option_flag(in, "multi-label"), numbers = option_given(in, "regress");
     const char *classifier = option_text(in, "classifier"), *what = numbers ? "regress" : "multi-label";
-    if (option_given(in, "labels-sep") && !several)
-        return usage_error(in, "--labels-sep says something about --multi-label alone");
     if (several && numbers) return usage_error(in, "--multi-label and --regress exclude each other");
     for (size_t i = 0; i < sizeof options / sizeof *options && (several || numbers); i++)
         if (option_given(in, options[i]))
@@ -621,12 +643,13 @@ static const struct option_row options[] = {
      "go on from this classifier, on more photos or classes: its kind, scaling and C unless they are given; "
      "the result is that of training anew, sooner"},
     {OPTION_FLAG, "balance", 0, NULL, NULL, 0, 0, false, "weigh classes as if they had equal numbers"},
-    {OPTION_FLAG, "multi-label", 0, NULL, NULL, 0, 0, false,
-     "several labels a photo: \"cat;indoors\" in the CSV, or the same photo in several class folders"},
-    {OPTION_TEXT, "labels-sep", 0, "TEXT", ";", 0, 0, false,
-     "with --multi-label: what stands between labels"},
-    {OPTION_TEXT, "regress", 0, "COLUMN", NULL, 0, 0, false,
-     "learn the numbers of this column of the CSV by ridge regression, in place of classes"},
+    OPTION_TARGET_ROWS,
+    {OPTION_INTEGER, "repeats", 0, "N", "1", 1, 1000, false,
+     "cross-validate what was chosen so often, by other folds each time: how much is luck"},
+    {OPTION_FLAG, "nested", 0, NULL, NULL, 0, 0, false,
+     "choose everything anew outside of each fold, and judge in it: a figure that no choice flatters"},
+    {OPTION_FLAG, "one-se", 0, NULL, NULL, 0, 0, false,
+     "the smallest C that is no more than a standard error worse than the best"},
     {OPTION_BYTES, "memory", 0, "SIZE", "half of what there is", 0, 0, false,
      "memory training may take: 500M, 2G"},
     {OPTION_FLAG, "fresh", 0, NULL, NULL, 0, 0, false,

@@ -251,7 +251,7 @@ int open_images(const struct invocation *in, const char *path, eg_dataset **data
     struct eg_dataset_options options = {EG_SIZED(eg_dataset_options)};
     struct eg_error err;
     options.exclude = option_list(in, "exclude", &options.n_exclude);
-    options.several = is_given(in, "multi-label");
+    if (is_given(in, "multi-label")) options.several = option_text(in, "labels-sep");
     if (is_given(in, "regress")) options.number = option_text(in, "regress");
     enum eg_status status = strcmp(path, "-") ? eg_dataset_scan(&path, 1, &options, dataset, &err)
                                               : eg_dataset_stream(STDIN_FILENO, &options, dataset, &err);

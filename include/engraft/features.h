@@ -26,8 +26,9 @@ struct eg_dataset_options {
     bool unlabelled;            /* as eg_dataset_list; several paths always are */
     const char *const *exclude; /* shell patterns ("*_mask.png", "old") of paths or names to leave out */
     size_t n_exclude;
-    bool several;       /* a path may be listed more than once, with other labels: several labels a photo */
-    const char *number; /* a column of a CSV with a number for each photo (empty: none); NULL: not read */
+    const char *several; /* a path may be listed more than once, with other labels: its class is then all of
+                            them with this text between ("cat;indoors"); NULL: that is a mistake */
+    const char *number;  /* a column of a CSV with a number for each photo (empty: none); NULL: not read */
 };
 EG_API EG_MUST_CHECK enum eg_status eg_dataset_scan(const char *const *paths, size_t n_paths,
                                                     const struct eg_dataset_options *options,
@@ -198,6 +199,10 @@ struct eg_extract_options {
                         (EG_REASON_PHOTOS_OTHER) is refused */
     bool icc_srgb;   /* colours of photos with an ICC profile are converted to sRGB */
     bool thumbnails; /* small pictures too, 4 KB a photo: /thumbnails, JPEG of at most 96 pixels a side */
+    bool multi_label; /* classes are the parts of the data's class names, and /label_sets has all of a photo's
+                       */
+    const char *labels_sep; /* between the parts; NULL = ";" */
+    const char *number;     /* the column that the data's numbers are of, which become /targets; NULL: none */
 };
 struct eg_extracted_cut {
     char *name;

@@ -318,6 +318,9 @@ EG_API double eg_net_depth(const eg_net *net, const char *layer);
 
 /* Counts by truth and answer; classes [metrics->n_classes]. */
 EG_API char *eg_confusion_svg(const struct eg_metrics *metrics, const char *const *classes);
+/* What was answered of each photo less the truth, over the truth. */
+EG_API char *eg_number_svg(const struct eg_number_metrics *metrics, const double *truth,
+                           const double *answers, const char *column);
 /* Loss by epoch, of the last phase. */
 EG_API char *eg_tune_svg(const struct eg_tune_report *report);
 /* Accuracy by cut, from the input up. features: the file that was compared. */

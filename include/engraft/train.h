@@ -59,6 +59,10 @@ struct eg_train_options {
                          names; copies of a photo in several class folders have the labels of all. A
                          linear classifier a label (logistic or svm); C by mean average precision */
     const char *labels_sep; /* multi_label: between the parts of a name; NULL = ";" */
+    unsigned repeats;       /* of the cross-validation of what was chosen, by other folds; 0, 1: none */
+    bool nested;    /* choose anew outside of each fold, and judge in it: costs what training does, a fold */
+    bool one_error; /* of the values of C that are no more than a standard error worse than the best the
+                       smallest, the simplest (Breiman et al. 1984) */
     const char *target;     /* learn the file's numbers, which are of this column, by ridge regression */
     const char *const *joined;               /* cuts whose features stand beside those of `features`, each */
     size_t n_joined;                         /* scaled by itself */
@@ -132,7 +136,12 @@ struct eg_train_report {
     size_t n_empty;
     struct eg_twice *twice; /* photos that contradict themselves: at most 100 */
     size_t n_twice;
-    unsigned folds; /* of the cross-validation; 1: none */
+    unsigned folds;   /* of the cross-validation; 1: none */
+    double *repeated; /* [n_repeated] cv_accuracy by other folds; the first is the one above */
+    size_t n_repeated;
+    double cv_mean, cv_deviation; /* of them */
+    double nested;                /* as cv_accuracy, the choices made outside of each fold; only has_nested */
+    bool has_nested;
     /* multi_label: cv_accuracy and the grid's are mean average precisions */
     struct eg_label_metrics labels; /* of the test; n = 0: no test rows */
     float *thresholds;              /* [n_classes] a label is said from there on; NULL: one class a photo */

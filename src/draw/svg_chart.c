@@ -176,9 +176,10 @@ static bool draw_line(const struct frame *f, const struct eg_chart_series *s, si
                          place_y(f, fmin(s->high[i], f->y1)), class);
         n++;
     }
-    eg__svg_curve(svg, (const double(*)[2])points, n, look, s->kind == EG_SERIES_THIN);
-    for (size_t i = 0; i < n && (s->marks || n == 1); i++)
-        eg__svg_mark(svg, points[i][0], points[i][1], 4, look);
+    const bool alone = s->kind == EG_SERIES_POINTS;
+    if (!alone) eg__svg_curve(svg, (const double(*)[2])points, n, look, s->kind == EG_SERIES_THIN);
+    for (size_t i = 0; i < n && (s->marks || alone || n == 1); i++)
+        eg__svg_mark(svg, points[i][0], points[i][1], alone ? 3 : 4, look);
     free(points);
     return true;
 }

@@ -4,7 +4,7 @@
 
 #include "engraft.h"
 
-enum eg_series_kind { EG_SERIES_LINE, EG_SERIES_BARS, EG_SERIES_THIN };
+enum eg_series_kind { EG_SERIES_LINE, EG_SERIES_BARS, EG_SERIES_THIN, EG_SERIES_POINTS };
 
 struct eg_chart_series {
     const char *name;    /* NULL: not in the legend */

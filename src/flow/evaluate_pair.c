@@ -61,6 +61,8 @@ enum eg_status eg_evaluate_pair(const eg_net *a, const eg_net *b, const char *da
 {
     struct eg_evaluate_options own;
     enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (!status) status = eg__net_check_class(a, "a paired comparison", err);
+    if (!status) status = eg__net_check_class(b, "a paired comparison", err);
     if (status) return status;
     struct eg_trial one = {.model = a, .options = &own}, other = {.model = b, .options = &own};
     struct eg_pair_report pair = {0};

@@ -80,7 +80,7 @@ static enum eg_status judge_images(struct eg_trial *t, const char *data, struct 
                                          t->options->user};
     enum eg_status status = eg__options(&listing, sizeof listing, t->options->images, err);
     if (status) return status;
-    listing.several = true;
+    if (!is_value(t->model)) listing.several = card->labels_separator ? card->labels_separator : ";";
     if (is_value(t->model)) listing.number = card->target;
     status = eg__dataset_scan(&data, 1, &listing, &t->images, err);
     if (!status) status = eg__judge_photos(t->model, t->images, &how, &t->verdict, err);

@@ -200,6 +200,11 @@ enum eg_status eg_explain(const eg_net *net, const eg_dataset *images,
 {
     size_t *rows = eg__alloc(images->n_items + 1, sizeof *rows);
     if (!rows) return eg__fail_memory(err, "photos");
+    enum eg_status checked = eg__net_check_class(net, "what spoke for it", err);
+    if (checked) {
+        free(rows);
+        return checked;
+    }
     for (size_t i = 0; i < images->n_items; i++) rows[i] = i;
     enum eg_status status = eg__explain_rows(net, images, rows, NULL, images->n_items, options, explanation,
                                              explanation_user, err);

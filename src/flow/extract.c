@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/versioned.h"
+#include "flow/extract_targets.h"
 #include "flow/extraction.h"
 #include "image/photo.h"
 
@@ -191,19 +192,21 @@ static enum eg_status open_store(struct eg_extraction *e, const struct eg_net *n
     const char **paths = eg__alloc(count, sizeof *paths);
     int32_t *labels = eg__alloc(count, sizeof *labels);
     struct eg_store_spec spec;
+    struct eg_extract_labels split = {0};
     enum eg_status status = paths && labels ? EG_OK : eg__fail_memory(err, "the list of photos");
+    if (!status && o->multi_label) status = eg__extract_split(images, o->labels_sep, &split, err);
     if (!status) status = eg__extraction_spec(e, net, recipe, &spec, err);
     if (!status) {
         for (size_t i = 0; i < count; i++) {
             paths[i] = images->items[first + i].path;
-            labels[i] = images->items[first + i].label;
+            labels[i] = o->multi_label ? split.labels[first + i] : images->items[first + i].label;
         }
         spec.root = images->root;
         spec.paths = paths;
         spec.labels = labels;
         spec.n_rows = count;
-        spec.classes = (const char *const *)images->classes;
-        spec.n_classes = images->n_classes;
+        spec.classes = (const char *const *)(o->multi_label ? split.classes : images->classes);
+        spec.n_classes = o->multi_label ? split.n_classes : images->n_classes;
         spec.shard = o->shard;
         spec.n_shards = o->n_shards;
         /* Shards of ranks lie together: the first time there must be room for all. */
@@ -216,6 +219,7 @@ static enum eg_status open_store(struct eg_extraction *e, const struct eg_net *n
             status = check_room(e, path, eg__store_spec(e->store)->n_rows, err);
     }
     if (!status) eg__store_use_pool(e->store, o->pool);
+    eg__extract_labels_free(&split);
     free(labels);
     free(paths);
     return status;
@@ -357,12 +361,17 @@ enum eg_status eg_extract(const eg_net *net, const eg_dataset *images, const cha
     struct eg_extract_options own;
     struct eg_extract_report made;
     enum eg_status status = eg__options(&own, sizeof own, options, err);
+    const bool targets = own.multi_label || own.number;
+    if (!status && targets && (own.n_shards || own.ranks))
+        status = eg__fail(err, EG_E_UNSUPPORTED, "%s: not made for shards or ranks (extract in one process)",
+                          own.number ? "numbers" : "several labels a photo");
     if (!status)
         status = images->stream ? eg__extract_stream(net, images, path, &own, &made, err)
                  : own.ranks    ? eg__extract_ranks(net, images, path, &own, &made, err)
                                 : eg__extract_here(net, images, path, &own, &made, err);
     if (status) return status;
-    status = eg__hand_out(&made, sizeof made, report, err);
+    if (targets) status = eg__extract_put_targets(path, images, &own, err);
+    if (!status) status = eg__hand_out(&made, sizeof made, report, err);
     if (status) eg__extract_report_release(&made);
     return status;
 }

@@ -39,6 +39,9 @@ enum eg_status eg_out_of_fold_csv(eg_features *features, const struct eg_train_o
     struct eg_outfile file;
     struct eg_text text = {0};
     enum eg_status status = eg__options(&own, sizeof own, options, err);
+    if (!status && (own.multi_label || own.target))
+        return eg__fail(err, EG_E_UNSUPPORTED,
+                        "a table of probabilities out of fold is for one class a photo");
     if (!status) status = eg__out_of_fold(features, &own, &found, err);
     if (status) return status;
     write_table(eg__store_spec(features), &found, &text);

@@ -230,6 +230,8 @@ static enum eg_status judge(struct page *p, struct eg_error *err)
     const struct eg_page_options *o = p->options;
     p->evaluated = o->evaluated;
     if (o->evaluated || !o->model || !o->data) return EG_OK;
+    enum eg_status one = eg__net_check_class(o->model, "a page", err);
+    if (one) return one;
     const struct eg_evaluate_options how = {
         EG_SIZED(eg_evaluate_options), .rows = o->rows, .pool = o->pool,
         .progress = o->progress,       .user = o->user, .images = o->images};

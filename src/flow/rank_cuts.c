@@ -81,19 +81,22 @@ enum eg_status eg__training_compare(struct training *t, struct eg_error *err)
         return eg__fail(err, EG_E_ARGUMENT, "nothing can be compared without folds (give 2 or more)");
     if (one && t->how.learner > EG_SVM)
         return eg__fail(err, EG_E_ARGUMENT, "only logistic and svm are compared, not '%s'", asked);
-    const enum eg_learner first = one ? t->how.learner : EG_LOGISTIC, last = one ? t->how.learner : EG_SVM;
+    static const enum eg_learner all[] = {EG_CENTROID, EG_LDA, EG_LOGISTIC,
+                                          EG_SVM}; /* the first two of few photos */
+    const enum eg_learner only[] = {t->how.learner}, *learners = one ? only : t->few ? all : all + 2;
+    const size_t n_learners = one ? 1 : t->few ? 4 : 2;
     const bool given = t->options->features || eg__training_is_joined(t);
     size_t from = given ? t->cut : 0, to = given ? t->cut + 1 : t->spec->n_cuts;
-    size_t total = (to - from) * (size_t)(last - first + 1);
+    size_t total = (to - from) * n_learners;
     struct watch progress = {t->options, 0, total};
     struct eg_train_report *r = &t->report;
     r->compared = eg__zalloc(total, sizeof *r->compared);
     enum eg_status status = r->compared ? EG_OK : eg__fail_memory(err, "the comparison");
     for (size_t cut = from; cut < to && !status; cut++) {
         if (!given) status = eg__training_take_cut(t, cut, err);
-        for (enum eg_learner learner = first; learner <= last && !status; learner++) {
+        for (size_t l = 0; l < n_learners && !status; l++) {
             struct eg_compared found = {0};
-            status = compare_one(t, learner, &progress, &found, err);
+            status = compare_one(t, learners[l], &progress, &found, err);
             insert(r->compared, r->n_compared, found);
             r->n_compared++;
         }

@@ -11,11 +11,12 @@
 #include "eval/metrics.h"
 #include "flow/training.h"
 #include "image/photo.h"
+#include "learn/ridge.h"
 #include "model/prepared.h"
 
-const char *const eg__learner_names[] = {"logistic", "svm", "forest", "mlp", "centroid", "lda"};
+const char *const eg__learner_names[] = {"logistic", "svm", "forest", "mlp", "centroid", "lda", "ridge"};
 const char *const eg__scaling_names[] = {"none", "unit", "root", "standard", "auto"};
-enum { N_LEARNERS = 6, N_SCALINGS = 5 };
+enum { N_LEARNERS = 6, /* to choose from: ridge is for numbers */ N_SCALINGS = 5 };
 
 static int find_word(const char *const *words, int n, const char *word)
 {
@@ -47,6 +48,8 @@ static enum eg_status check_from(const struct training *t, struct eg_error *err)
     if (t->options->n_others)
         return eg__fail(err, EG_E_UNSUPPORTED,
                         "a classifier of several networks does not go on from another");
+    enum eg_status status = eg__net_check_class(from, "going on from a model", err);
+    if (status) return status;
     return eg__model_source(from, t->spec, "the feature file", err);
 }
 
@@ -78,6 +81,7 @@ static enum eg_status choose_how(struct training *t, struct eg_error *err)
         .hinge = o->hinge,
         .balance = o->balance,
         .sets = t->sets,
+        .one_error = o->one_error,
         .reject_rate = o->reject_rate,
         .n_trees = o->n_trees,
         .memory_bytes = o->memory_bytes,
@@ -123,11 +127,15 @@ static enum eg_status choose_best(struct training *t, struct eg_error *err)
 
 static enum eg_status learn(struct training *t, const char *path, struct eg_error *err)
 {
+    const bool alone = is_auto(t) && t->report.folds < 2; /* one photo of a class: nothing can be compared */
+    if (alone) t->how.learner = EG_CENTROID;
     enum eg_status status = eg__training_selects(t) ? eg__training_select(t, err) : EG_OK;
-    if (!status) status = is_auto(t) ? choose_best(t, err) : go_on(t, err);
+    if (!status && !alone) status = is_auto(t) ? choose_best(t, err) : go_on(t, err);
     if (status) return status;
     struct eg_row_source source = eg__training_rows(t);
-    if (t->how.learner == EG_MLP)
+    if (t->numbers)
+        status = eg__ridge_train(&source, t->numbers, &t->how, &t->learned, err);
+    else if (t->how.learner == EG_MLP)
         status = eg__training_mlp(t, path, err);
     else
         status = eg__learn(&source, t->sample.labels, t->report.n_classes, &t->how, &t->learned, err);
@@ -142,6 +150,8 @@ static enum eg_status learn(struct training *t, const char *path, struct eg_erro
     r->objective = t->learned.objective;
     r->gap = t->learned.gap;
     r->reject_rate = t->learned.reject_rate;
+    r->penalty = t->numbers ? 1 / (2 * r->c) : (double)NAN;
+    if (t->numbers && !(r->target = strdup(t->options->target))) return eg__fail_memory(err, "the report");
     r->thresholds = t->learned.thresholds;
     t->learned.thresholds = NULL;
     r->n_grid = t->learned.n_grid;
@@ -154,7 +164,8 @@ static enum eg_status learn(struct training *t, const char *path, struct eg_erro
                                                tried->cv_accuracy};
     }
     if (r->n_grid) memcpy(r->grid, t->learned.grid, r->n_grid * sizeof *r->grid);
-    return EG_OK;
+    status = eg__training_repeat(t, err);
+    return status ? status : eg__training_nest(t, err);
 }
 
 /* ---- all of it --------------------------------------------------------------------------------- */
@@ -288,6 +299,7 @@ void eg__train_report_release(struct eg_train_report *report)
     eg_metrics_release(&report->test);
     eg_label_metrics_release(&report->labels);
     free(report->thresholds);
+    free(report->repeated);
     eg__class_names_free(report->rare, report->n_rare);
     free(report->target);
     free(report->number_truth);

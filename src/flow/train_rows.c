@@ -8,6 +8,8 @@
 #include "flow/training.h"
 #include "image/photo.h"
 
+enum { FEW = 5 }; /* photos: as many as there are folds */
+
 static int compare_hashes(const void *a, const void *b) { return memcmp(a, b, 32); }
 
 void eg__training_count_known(struct training *t, eg_hashes hashes, size_t n)
@@ -60,7 +62,9 @@ static enum eg_status note_sample(struct training *t, struct eg_error *err)
 /* Classifiers that are worked out do without folds where a class has one photo. */
 static bool needs_folds(const struct eg_train_options *o)
 {
-    return o->folds || !o->classifier || (strcmp(o->classifier, "centroid") && strcmp(o->classifier, "lda"));
+    return o->folds || !o->classifier ||
+           (strcmp(o->classifier, "centroid") && strcmp(o->classifier, "lda") &&
+            strcmp(o->classifier, "auto"));
 }
 
 static bool has_single(const struct eg_sample *s)
@@ -71,6 +75,41 @@ static bool has_single(const struct eg_sample *s)
     for (size_t k = 0; count && k < s->n_classes; k++) single = single || count[k] == 1;
     free(count);
     return single;
+}
+
+/* Classes with fewer photos than folds, and the classifier is to be chosen: every photo is held out alone, by
+ * classifiers of all others; of very many one of each class at a time. */
+static enum eg_status hold_out_alone(struct training *t, struct eg_error *err)
+{
+    enum { FOLDS_MOST = 255 };
+    const struct eg_sample *s = &t->sample;
+    size_t *count = eg__zalloc(s->n_classes, sizeof *count), most = 0;
+    t->fold = eg__alloc(s->n_train, 1);
+    if (!count || !t->fold) {
+        free(count);
+        return eg__fail_memory(err, "the folds");
+    }
+    const bool each = s->n_train <= FOLDS_MOST;
+    for (size_t i = 0; i < s->n_train; i++) {
+        const size_t place = count[s->labels[i]]++;
+        size_t first = i; /* copies of one photo stay together */
+        for (size_t j = 0; j < i && first == i && each; j++)
+            if (!memcmp(s->identity[j], s->identity[i], sizeof s->identity[i])) first = j;
+        t->fold[i] = (uint8_t)(each ? first == i ? i : t->fold[first] : place % FOLDS_MOST);
+        if (place + 1 > most) most = place + 1;
+    }
+    t->report.folds = (unsigned)(each ? s->n_train : most < FOLDS_MOST ? most : FOLDS_MOST);
+    free(count);
+    return EG_OK;
+}
+
+static size_t smallest_class(const struct eg_sample *s)
+{
+    size_t *count = eg__zalloc(s->n_classes, sizeof *count), least = s->n_train;
+    for (size_t i = 0; count && i < s->n_train; i++) count[s->labels[i]]++;
+    for (size_t k = 0; count && k < s->n_classes; k++) least = count[k] < least ? count[k] : least;
+    free(count);
+    return least;
 }
 
 enum eg_status eg__training_choose_rows(struct training *t, struct eg_error *err)
@@ -85,6 +124,10 @@ enum eg_status eg__training_choose_rows(struct training *t, struct eg_error *err
     if (!status) status = note_sample(t, err);
     if (!status) status = eg__training_check_rows(t, err);
     if (status) return status;
+    const size_t least = smallest_class(&t->sample);
+    t->few = !o->folds && !o->group && o->classifier && !strcmp(o->classifier, "auto") && least < FEW;
+    t->report.folds = 1;
+    if (t->few) return least < 2 ? EG_OK : hold_out_alone(t, err);
     const unsigned folds =
         !needs_folds(o) && has_single(&t->sample)
             ? 1

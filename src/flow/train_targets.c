@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "eval/rank_metrics.h"
 #include "flow/training.h"
+#include "learn/multi_label.h"
 
 enum { FOLDS_USUAL = 5, FOLDS_LEAST = 2 };
 
@@ -53,7 +54,7 @@ static enum eg_status choose_labels(struct training *t, struct eg_error *err)
 }
 
 /* Photos with a label, or without it, that all came to one fold: one of them goes to the next. */
-static void spread_folds(const struct training *t, unsigned folds)
+static void spread_folds(const struct training *t, unsigned folds, uint8_t *fold)
 {
     const size_t k = t->report.n_classes, n = t->sample.n_train;
     for (size_t c = 0; c < k; c++)
@@ -62,10 +63,10 @@ static void spread_folds(const struct training *t, unsigned folds)
             bool several = false;
             for (size_t i = 0; i < n; i++) {
                 if (t->sets[i * k + c] != has) continue;
-                several = several || (last < n && t->fold[i] != t->fold[last]);
+                several = several || (last < n && fold[i] != fold[last]);
                 last = i;
             }
-            if (!several && last < n) t->fold[last] = (uint8_t)((t->fold[last] + 1U) % folds);
+            if (!several && last < n) fold[last] = (uint8_t)((fold[last] + 1U) % folds);
         }
 }
 
@@ -82,6 +83,47 @@ static unsigned usual_folds(const struct training *t)
     return folds < FOLDS_LEAST ? FOLDS_LEAST : (unsigned)folds;
 }
 
+enum eg_status eg__training_draw_folds(const struct training *t, unsigned folds, uint64_t seed, uint8_t *fold,
+                                       struct eg_error *err)
+{
+    const struct eg_sample *s = &t->sample;
+    enum eg_status status =
+        eg__fold_strata((eg_hashes)s->identity, s->labels, s->n_train, (const char *const *)s->classes,
+                        s->n_classes, folds, seed, fold, err);
+    if (!status && t->sets && !s->group) spread_folds(t, folds, fold);
+    return status;
+}
+
+static double score_of(const void *context, size_t label, size_t row)
+{
+    const void *const *both = context;
+    const struct training *t = both[0];
+    const float *p = both[1];
+    return (double)p[row * t->report.n_classes + label];
+}
+
+double eg__training_figure(const struct training *t, const float *p)
+{
+    const size_t n = t->sample.n_train, k = t->report.n_classes;
+    const void *const both[] = {t, p};
+    double mean = 0, total = 0, off = 0;
+    size_t right = 0;
+    if (t->sets) return eg__sets_precision(t->sets, n, k, score_of, both);
+    for (size_t i = 0; i < n && t->numbers; i++) mean += t->numbers[i] / (double)n;
+    for (size_t i = 0; i < n && t->numbers; i++) {
+        total += (t->numbers[i] - mean) * (t->numbers[i] - mean);
+        off += ((double)p[i] - t->numbers[i]) * ((double)p[i] - t->numbers[i]);
+    }
+    if (t->numbers) return 1 - off / total;
+    for (size_t i = 0; i < n; i++) {
+        size_t best = 0;
+        for (size_t c = 1; c < k; c++)
+            if (p[i * k + c] > p[i * k + best]) best = c;
+        right += (int32_t)best == t->sample.labels[i];
+    }
+    return (double)right / (double)n;
+}
+
 static enum eg_status make_folds(struct training *t, struct eg_error *err)
 {
     const struct eg_sample *s = &t->sample;
@@ -91,13 +133,12 @@ static enum eg_status make_folds(struct training *t, struct eg_error *err)
     if (folds > s->n_train)
         return eg__fail_for(err, EG_E_ARGUMENT, EG_REASON_FEW_ROWS,
                             "there are %zu photos to learn from, fewer than the %u folds", s->n_train, folds);
+    if (folds > UINT8_MAX)
+        return eg__fail(err, EG_E_ARGUMENT, "%u folds asked for, it must be 2 to 255", folds);
     t->fold = eg__alloc(s->n_train, 1);
     if (!t->fold) return eg__fail_memory(err, "the folds");
-    enum eg_status status =
-        eg__fold_strata((eg_hashes)s->identity, s->labels, s->n_train, (const char *const *)s->classes,
-                        s->n_classes, folds, s->seed, t->fold, err);
-    if (!status && t->sets && !s->group) spread_folds(t, folds);
-    return status;
+    for (size_t i = 0; i < s->n_train && folds == s->n_train; i++) t->fold[i] = (uint8_t)i; /* each alone */
+    return folds == s->n_train ? EG_OK : eg__training_draw_folds(t, folds, s->seed, t->fold, err);
 }
 
 enum eg_status eg__training_choose_targets(struct training *t, struct eg_error *err)

@@ -157,6 +157,8 @@ static enum eg_status write_training(struct writing *w, const struct eg_trained 
     if (!status && t->classes) status = eg__class_rules_write(t->classes, &w->choice, err);
     card->class_choice = w->choice;
     if (!status) status = write_answer(w, t, err);
+    const char *column = r->target;
+    if (!status && column) return write_classes(w, &column, 1, err);
     return status ? status : write_classes(w, (const char *const *)r->classes, r->n_classes, err);
 }
 

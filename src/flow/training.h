@@ -37,6 +37,7 @@ struct training {
     struct eg_graph *graph; /* the trained network */
     struct eg_trained trained;
     struct eg_train_report report;
+    bool few;         /* a class has fewer photos than folds: they are held out one by one */
     const char *path; /* of the model */
     /* of answers that are no class (options->multi_label, ->target) */
     struct eg_targets targets;
@@ -61,6 +62,15 @@ EG_MUST_CHECK enum eg_status eg__training_choose_rows(struct training *t, struct
 /* The same of several labels, or of numbers; and the test of what was learned of them. */
 EG_MUST_CHECK enum eg_status eg__training_choose_targets(struct training *t, struct eg_error *err);
 EG_MUST_CHECK enum eg_status eg__training_test_targets(struct training *t, struct eg_error *err);
+/* Folds of rows with several labels, or numbers. */
+EG_MUST_CHECK enum eg_status eg__training_draw_folds(const struct training *t, unsigned folds, uint64_t seed,
+                                                     uint8_t *fold, struct eg_error *err);
+/* What held-out answers p [n_train][n_classes] of the training rows come to: accuracy, mean average precision
+ * or R2. */
+double eg__training_figure(const struct training *t, const float *p);
+/* report.repeated, report.nested (repeats.c). */
+EG_MUST_CHECK enum eg_status eg__training_repeat(struct training *t, struct eg_error *err);
+EG_MUST_CHECK enum eg_status eg__training_nest(struct training *t, struct eg_error *err);
 /* What the report and the file say of the sample's rows. */
 EG_MUST_CHECK enum eg_status eg__training_note_rows(struct training *t, struct eg_error *err);
 /* Test rows whose contents were learned from, for the report. */

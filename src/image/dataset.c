@@ -473,7 +473,8 @@ enum eg_status eg__dataset_scan(const char *const *paths, size_t n_paths,
         status = labelled ? open_one(&builder, paths[0], err) : list_all(&builder, paths, n_paths, err);
     if (!status && labelled && !d->is_array) {
         if (d->n_items && !d->is_stream) qsort(d->items, d->n_items, sizeof *d->items, compare_items);
-        if (!options || !options->several) status = refuse_two_labels(d, err);
+        status =
+            options && options->several ? eg__dataset_join_listed(&builder, err) : refuse_two_labels(d, err);
     }
     if (!status && !d->n_items) status = nothing_found(d, paths[0], err);
     if (!status) status = finish_labels(d, err);

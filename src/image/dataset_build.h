@@ -36,6 +36,9 @@ EG_MUST_CHECK enum eg_status eg__dataset_ignore(struct eg_dataset_builder *build
 /* A sentence that people had better read. */
 __attribute__((format(printf, 3, 4))) EG_MUST_CHECK enum eg_status
 eg__dataset_remark(struct eg_dataset *dataset, struct eg_error *err, const char *format, ...);
+/* Sorted items that are listed more than once become one each (options->several). */
+EG_MUST_CHECK enum eg_status eg__dataset_join_listed(struct eg_dataset_builder *builder,
+                                                     struct eg_error *err);
 /* When all is in: the kinds in order, the remarks made. */
 EG_MUST_CHECK enum eg_status eg__dataset_remarks(struct eg_dataset *dataset, struct eg_error *err);
 /* Was it asked for that this path be left out? Patterns are matched with the whole path, with the

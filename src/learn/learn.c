@@ -27,6 +27,11 @@ static size_t left_of(size_t allowed)
     return held < allowed / 4 * 3 ? allowed - held : allowed / 4;
 }
 
+size_t eg__learn_budget(const struct eg_learn_options *o)
+{
+    return o->memory_bytes ? left_of(o->memory_bytes) : eg__usable_memory() / 2;
+}
+
 /* Outside every fold every class has rows: class `only[k]` fold or, -1, several. */
 static enum eg_status check_folds(const int32_t *labels, size_t n, size_t n_classes,
                                   const struct eg_learn_options *o, unsigned folds, struct eg_error *err)
@@ -237,7 +242,7 @@ enum eg_status eg__learn(const struct eg_row_source *rows, const int32_t *labels
                          struct eg_error *err)
 {
     const unsigned folds = !options->fold ? 1 : options->folds ? options->folds : 5;
-    const size_t budget = options->memory_bytes ? left_of(options->memory_bytes) : eg__usable_memory() / 2;
+    const size_t budget = eg__learn_budget(options);
     struct eg_learned made = {.learner = options->learner,
                               .scale = options->scale,
                               .c = NAN,

@@ -30,7 +30,7 @@ struct eg_rows_memory {
 };
 struct eg_row_source eg__rows_in_memory(struct eg_rows_memory *memory);
 
-enum eg_learner { EG_LOGISTIC, EG_SVM, EG_FOREST, EG_MLP, EG_CENTROID, EG_LDA };
+enum eg_learner { EG_LOGISTIC, EG_SVM, EG_FOREST, EG_MLP, EG_CENTROID, EG_LDA, EG_RIDGE };
 
 /* The space linear classifiers are found in: by default that with fewer dimensions. */
 enum eg_spaces { EG_IN_EITHER, EG_IN_ROWS, EG_IN_FEATURES };
@@ -51,6 +51,7 @@ struct eg_learn_options {
     const double *start; /* [n_classes][n] an earlier classifier's scores, to begin near its place:
                           * changes the time, not the optimum. NAN: not known. NULL: none */
     double reject_rate;  /* of known rows, held out, to answer with label -1; 0 = none */
+    bool one_error;      /* C: the smallest whose figure is within a standard error of the best */
     bool choose_only;    /* scale, C and what cross-validation says; no head */
     bool out_of_fold;    /* probabilities of every row by a classifier that has not seen it */
     const uint8_t *sets; /* [n][n_classes] several labels a row, in place of labels (logistic, svm):

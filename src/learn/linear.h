@@ -32,6 +32,8 @@ int32_t eg__linear_label(const double *scores, size_t n, size_t columns, size_t 
 /* Bytes that training holds beside the rows, the Gram matrix and the solver's work space: what
  * does not shrink with the budget. n rows of d, `columns` of scores; folds 0: none. */
 double eg__linear_bytes(size_t n, size_t d, size_t columns, unsigned folds, enum eg_space space);
+/* What learning may take of memory. learn.c */
+size_t eg__learn_budget(const struct eg_learn_options *options);
 enum eg_loss eg__linear_loss(const struct eg_learn_options *options);
 
 /* Grid over C by cross-validation, final fit, exact objective and gap. Sets learned->grid.

@@ -183,6 +183,23 @@ static enum eg_status look_around(struct eg_fitting *t, struct grid *grid, struc
     return status;
 }
 
+/* The smallest C that is no more than a standard error (of a share of n rows) worse than the best. */
+static enum eg_status step_back(struct eg_fitting *t, struct grid *grid, struct eg_error *err)
+{
+    struct eg_choice *best = grid->best;
+    const double p = best->accuracy, error = sqrt(fmax(p * (1 - p), 0) / (double)t->n);
+    for (size_t i = 0; i < grid->n_points; i++) {
+        const struct eg_grid_point *point = &grid->points[i];
+        if (point->c >= best->c) return EG_OK;
+        if (point->cv_accuracy < p - error) continue;
+        best->c = point->c;
+        enum eg_status status = cross_validate(t, grid, best->c, FOLD_TOLERANCE, &best->accuracy, err);
+        if (!status) keep(t);
+        return status;
+    }
+    return EG_OK;
+}
+
 enum eg_status eg__fitting_choose(struct eg_fitting *t, struct eg_choice *best, struct eg_learned *learned,
                                   struct eg_error *err)
 {
@@ -205,6 +222,7 @@ enum eg_status eg__fitting_choose(struct eg_fitting *t, struct eg_choice *best, 
     for (int e = GRID_FROM; e <= GRID_TO && !o->n_c && !status; e++)
         status = try_point(t, &grid, grid_c(t, e), FOLD_TOLERANCE, err);
     if (!status && !o->n_c) status = look_around(t, &grid, err);
+    if (!status && o->one_error) status = step_back(t, &grid, err);
     if (t->steps_done < t->steps) t->steps_done = t->steps - 1; /* ends that were not moved */
     if (status) {
         free(grid.points);

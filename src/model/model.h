@@ -30,6 +30,9 @@ struct eg_net {
     struct eg_shared *shared; /* what its predictors have in common (prepared.c) */
 };
 
+/* EG_E_UNSUPPORTED: it answers with several labels, or a number; what: what is done for one class alone. */
+EG_MUST_CHECK enum eg_status eg__net_check_class(const struct eg_net *net, const char *what,
+                                                 struct eg_error *err);
 /* From the card, when the classes are known. EG_E_FORMAT. (net_answer.c) */
 EG_MUST_CHECK enum eg_status eg__net_read_thresholds(struct eg_net *net, struct eg_error *err);
 /* An empty network; eg_net_free. */

@@ -20,6 +20,14 @@ float eg_net_threshold(const eg_net *net, size_t index)
     return net->thresholds && index < net->n_classes ? net->thresholds[index] : NAN;
 }
 
+enum eg_status eg__net_check_class(const struct eg_net *net, const char *what, struct eg_error *err)
+{
+    if (eg_net_answer(net) == EG_ANSWER_CLASS) return EG_OK;
+    return eg__fail(err, EG_E_UNSUPPORTED, "'%s' answers with %s: %s is for one class a photo",
+                    eg_net_name(net), eg_net_answer(net) == EG_ANSWER_VALUE ? "a number" : "several labels",
+                    what);
+}
+
 enum eg_status eg__net_read_thresholds(struct eg_net *net, struct eg_error *err)
 {
     if (eg_net_answer(net) != EG_ANSWER_LABELS) return EG_OK;

@@ -152,6 +152,15 @@ static json_t *json_train(const struct eg_train_report *report, const char *outp
             json, "test_count",
             json_integer((json_int_t)(report->target ? report->numbers.n : report->labels.n)));
     }
+    if (report->n_repeated) {
+        json_t *repeated = json_array();
+        for (size_t i = 0; i < report->n_repeated; i++)
+            json_array_append_new(repeated, eg__json_number(report->repeated[i]));
+        json_object_set_new(json, "repeats", repeated);
+        json_object_set_new(json, "cv_mean", eg__json_number(report->cv_mean));
+        json_object_set_new(json, "cv_deviation", eg__json_number(report->cv_deviation));
+    }
+    if (report->has_nested) json_object_set_new(json, "nested", eg__json_number(report->nested));
     if (report->labels.n) add_label_metrics(json, &report->labels, json_incref(classes));
     if (report->target) {
         json_object_set_new(json, "target", eg__json_text(report->target));

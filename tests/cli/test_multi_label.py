@@ -121,6 +121,8 @@ class MultiLabel(Case):
         self.good("train", "f.h5", "-o", "m.onnx", "--multi-label")
         self.bad(2, "evaluate", "m.onnx", "f.h5", "--svg", "x.svg", says="one class a photo")
         self.bad(2, "evaluate", "m.onnx", "m.onnx", "f.h5", says="one class")
+        self.bad(1, "explain", "m.onnx", "photos/across/00.png", says="several labels")
+        self.bad(1, "train", "f.h5", "-o", "n.onnx", "--from", "m.onnx", says="several labels")
 
 
 if __name__ == "__main__":
