@@ -106,10 +106,26 @@ static void damaged_values_are_not_said(void **state)
     }
 }
 
+/* What an earlier engraft would take for classes has a version that it refuses; classes keep the first. */
+static void other_answers_raise_the_version(void **state)
+{
+    (void)state;
+    for (int other = 0; other < 2; other++) {
+        struct eg_graph *graph = small();
+        struct eg_card card = eg__card_empty();
+        card.answer = other ? "labels" : NULL;
+        assert_int_equal(eg__card_write(graph, &card, NULL), EG_OK);
+        const char *version = eg__graph_metadata(graph, "engraft.card_version");
+        assert_int_equal(strcmp(version, "1") != 0, other);
+        assert_int_equal(eg__card_read(graph, &card, NULL), EG_OK);
+        eg__graph_free(graph);
+    }
+}
+
 static void later_cards_are_refused(void **state)
 {
     (void)state;
-    static const char *const later[] = {"2", "1.5", "one", "99999999999999999999"};
+    static const char *const later[] = {"99", "1.5", "one", "99999999999999999999"};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         struct eg_graph *graph = small();
         struct eg_card card;
@@ -157,8 +173,11 @@ static void models_of_0_1_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row_comes_back),        cmocka_unit_test(nothing_said_is_nothing_written),
-        cmocka_unit_test(damaged_values_are_not_said), cmocka_unit_test(later_cards_are_refused),
+        cmocka_unit_test(every_row_comes_back),
+        cmocka_unit_test(nothing_said_is_nothing_written),
+        cmocka_unit_test(damaged_values_are_not_said),
+        cmocka_unit_test(later_cards_are_refused),
+        cmocka_unit_test(other_answers_raise_the_version),
         cmocka_unit_test(models_of_0_1_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
