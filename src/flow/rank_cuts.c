@@ -97,6 +97,12 @@ enum eg_status eg__training_compare(struct training *t, struct eg_error *err)
         for (size_t l = 0; l < n_learners && !status; l++) {
             struct eg_compared found = {0};
             status = compare_one(t, learners[l], &progress, &found, err);
+            if (status == EG_E_UNSUPPORTED &&
+                n_learners > 1) { /* LDA of too many features: the others go on */
+                status = EG_OK;
+                progress.done++;
+                continue;
+            }
             insert(r->compared, r->n_compared, found);
             r->n_compared++;
         }

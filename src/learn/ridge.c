@@ -61,9 +61,10 @@ static bool is_tried(const struct ridge *t, double c)
 static enum eg_status try_points(struct ridge *t, const double *c, size_t count, struct eg_error *err)
 {
     const size_t n = t->matrix.n;
-    double *penalties = eg__alloc(count, 2 * sizeof *penalties), *own = penalties + count;
+    double *penalties = eg__alloc(count, 2 * sizeof *penalties);
     size_t fresh = 0;
     if (!penalties) return eg__fail_memory(err, "the grid");
+    double *own = penalties + count; /* their C */
     for (size_t i = 0; i < count; i++)
         if (!is_tried(t, c[i])) {
             own[fresh] = c[i];

@@ -36,6 +36,10 @@ class Luck(Case):
         self.assertEqual({c["classifier"] for c in done["compared"]}, {"centroid", "lda", "logistic", "svm"})
         self.assertEqual(done["classifier"], done["compared"][0]["classifier"])
         self.assertIn("one by one", self.good("train", "m.h5", "-o", "m.onnx", "--force", "--classifier", "auto", "--test", "0").stdout)
+        wide = ("train", "photos", "--model", MODEL, "--cut", "#100:flatten", "-o", "w.onnx", "--classifier", "auto", "--test", "0")
+        found = {c["classifier"]: c["length"] for c in self.json(*wide)["compared"]}
+        self.assertGreater(found["centroid"], 8192)  # whose covariance is not inverted
+        self.assertEqual(set(found), {"centroid", "logistic", "svm"})
         photos(self.here / "ones", n=1)
         done = self.json("train", "ones", "--model", MODEL, "-o", "o.onnx", "--classifier", "auto")
         self.assertEqual((done["classifier"], done["folds"], done["cv_accuracy"]), ("centroid", 1, None))
