@@ -13,7 +13,7 @@
 enum {
     GRID_FROM = -3, /* powers of ten of C, around 1 / mean |z|^2 */
     GRID_TO = 5,
-    COARSE = 3,  /* C for each scaling */
+    COARSE = 5,  /* C for each scaling */
     FURTHER = 4, /* past an end on which the best lies */
     THIRDS = 2,  /* on either side of the best */
     POINTS_MOST = GRID_TO - GRID_FROM + 1 + FURTHER + 2 * THIRDS
@@ -109,7 +109,7 @@ static enum eg_status choose_scale(struct ridge *t, struct eg_learned *learned, 
         status = set_scale(t, scale, err);
         for (size_t p = 0; p < points; p++)
             c[p] = o->n_c ? o->c[points > 1 ? p * (o->n_c - 1) / (points - 1) : 0]
-                          : grid_c(t, GRID_FROM + 1 + 3 * (double)p);
+                          : grid_c(t, GRID_FROM + 2 * (double)p);
         t->n_points = 0;
         if (!status) status = try_points(t, c, points, err);
         struct eg_scaling_tried *tried = &learned->tried[learned->n_tried++];
