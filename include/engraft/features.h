@@ -195,10 +195,10 @@ struct eg_extract_options {
     eg_pool *pool;
     eg_progress_fn *progress;
     void *user;
-    bool update;     /* as append, but a listing that shares fewer than half of its photos with the file
-                        (EG_REASON_PHOTOS_OTHER) is refused */
-    bool icc_srgb;   /* colours of photos with an ICC profile are converted to sRGB */
-    bool thumbnails; /* small pictures too, 4 KB a photo: /thumbnails, JPEG of at most 96 pixels a side */
+    bool update;      /* as append, but a listing that shares fewer than half of its photos with the file
+                         (EG_REASON_PHOTOS_OTHER) is refused */
+    bool icc_srgb;    /* colours of photos with an ICC profile are converted to sRGB */
+    bool thumbnails;  /* small pictures too, 4 KB a photo: /thumbnails, JPEG of at most 96 pixels a side */
     bool multi_label; /* classes are the parts of the data's class names, and /label_sets has all of a photo's
                        */
     const char *labels_sep; /* between the parts; NULL = ";" */

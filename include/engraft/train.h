@@ -63,9 +63,9 @@ struct eg_train_options {
     bool nested;    /* choose anew outside of each fold, and judge in it: costs what training does, a fold */
     bool one_error; /* of the values of C that are no more than a standard error worse than the best the
                        smallest, the simplest (Breiman et al. 1984) */
-    const char *target;     /* learn the file's numbers, which are of this column, by ridge regression */
-    const char *const *joined;               /* cuts whose features stand beside those of `features`, each */
-    size_t n_joined;                         /* scaled by itself */
+    const char *target;        /* learn the file's numbers, which are of this column, by ridge regression */
+    const char *const *joined; /* cuts whose features stand beside those of `features`, each */
+    size_t n_joined;           /* scaled by itself */
     eg_features *const
         *others; /* feature files of other networks, joined by the photos' contents: of each the */
     const eg_net *const
@@ -152,7 +152,7 @@ struct eg_train_report {
     char *target;                          /* the column; NULL: not numbers */
     double *number_truth, *number_answers; /* [numbers.n] */
     double penalty;                        /* of ridge regression, 1 / (2 C); NAN: another */
-    struct eg_joined *joined; /* several cuts: what each is; NULL: one */
+    struct eg_joined *joined;              /* several cuts: what each is; NULL: one */
     size_t n_joined;
     struct eg_selection *selection; /* features "auto" */
     size_t n_selection;

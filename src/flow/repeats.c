@@ -134,13 +134,16 @@ static enum eg_status judge_fold(struct training *t, unsigned outer, float *p, s
     how.sets = t->sets ? out.sets : NULL;
     how.start = NULL;
     how.reject_rate = 0;
-    const struct eg_row_source source = {out.n, t->spec->cuts[t->cut].length, gather, &out};
+    struct eg_row_source source = eg__training_rows(t);
+    source.n = out.n;
+    source.gather = gather;
+    source.self = &out;
     if (!status) status = learn(t, &source, &how, out.labels, out.numbers, &learned, err);
     size_t *rows = eg__alloc(in.n + 1, sizeof *rows);
     if (!status && !rows) status = eg__fail_memory(err, "rows");
     for (size_t i = 0; i < in.n && !status; i++) rows[i] = t->sample.rows[in.rows[i]];
     if (!status)
-        status = eg__judge_rows(learned.head, t->store, t->cut, rows, in.n, t->options->pool, &verdict, err);
+        status = eg__judge_rows(learned.head, &t->joint, rows, in.n, t->options->pool, &verdict, err);
     for (size_t i = 0; i < in.n && !status; i++)
         memcpy(p + in.rows[i] * verdict.k, verdict.probabilities + i * verdict.k, verdict.k * sizeof *p);
     eg__verdict_release(&verdict);
