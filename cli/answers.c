@@ -78,7 +78,7 @@ static void take_answer(void *user, const struct eg_answer *answer)
         free(skipped.reason);
     } else {
         a->n_read++;
-        if (a->sorter) sorter_add(a->sorter, answer->path, answer->top[0].label);
+        if (a->sorter && a->sorter->folder) sorter_add(a->sorter, answer->path, answer->top[0].label);
     }
     if (a->list)
         add_json(a, answer);
@@ -121,6 +121,7 @@ int run_answers(struct invocation *in, list_fn *list, struct sorter *sorter)
     eg_pool *pool = NULL;
     eg_dataset *images = NULL;
     int code = load_model(in, in->operands[0], &net);
+    if (!code) code = sorter_check(sorter, net);
     if (!code) code = make_pool(in, &pool);
     if (!code) code = list(in, &images);
     if (!code && !eg_dataset_count(images) && !is_stream(in))

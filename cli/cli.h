@@ -271,6 +271,7 @@ struct sorter {
     struct eg_error err;
 };
 int sorter_begin(const struct invocation *in, struct sorter *sorter);
+int sorter_check(const struct sorter *sorter, const eg_net *net); /* that the network answers with a class */
 void sorter_add(struct sorter *sorter, const char *path, const char *label);
 int sorter_end(struct sorter *sorter, int code);
 int sort_back(const struct invocation *in); /* --undo */

@@ -13,6 +13,14 @@ int sorter_begin(const struct invocation *in, struct sorter *sorter)
     return status ? report_error(in, status, &err) : EXIT_DONE;
 }
 
+int sorter_check(const struct sorter *sorter, const eg_net *net)
+{
+    if (!sorter || !sorter->folder || eg_net_answer(net) == EG_ANSWER_CLASS) return EXIT_DONE;
+    return usage_error(sorter->in, "photos go to folders by their one class: '%s' answers with %s",
+                       sorter->in->operands[0],
+                       eg_net_answer(net) == EG_ANSWER_VALUE ? "numbers" : "several labels");
+}
+
 void sorter_add(struct sorter *sorter, const char *path, const char *label)
 {
     if (sorter->sorting && !sorter->status)

@@ -283,7 +283,7 @@ static void take(void *user, const struct eg_answer *answer)
         free(skipped.reason);
     } else {
         s->n_read++;
-        if (!s->path) sorter_add(s->sorter, answer->path, answer->top[0].label);
+        if (!s->path && s->sorter->folder) sorter_add(s->sorter, answer->path, answer->top[0].label);
     }
     /* The last photo of the run before: another model, or another program, answers otherwise. */
     if (text && s->expected && !strcmp(answer->path, s->last)) {
@@ -381,6 +381,7 @@ int run_stream(struct invocation *in, struct sorter *sorter)
     eg_pool *pool = NULL;
     eg_dataset *images = NULL;
     int code = load_model(in, in->operands[0], &net);
+    if (!code) code = sorter_check(sorter, net);
     if (!code) code = make_pool(in, &pool);
     if (!code) code = predict_images(in, &images);
     if (net) s.header = eg_net_answer(net) == EG_ANSWER_VALUE ? csv_header_of_numbers : csv_header;

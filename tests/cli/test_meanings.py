@@ -4,7 +4,7 @@ import re
 from program import MODEL, SOURCE, Case, main, photo
 
 OPERANDS = {"PHOTOS": "photos", "ARRAY": "x.npy", "FEATURES": "f.h5", "MODEL": MODEL}
-VALUES = {"icc": "srgb", "views": "flip", "effort": "fast", "cut": "avgpool", "pool": "max", "batch": "4", "exclude": "*.txt", "size": "192", "preprocess": "plain", "recompute": "1", "root": ".", "seed": "1"}
+VALUES = {"labels-sep": ";", "icc": "srgb", "views": "flip", "effort": "fast", "cut": "avgpool", "pool": "max", "batch": "4", "exclude": "*.txt", "size": "192", "preprocess": "plain", "recompute": "1", "root": ".", "seed": "1"}
 FIRST = {"train": [], "info": [], "evaluate": [MODEL], "extract": [MODEL], "classify": [MODEL], "predict": [MODEL], "cuts": [MODEL], "tune": [MODEL],
          "bench": [], "explain": [MODEL], "similar": ["f.h5"], "rows": [], "inspect": []}
 KINDS = {"train": ["PHOTOS", "FEATURES"], "info": ["FEATURES", "MODEL"], "evaluate": ["PHOTOS", "FEATURES"], "extract": ["PHOTOS", "ARRAY"], "bench": ["MODEL"]}

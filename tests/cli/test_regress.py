@@ -34,6 +34,7 @@ class Regress(Case):
             again = self.json("evaluate", "m.onnx", data)
             self.assertEqual(again["count"], 13)
             self.assertAlmostEqual(again["r2"], done["r2"], 5)
+        self.bad(2, "predict", "m.onnx", "photos/00.png", "--move", "sorted", says="numbers")
         found = self.json("predict", "m.onnx", "photos/00.png", "photos/47.png")
         self.assertTrue(all("top" not in row for row in found))
         self.assertLess(found[0]["value"], found[1]["value"] - 5)
