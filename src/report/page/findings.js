@@ -14,7 +14,7 @@ export function suspectsSection() {
     const known = found.filter(one => photoOf(one.path)), suggestion = new Map(known.map(one => [one.path, one]));
     const all = make("button", {type: "button", id: "take-all", onclick: () => {
         for (const one of known) correct(one.path, "move", one.suggestion);
-    }}, `take all ${known.length} suggestions`);
+    }}, known.length === 1 ? "take the suggestion" : `take all ${known.length} suggestions`);
     return section("suspects", `Labels that look wrong (${found.length})`,
         known.length ? [make("p", {}, "Each by a classifier that has not seen the photo, the most doubtful first."), make("p", {}, all),
             gallery(known.map(one => photoOf(one.path)), "fold", photo => {
