@@ -23,7 +23,7 @@ LAST = 2  # seconds from ctrl-C to the end
 
 class Interrupt(Case):
     def stop(self, after, *words):
-        """ctrl-C `after` seconds from its start, while it works: it ends in time and writes no model."""
+        """ctrl-C `after` seconds from its start, while it works: it ends in time and says so."""
         command = [ENGRAFT, *words, "-o", "m.onnx", "--force"]
         child = subprocess.Popen(command, cwd=self.here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         time.sleep(after)
@@ -34,9 +34,10 @@ class Interrupt(Case):
         out, err = child.communicate(timeout=120)
         took = time.monotonic() - begun
         self.assertEqual((child.returncode, out), (130, ""), err)
-        self.assertRegex(err, "interrupted|stopped in epoch")
+        self.assertRegex(err, "interrupted|stopped")
         self.assertLess(took, LAST * busy, words)
-        self.assertFalse((self.here / "m.onnx").exists())
+        if words[0] == "train":  # tune keeps the best so far
+            self.assertFalse((self.here / "m.onnx").exists())
 
     def matrix(self, name, n, d, k):
         rng, y = np.random.default_rng(0), np.arange(n) % k
