@@ -28,8 +28,6 @@ static const struct option_row options[] = {
 
 #include "serve/serve.h"
 
-extern char **environ;
-
 enum { USUAL_PORT = 8017 };
 
 static bool is_folder(const char *path)
