@@ -8,6 +8,7 @@ import unittest
 
 try:
     import numpy as np
+    import onnx  # noqa: F401: what the exporter needs
     import torch
 except ImportError as error:
     print(f"skipped: {error}")
