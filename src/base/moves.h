@@ -15,6 +15,11 @@
 
 #include "engraft.h"
 
+/* FOLDER/.engraft/NAME-N.moves; free() it; NULL: no memory. */
+char *eg__moves_journal(const char *folder, const char *name, unsigned long number);
+/* The highest N there is of it, finished or begun; 0: none. */
+unsigned long eg__moves_last(const char *folder, const char *name);
+
 enum eg_move_kind { EG_MOVE_FILE, EG_MOVE_LINK }; /* link: `to` becomes a symbolic link to `from` */
 
 struct eg_move {

@@ -5,6 +5,7 @@
  *   move|link TAB INODE TAB BYTES TAB MTIME_NS TAB FROM TAB TO
  *
  * In paths bytes below 0x20, 0x7f and '%' are written %NN; one record a line, the last line too ends. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,4 +147,28 @@ enum eg_status eg__moves_parse(const char *text, size_t n_bytes, const char *roo
     else
         *plan = made;
     return status;
+}
+
+/* ---- journals of a folder ------------------------------------------------------------------------ */
+
+char *eg__moves_journal(const char *folder, const char *name, unsigned long number)
+{
+    char *path;
+    return asprintf(&path, "%s/.engraft/%s-%lu.moves", folder, name, number) < 0 ? NULL : path;
+}
+
+unsigned long eg__moves_last(const char *folder, const char *name)
+{
+    unsigned long last = 0, number;
+    char *path;
+    if (asprintf(&path, "%s/.engraft", folder) < 0) return 0;
+    DIR *dir = opendir(path);
+    free(path);
+    const size_t n = strlen(name);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (!strncmp(entry->d_name, name, n) && sscanf(entry->d_name + n, "-%lu.moves", &number) == 1 &&
+            number > last)
+            last = number;
+    if (dir) closedir(dir);
+    return last;
 }

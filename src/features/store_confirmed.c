@@ -84,10 +84,5 @@ enum eg_status eg__store_confirm(const char *path, const size_t *rows, size_t n_
     if (!status) status = make_room(h5, n_rows, &set, err);
     for (size_t i = 0; i < n && !status; i++) status = eg__h5_write(set, rows[i], 1, &said, err);
     eg__h5_set_free(set);
-    if (!status)
-        status = eg__h5_unstage(h5, err);
-    else
-        eg__h5_abandon(h5);
-    enum eg_status closed = eg__h5_close(h5, status ? NULL : err);
-    return status ? status : closed;
+    return eg__h5_settle(h5, status, err);
 }

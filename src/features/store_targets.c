@@ -93,12 +93,7 @@ static enum eg_status put(const char *path, const char *name, const struct eg_h5
     if (!status) status = eg__h5_write(set, 0, shape->dims[0], values, err);
     if (!status && column) status = eg__h5_put_text(h5, name, column_name, column, err);
     eg__h5_set_free(set);
-    if (!status)
-        status = eg__h5_unstage(h5, err);
-    else
-        eg__h5_abandon(h5);
-    enum eg_status closed = eg__h5_close(h5, status ? NULL : err);
-    return status ? status : closed;
+    return eg__h5_settle(h5, status, err);
 }
 
 enum eg_status eg__store_put_label_sets(const char *path, const uint8_t *sets, size_t n_rows,

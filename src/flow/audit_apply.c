@@ -5,7 +5,6 @@
  *
  * Of a folder of classes the photo moves to the folder of its new class; of a CSV its row changes:
  * the new table is written beside it, and the two change places by the same plan. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,38 +240,6 @@ static enum eg_status plan_table(struct correcting *c, struct eg_error *err)
 
 /* ---- journals ----------------------------------------------------------------------------------- */
 
-/* The highest N of audit-N.moves or audit-N.moves.begun; 0: none. */
-static unsigned long last_journal(const char *root)
-{
-    unsigned long last = 0, number;
-    char *folder;
-    if (asprintf(&folder, "%s/.engraft", root) < 0) return 0;
-    DIR *dir = opendir(folder);
-    free(folder);
-    for (struct dirent *entry; dir && (entry = readdir(dir));)
-        if (sscanf(entry->d_name, "audit-%lu.moves", &number) == 1 && number > last) last = number;
-    if (dir) closedir(dir);
-    return last;
-}
-
-static char *journal_path(const char *root, unsigned long number)
-{
-    char *path;
-    return asprintf(&path, "%s/.engraft/audit-%lu.moves", root, number) < 0 ? NULL : path;
-}
-
-static enum eg_status take_result(struct eg_corrections *done, struct eg_moves_result *result,
-                                  struct eg_error *err)
-{
-    enum eg_status status = EG_OK;
-    done->files = result->done;
-    for (size_t i = 0; i < result->n_skipped && !status; i++)
-        status = eg__skip(&done->skipped, &done->n_skipped, result->skipped[i].path,
-                          result->skipped[i].reason, err);
-    eg__moves_result_release(result);
-    return status;
-}
-
 /* The folder that the data lie in, and whether it can be written. */
 static enum eg_status find_root(const char *images, struct correcting *c, struct eg_error *err)
 {
@@ -352,15 +319,15 @@ enum eg_status eg_audit_apply(const char *images, const char *features, const ch
     if (!status) status = read_corrections(&c, err);
     if (!status && c.n) qsort(c.list, c.n, sizeof *c.list, compare_corrections);
     if (!status) status = make_hidden_folder(c.root, err);
-    unsigned long last = status ? 0 : last_journal(c.root);
-    if (!status && !(journal = journal_path(c.root, last ? last : 1)))
+    unsigned long last = status ? 0 : eg__moves_last(c.root, "audit");
+    if (!status && !(journal = eg__moves_journal(c.root, "audit", last ? last : 1)))
         status = eg__fail_memory(err, "a file name");
     if (!status && eg__moves_begun(journal)) { /* stopped on its way: that comes first */
         status = eg__moves_finish(c.root, journal, &result, err);
-        if (!status) status = take_result(&c.done, &result, err);
+        if (!status) status = eg__take_moved(&result, &c.done.files, &c.done.skipped, &c.done.n_skipped, err);
     }
     free(journal);
-    journal = status ? NULL : journal_path(c.root, last + 1);
+    journal = status ? NULL : eg__moves_journal(c.root, "audit", last + 1);
     if (!status)
         status = journal ? eg__moves_init(&c.plan, c.root, err) : eg__fail_memory(err, "a file name");
     for (size_t i = 0; i < c.n && !status && !c.table; i++)
@@ -370,7 +337,8 @@ enum eg_status eg_audit_apply(const char *images, const char *features, const ch
     if (!status && c.table) status = plan_table(&c, err);
     if (!status && features) status = note_rows(&c, features, &own, err);
     if (!status && c.plan.n) status = eg__moves_apply(&c.plan, journal, &result, err);
-    if (!status && c.plan.n) status = take_result(&c.done, &result, err);
+    if (!status && c.plan.n)
+        status = eg__take_moved(&result, &c.done.files, &c.done.skipped, &c.done.n_skipped, err);
     for (size_t i = 0; i < c.n; i++) {
         free(c.list[i].path);
         free(c.list[i].label);
@@ -394,12 +362,13 @@ enum eg_status eg_audit_undo(const char *images, struct eg_corrections *done, st
     struct eg_moves_result result;
     char *journal = NULL;
     enum eg_status status = find_root(images, &c, err);
-    unsigned long last = status ? 0 : last_journal(c.root);
+    unsigned long last = status ? 0 : eg__moves_last(c.root, "audit");
     if (!status && !last)
         status = eg__fail(err, EG_E_NOT_FOUND, "there are no corrections to undo in '%s'", c.root);
-    if (!status && !(journal = journal_path(c.root, last))) status = eg__fail_memory(err, "a file name");
+    if (!status && !(journal = eg__moves_journal(c.root, "audit", last)))
+        status = eg__fail_memory(err, "a file name");
     if (!status) status = eg__moves_undo(c.root, journal, &result, err);
-    if (!status) status = take_result(&c.done, &result, err);
+    if (!status) status = eg__take_moved(&result, &c.done.files, &c.done.skipped, &c.done.n_skipped, err);
     free(journal);
     free(c.root);
     free(c.table);

@@ -85,18 +85,6 @@ static enum eg_status find_rows(const struct eg_store_spec *spec, const struct e
     return status;
 }
 
-struct seen {
-    const uint8_t *hash;
-    size_t row;
-};
-
-static int compare_seen(const void *a, const void *b)
-{
-    const struct seen *x = a, *y = b;
-    const int order = memcmp(x->hash, y->hash, 32);
-    return order ? order : x->row < y->row ? -1 : x->row > y->row;
-}
-
 /* The same photo in several class folders has the labels of all. */
 static enum eg_status join_copies(struct eg_store *store, uint8_t *sets, struct eg_error *err)
 {
@@ -104,13 +92,13 @@ static enum eg_status join_copies(struct eg_store *store, uint8_t *sets, struct 
     const uint8_t *row_status = eg__store_status(store);
     const size_t n = spec->n_rows, k = spec->n_classes;
     uint8_t(*hashes)[32] = eg__alloc(n + 1, sizeof *hashes);
-    struct seen *seen = eg__alloc(n + 1, sizeof *seen);
+    struct eg_hashed *seen = eg__alloc(n + 1, sizeof *seen);
     enum eg_status status = hashes && seen ? eg__store_hashes(store, 0, n, hashes, err)
                                            : eg__fail_memory(err, "the photos' hashes");
     size_t count = 0;
     for (size_t i = 0; i < n && !status; i++)
-        if (row_status[i] == EG_ROW_DONE) seen[count++] = (struct seen){hashes[i], i};
-    if (!status) qsort(seen, count, sizeof *seen, compare_seen);
+        if (row_status[i] == EG_ROW_DONE) seen[count++] = (struct eg_hashed){hashes[i], i};
+    if (!status) qsort(seen, count, sizeof *seen, eg__compare_hashed);
     for (size_t i = 0, end; i < count && !status; i = end) {
         uint8_t *first = sets + seen[i].row * k;
         for (end = i + 1; end < count && !memcmp(seen[end].hash, seen[i].hash, 32); end++)

@@ -92,6 +92,11 @@ bool eg__same_block(const char *a, const char *b);
 EG_MUST_CHECK enum eg_status eg__skip(struct eg_skipped **list, size_t *n, const char *path,
                                       const char *reason, struct eg_error *err);
 void eg__skipped_free(struct eg_skipped *list, size_t n);
+/* What moves came to, into a report; the result is released (photo_moves.c). */
+struct eg_moves_result;
+EG_MUST_CHECK enum eg_status eg__take_moved(struct eg_moves_result *result, size_t *done,
+                                            struct eg_skipped **skipped, size_t *n_skipped,
+                                            struct eg_error *err);
 void eg__joined_free(struct eg_joined *list, size_t n);
 void eg__selection_free(struct eg_selection *list, size_t n);
 void eg__compared_free(struct eg_compared *list, size_t n);

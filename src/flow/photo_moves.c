@@ -23,14 +23,13 @@ void eg_moves_report_free(struct eg_moves_report *report)
     free(report);
 }
 
-static enum eg_status take_result(struct eg_moves_report *report, struct eg_moves_result *result,
-                                  struct eg_error *err)
+enum eg_status eg__take_moved(struct eg_moves_result *result, size_t *done, struct eg_skipped **skipped,
+                              size_t *n_skipped, struct eg_error *err)
 {
     enum eg_status status = EG_OK;
-    report->done = result->done;
+    *done = result->done;
     for (size_t i = 0; i < result->n_skipped && !status; i++)
-        status = eg__skip(&report->skipped, &report->n_skipped, result->skipped[i].path,
-                          result->skipped[i].reason, err);
+        status = eg__skip(skipped, n_skipped, result->skipped[i].path, result->skipped[i].reason, err);
     eg__moves_result_release(result);
     return status;
 }
@@ -73,7 +72,7 @@ enum eg_status eg_moves_apply(const char *folder, const struct eg_photo_move *mo
     if (!status) status = eg__moves_init(&plan, root, err);
     for (size_t i = 0; i < n && !status; i++) status = plan_one(&plan, &moves[i], i, &made, err);
     if (!status && plan.n) status = eg__moves_apply(&plan, journal, &result, err);
-    if (!status && plan.n) status = take_result(&made, &result, err);
+    if (!status && plan.n) status = eg__take_moved(&result, &made.done, &made.skipped, &made.n_skipped, err);
     eg__moves_release(&plan);
     free(root);
     if (!status) status = eg__hand_out(&made, sizeof made, out, err);
@@ -91,7 +90,7 @@ static enum eg_status again(const char *folder, const char *journal, bool undo, 
     enum eg_status status =
         undo ? eg__moves_undo(root, journal, &result, err) : eg__moves_finish(root, journal, &result, err);
     free(root);
-    if (!status) status = take_result(&made, &result, err);
+    if (!status) status = eg__take_moved(&result, &made.done, &made.skipped, &made.n_skipped, err);
     if (!status) status = eg__hand_out(&made, sizeof made, out, err);
     if (status) release(&made);
     return status;

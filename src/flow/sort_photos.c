@@ -3,7 +3,6 @@
  *   FOLDER/LABEL/1.jpg
  *   FOLDER/.engraft/sorted-N.moves     the journal of the N-th call
  *   FOLDER/.engraft/lock               held while a plan is made and carried out */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -81,31 +80,12 @@ static int take_lock(const char *folder, struct eg_error *err)
     return fd;
 }
 
-/* The highest N of sorted-N.moves, finished or not; 0: none. */
-static unsigned long last_journal(const char *folder)
-{
-    unsigned long last = 0, number;
-    char *path = below(folder, ".engraft");
-    DIR *dir = path ? opendir(path) : NULL;
-    free(path);
-    for (struct dirent *entry; dir && (entry = readdir(dir));)
-        if (sscanf(entry->d_name, "sorted-%lu.moves", &number) == 1 && number > last) last = number;
-    if (dir) closedir(dir);
-    return last;
-}
-
-static char *journal_path(const char *folder, unsigned long number)
-{
-    char *path;
-    return asprintf(&path, "%s/.engraft/sorted-%lu.moves", folder, number) < 0 ? NULL : path;
-}
-
 static enum eg_status finish_last(struct eg_sorting *s, struct eg_error *err)
 {
     struct eg_moves_result result;
     int lock = take_lock(s->folder, err);
     if (lock < 0) return EG_E_IO;
-    char *journal = journal_path(s->folder, last_journal(s->folder));
+    char *journal = eg__moves_journal(s->folder, "sorted", eg__moves_last(s->folder, "sorted"));
     enum eg_status status = journal ? EG_OK : eg__fail_memory(err, "a file name");
     if (!status && eg__moves_begun(journal)) {
         status = eg__moves_finish(NULL, journal, &result, err);
@@ -230,18 +210,6 @@ static enum eg_status make_plan(struct eg_sorting *s, struct eg_moves *plan, str
     return status;
 }
 
-static enum eg_status take_result(struct eg_sorted *sorted, struct eg_moves_result *result,
-                                  struct eg_error *err)
-{
-    enum eg_status status = EG_OK;
-    sorted->done = result->done;
-    for (size_t i = 0; i < result->n_skipped && !status; i++)
-        status = eg__skip(&sorted->skipped, &sorted->n_skipped, result->skipped[i].path,
-                          result->skipped[i].reason, err);
-    eg__moves_result_release(result);
-    return status;
-}
-
 enum eg_status eg_sorting_apply(eg_sorting *s, struct eg_sorted *sorted, struct eg_error *err)
 {
     struct eg_sorted made = {.finished = s->finished};
@@ -251,10 +219,10 @@ enum eg_status eg_sorting_apply(eg_sorting *s, struct eg_sorted *sorted, struct 
     if (lock < 0) return EG_E_IO;
     enum eg_status status = make_plan(s, &plan, &made, err);
     if (!status && plan.n) {
-        made.journal = journal_path(s->folder, last_journal(s->folder) + 1);
+        made.journal = eg__moves_journal(s->folder, "sorted", eg__moves_last(s->folder, "sorted") + 1);
         if (!made.journal) status = eg__fail_memory(err, "a file name");
         if (!status) status = eg__moves_apply(&plan, made.journal, &result, err);
-        if (!status) status = take_result(&made, &result, err);
+        if (!status) status = eg__take_moved(&result, &made.done, &made.skipped, &made.n_skipped, err);
     }
     close(lock);
     eg__moves_release(&plan);
@@ -270,7 +238,7 @@ enum eg_status eg_sorting_undo(const char *journal, struct eg_sorted *sorted, st
     struct eg_sorted made = {0};
     struct eg_moves_result result;
     enum eg_status status = eg__moves_undo(NULL, journal, &result, err);
-    if (!status) status = take_result(&made, &result, err);
+    if (!status) status = eg__take_moved(&result, &made.done, &made.skipped, &made.n_skipped, err);
     if (status)
         eg_sorted_release(&made);
     else

@@ -75,6 +75,9 @@ EG_MUST_CHECK enum eg_status eg__h5_unstage(struct eg_h5 *h5, struct eg_error *e
 
 /* What is staged is dropped and nothing more will be written: only close it. */
 void eg__h5_abandon(struct eg_h5 *h5);
+/* The end of a staged change that came to `status`: kept if that is EG_OK, else dropped; closed. Returns
+ * the first failure. */
+EG_MUST_CHECK enum eg_status eg__h5_settle(struct eg_h5 *h5, enum eg_status status, struct eg_error *err);
 
 /* ---- objects and attributes; `object` is a path ------------------------------------- */
 

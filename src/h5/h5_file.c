@@ -480,6 +480,16 @@ enum eg_status eg__h5_unstage(struct eg_h5 *h5, struct eg_error *err)
 
 void eg__h5_abandon(struct eg_h5 *h5) { h5->driver->dead = true; }
 
+enum eg_status eg__h5_settle(struct eg_h5 *h5, enum eg_status status, struct eg_error *err)
+{
+    if (!status)
+        status = eg__h5_unstage(h5, err);
+    else
+        eg__h5_abandon(h5);
+    enum eg_status closed = eg__h5_close(h5, status ? NULL : err);
+    return status ? status : closed;
+}
+
 enum eg_status eg__h5_close(struct eg_h5 *h5, struct eg_error *err)
 {
     if (!h5) return EG_OK;

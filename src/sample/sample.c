@@ -118,16 +118,11 @@ static enum eg_status keep_classes(struct eg_sample *s, const struct eg_labelled
 
 /* ---- the same photo under two labels ------------------------------------------------------ */
 
-struct sighting {
-    const uint8_t *hash;
-    size_t i;
-};
-
-static int compare_sightings(const void *a, const void *b)
+int eg__compare_hashed(const void *a, const void *b)
 {
-    const struct sighting *x = a, *y = b;
+    const struct eg_hashed *x = a, *y = b;
     int order = memcmp(x->hash, y->hash, HASH);
-    return order ? order : x->i < y->i ? -1 : x->i > y->i;
+    return order ? order : (x->row > y->row) - (x->row < y->row);
 }
 
 static enum eg_status add_twice(struct eg_sample *s, const char *one, const char *other, struct eg_error *err)
@@ -141,13 +136,13 @@ static enum eg_status add_twice(struct eg_sample *s, const char *one, const char
 
 static enum eg_status find_twice(struct eg_sample *s, const char *const *paths, struct eg_error *err)
 {
-    struct sighting *seen = eg__alloc(s->n, sizeof *seen);
+    struct eg_hashed *seen = eg__alloc(s->n, sizeof *seen);
     s->twice = eg__zalloc(TWICE_MOST, sizeof *s->twice);
     enum eg_status status = seen && s->twice ? EG_OK : eg__fail_memory(err, "photos in two classes");
-    for (size_t i = 0; i < s->n && !status; i++) seen[i] = (struct sighting){s->hashes[i], i};
-    if (!status) qsort(seen, s->n, sizeof *seen, compare_sightings);
+    for (size_t i = 0; i < s->n && !status; i++) seen[i] = (struct eg_hashed){s->hashes[i], i};
+    if (!status) qsort(seen, s->n, sizeof *seen, eg__compare_hashed);
     for (size_t i = 1; i < s->n && !status; i++) {
-        size_t a = seen[i - 1].i, b = seen[i].i;
+        size_t a = seen[i - 1].row, b = seen[i].row;
         if (!memcmp(seen[i - 1].hash, seen[i].hash, HASH) && s->labels[a] != s->labels[b])
             status = add_twice(s, paths[s->rows[a]], paths[s->rows[b]], err);
     }
@@ -219,25 +214,13 @@ static enum eg_status split(struct eg_sample *s, const char *const *paths, doubl
     return status;
 }
 
-struct place {
-    const uint8_t *hash;
-    size_t row;
-};
-
-static int compare_places(const void *a, const void *b)
-{
-    const struct place *x = a, *y = b;
-    int order = memcmp(x->hash, y->hash, HASH);
-    return order ? order : (x->row > y->row) - (x->row < y->row);
-}
-
 /* Equal rows of numbers are told apart by counting them. */
 static enum eg_status tell_apart(uint8_t (*identity)[HASH], eg_hashes hashes, size_t n, struct eg_error *err)
 {
-    struct place *places = eg__alloc(n, sizeof *places);
+    struct eg_hashed *places = eg__alloc(n, sizeof *places);
     enum eg_status status = places ? EG_OK : eg__fail_memory(err, "rows");
-    for (size_t i = 0; i < n && places; i++) places[i] = (struct place){hashes[i], i};
-    if (places) qsort(places, n, sizeof *places, compare_places);
+    for (size_t i = 0; i < n && places; i++) places[i] = (struct eg_hashed){hashes[i], i};
+    if (places) qsort(places, n, sizeof *places, eg__compare_hashed);
     uint64_t before = 0;
     for (size_t i = 0; i < n && !status; i++) {
         before = i && !memcmp(places[i].hash, places[i - 1].hash, HASH) ? before + 1 : 0;

@@ -14,6 +14,13 @@
 
 typedef const uint8_t (*eg_hashes)[32];
 
+/* A row and its contents; for qsort: by the contents, of equal ones by the row. */
+struct eg_hashed {
+    const uint8_t *hash;
+    size_t row;
+};
+int eg__compare_hashed(const void *a, const void *b);
+
 /* ---- splits (split.c) -------------------------------------------------------------------- */
 
 /* part[i] = 1: a test row, else 0. A class keeps an identity to learn from. */

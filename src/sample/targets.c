@@ -56,18 +56,6 @@ static enum eg_status choose_labels(const struct eg_targets_source *from, const 
     return status;
 }
 
-struct seen {
-    const uint8_t *hash;
-    size_t i;
-};
-
-static int compare_seen(const void *a, const void *b)
-{
-    const struct seen *x = a, *y = b;
-    int order = memcmp(x->hash, y->hash, HASH);
-    return order ? order : x->i < y->i ? -1 : x->i > y->i;
-}
-
 /* first[i]: the first row with the same contents, which gets the labels of them all. */
 static enum eg_status join_copies(const struct eg_targets_source *from, struct eg_targets *t, size_t *first,
                                   struct eg_error *err)
@@ -75,13 +63,13 @@ static enum eg_status join_copies(const struct eg_targets_source *from, struct e
     const size_t n = from->n;
     for (size_t i = 0; i < n; i++) first[i] = i;
     if (!from->hashes) return EG_OK;
-    struct seen *seen = eg__alloc(n + 1, sizeof *seen);
+    struct eg_hashed *seen = eg__alloc(n + 1, sizeof *seen);
     if (!seen) return eg__fail_memory(err, "photos");
-    for (size_t i = 0; i < n; i++) seen[i] = (struct seen){from->hashes[i], i};
-    qsort(seen, n, sizeof *seen, compare_seen);
+    for (size_t i = 0; i < n; i++) seen[i] = (struct eg_hashed){from->hashes[i], i};
+    qsort(seen, n, sizeof *seen, eg__compare_hashed);
     for (size_t i = 1; i < n; i++) {
         if (memcmp(seen[i].hash, seen[i - 1].hash, HASH) != 0) continue;
-        const size_t own = seen[i].i, one = first[own] = first[seen[i - 1].i];
+        const size_t own = seen[i].row, one = first[own] = first[seen[i - 1].row];
         for (size_t k = 0; k < t->n_labels; k++)
             t->sets[one * t->n_labels + k] |= t->sets[own * t->n_labels + k];
     }

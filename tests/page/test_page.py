@@ -7,43 +7,17 @@ import shutil
 import subprocess
 import sys
 import time
-import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cli"))
+from browser import HOSTILE, InBrowser
 from program import ENGRAFT, MODEL, Case, main, photo, photos
+from selenium.webdriver.common.keys import Keys
 
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-try:
-    from axe_core_python.selenium import Axe
-    from selenium import webdriver
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-except ImportError as error:
-    print(f"skipped: {error}")
-    sys.exit(77)
-if not BROWSER or not DRIVER:
-    print("skipped: there is no chromium or no chromedriver")
-    sys.exit(77)
-
-HOSTILE = "<img src=x onerror=\"document.title='read as HTML'\">"
 LONG = "\u202e" + "very " * 36 + "long"  # and against the direction of reading
 
 
-class Page(Case):
-    @classmethod
-    def setUpClass(cls):
-        options = webdriver.ChromeOptions()
-        options.binary_location = BROWSER
-        for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900"):
-            options.add_argument(word)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        cls.browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.browser.quit()
-
+class Page(InBrowser, Case):
     made = None
 
     def setUp(self):
@@ -62,17 +36,10 @@ class Page(Case):
         self.data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
 
     def open(self, width=1280, dark=False, page="page.html"):
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+        self.size(width, dark)
         self.browser.get((self.here / page).as_uri())
         self.browser.execute_script("localStorage.clear()")
         self.browser.refresh()
-
-    def all(self, selector, within=None):
-        return (within or self.browser).find_elements(By.CSS_SELECTOR, selector)
-
-    def one(self, selector, within=None):
-        return (within or self.browser).find_element(By.CSS_SELECTOR, selector)
 
     def tearDown(self):
         self.assertEqual([line["message"] for line in self.browser.get_log("browser")], [])
@@ -196,9 +163,7 @@ class Page(Case):
             for opened in (False, True):
                 if opened:
                     self.click(self.one("#errors .open, #confusion .open, #suspects .open"))
-                found = [(one["id"], [node["html"][:200] for node in one["nodes"]][:3]) for one in Axe().run(self.browser)["violations"]
-                         if one["impact"] in ("serious", "critical")]
-                self.assertEqual(found, [])
+                self.assertEqual(self.serious(), [])
 
     def test_the_snippet_runs_the_model(self):
         try:

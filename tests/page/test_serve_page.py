@@ -10,44 +10,18 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cli"))
+from browser import HOSTILE, InBrowser
 import program
 from program import photo, photos
 from served import Served, main_served
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.keys import Keys
 
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-try:
-    from axe_core_python.selenium import Axe
-    from selenium import webdriver
-    from selenium.common.exceptions import WebDriverException
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-except ImportError as error:
-    print(f"skipped: {error}")
-    sys.exit(77)
-if not BROWSER or not DRIVER:
-    print("skipped: there is no chromium or no chromedriver")
-    sys.exit(77)
-
-HOSTILE = "<img src=x onerror=\"document.title='read as HTML'\">"
 BUSY = max(1, os.getloadavg()[0] / os.cpu_count())  # other work on the machine: the seconds are those of an idle one
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class ServePage(Served):
-    @classmethod
-    def setUpClass(cls):
-        options = webdriver.ChromeOptions()
-        options.binary_location = BROWSER
-        for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
-                     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"):
-            options.add_argument(word)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        cls.browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.browser.quit()
-
+class ServePage(InBrowser, Served):
     def setUp(self):
         super().setUp()
         self.clicks, self.waited = 0, 0.0
@@ -69,18 +43,8 @@ class ServePage(Served):
             self.view(view)
         self.until(lambda: self.all("main h1"))
 
-    def size(self, width, dark=False):
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})
-
     def view(self, name):
         self.browser.execute_script("location.hash = arguments[0]", name)
-
-    def all(self, selector, within=None):
-        return (within or self.browser).find_elements(By.CSS_SELECTOR, selector)
-
-    def one(self, selector, within=None):
-        return (within or self.browser).find_element(By.CSS_SELECTOR, selector)
 
     def until(self, true, seconds=40):
         """Waits for it, and counts the time."""
@@ -327,9 +291,7 @@ class ServePage(Served):
                 self.until(lambda: self.all("main h1"))
                 time.sleep(0.4)
                 self.assertLessEqual(self.browser.execute_script("return document.documentElement.scrollWidth"), width, view)
-                found = [(view, width, one["id"], [node["html"][:200] for node in one["nodes"]][:3]) for one in Axe().run(self.browser)["violations"]
-                         if one["impact"] in ("serious", "critical")]
-                self.assertEqual(found, [])
+                self.assertEqual(self.serious(), [], (view, width))
 
     def test_the_snippets_run_the_model(self):
         photos(self.folder, classes=("across", "down"), n=6)
